@@ -1,0 +1,506 @@
+/* lang.h: what a program is: text, nodes, types, inference, verifier, interpreter.
+ *
+ * The one header of lang/. Its sections are headed by the file that implements them, in the order in which
+ * data flows: text -> tokens -> nodes -> typed nodes -> values. lang/ needs the C library only.
+ *
+ * Errors: functions that can fail return false (or NULL) and leave the first error in the program's or the
+ * worker's Error; later ones do not overwrite it. No function aborts, exits, prints or uses a global
+ * variable. Memory: everything of a program lies in its arena and goes with it; what a run makes lies in its
+ * Region. Threads: a program, a region and a worker belong to one thread at a time.
+ */
+#ifndef LANG_H
+#define LANG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WELD_LANES 8 /* of every simd[T]; programs are right at any width */
+
+/* ---- base.c: arena, text buffer, errors ------------------------------------------------------------- */
+
+/* An arena is one reserved range of addresses, so that a pointer into it never moves and a small allocation
+ * never fails: past its limit it sets `exhausted`, which a phase checks as it checks for errors. */
+typedef struct Arena {
+    char *base, *next, *committed, *end;
+    bool exhausted;
+} Arena;
+
+bool arena_init(Arena *arena); /* false: no address space */
+void arena_release(Arena *arena);
+void *arena_alloc(Arena *arena, size_t bytes); /* zeroed, 16-aligned; NULL only above 64 KiB when exhausted */
+char *arena_copy(Arena *arena, const char *text, size_t length); /* NUL-terminated */
+
+/* A growing text. After a failed allocation it stays as it was and `failed` is set. */
+typedef struct Buf {
+    char *text; /* NUL-terminated, never NULL after the first write; owned: free() */
+    size_t length, capacity;
+    bool failed;
+} Buf;
+
+void buf_put(Buf *buf, const char *bytes, size_t length);
+void buf_printf(Buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_release(Buf *buf);
+
+typedef enum ErrorCode {
+    E_None,
+#define ERROR(id, number, message, doc) E_##id,
+#include "errors.def"
+    E_COUNT
+} ErrorCode;
+
+/* A place in a program's text: bytes [begin, end) of source number `source`. */
+typedef struct Span {
+    uint32_t source, begin, end;
+} Span;
+
+typedef struct Error {
+    ErrorCode code;
+    Span span;
+    char text[448]; /* one sentence without a final dot, or several lines */
+} Error;
+
+const char *error_name(ErrorCode code);    /* "OutOfBounds" */
+int error_number(ErrorCode code);          /* of the C API; 0 for E_None */
+const char *error_message(ErrorCode code); /* the printf format of errors.def: up to two long long */
+/* The first error sticks: does nothing when error is NULL or already holds one. Returns false, always. */
+bool error_set(Error *error, ErrorCode code, Span span, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Appends `NAME:LINE:COL: error[CODE]: text`, the source line and a caret under the span. */
+void error_render(const Error *error, const char *name, const char *text, size_t length, Buf *out);
+
+/* Runs fn(data) on a stack that is large enough for trees `depth` deep: on the caller's for small depths,
+ * on a thread of its own for large ones. False: no memory for that stack. */
+bool run_deep(size_t depth, void (*fn)(void *data), void *data);
+
+/* The nearest of `count` names to `name` by edit distance, or NULL if none is near. */
+const char *nearest_name(const char *name, const char *const *names, size_t count);
+
+/* ---- types.c: interned types ------------------------------------------------------------------------ */
+
+typedef enum TypeKind {
+    TY_unknown, /* a variable of inference; typed programs have none */
+#define SCALAR(id, spelling, ctype, class, bits) TY_##id,
+#include "types.def"
+#define COMPOSITE(id, spelling, arguments, doc) TY_##id,
+#include "types.def"
+#define BUILDER(id, spelling, arguments, has_op, doc) TY_##id,
+#include "types.def"
+    TY_COUNT
+} TypeKind;
+
+/* The operators of scalar.def: OP_add, ... Binary, then comparisons, then unary. */
+typedef enum Op {
+    OP_none,
+#define BINARY(id, spelling, precedence, class, traits, iexpr, fexpr, sop, uop, fop, doc) OP_##id,
+#define COMPARE(id, spelling, precedence, cop, spred, upred, fpred, doc) OP_##id,
+#define UNARY(id, spelling, class, iexpr, fexpr, doc) OP_##id,
+#include "scalar.def"
+    OP_COUNT
+} Op;
+
+typedef struct Type Type;
+struct Type {
+    TypeKind kind;
+    Op op;         /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max */
+    bool open;     /* some part is TY_unknown */
+    bool pointers; /* values hold pointers (vec, dict, builders somewhere inside) */
+    bool builders; /* a builder, or a struct with builders inside */
+    int count;     /* of args */
+    Type **args;   /* element; key, value; fields; parameters and result; the type arguments of a builder */
+    int64_t size, align; /* of a value in memory, C layout; of open types and functions 0 */
+    int64_t *offsets;    /* of a struct's fields */
+    Type *link;          /* of TY_unknown: what it was found to be, or NULL */
+    uint32_t hash, id;
+};
+
+/* What values look like in memory. A bool is one byte, 0 or 1. A struct is the C struct of its fields.
+ * simd[T] is WELD_LANES T side by side. A dict is a Dict * (below), a builder a pointer to its state. */
+typedef struct Vec {
+    void *data; /* may be NULL when length is 0 */
+    int64_t length;
+} Vec;
+
+typedef struct TypeClass {
+    const char *spelling;
+    char class; /* 'b' bool, 's' signed, 'u' unsigned, 'f' float, 'c' composite, 'm' builder, 0 unknown */
+    uint8_t bits;
+    int arguments; /* -1: any number */
+    bool has_op;
+} TypeClass;
+extern const TypeClass type_classes[TY_COUNT];
+
+typedef struct TypeTable {
+    Arena *arena;
+    Type **slots;
+    uint32_t capacity, count, unknowns;
+    Type *scalars[TY_COUNT]; /* by kind, for scalars */
+} TypeTable;
+
+void types_init(TypeTable *table, Arena *arena);
+Type *type_scalar(TypeTable *table, TypeKind kind);
+Type *type_unknown(TypeTable *table); /* a fresh variable */
+/* The type with these parts; equal closed types are the same pointer. args is copied. */
+Type *type_make(TypeTable *table, TypeKind kind, Op op, int count, Type *const *args);
+Type *type_vec(TypeTable *table, Type *element);
+Type *type_find(Type *type); /* follows links of variables; the type itself when closed */
+/* The type with every solved variable replaced; closed if all are solved. */
+Type *type_resolve(TypeTable *table, Type *type);
+/* Makes two types one by solving variables. False: they differ (then some variables may be solved). */
+bool type_unify(TypeTable *table, Type *a, Type *b);
+/* The same type in another table. */
+Type *type_import(TypeTable *table, const Type *type);
+void type_print(Buf *out, const Type *type); /* in the language's own spelling; unknown is ? */
+
+static inline bool type_is_scalar(const Type *t) {
+    return t->kind >= TY_bool && t->kind <= TY_f64;
+}
+static inline bool type_is_float(const Type *t) {
+    return t->kind == TY_f32 || t->kind == TY_f64;
+}
+static inline bool type_is_signed(const Type *t) {
+    return t->kind >= TY_i8 && t->kind <= TY_i64;
+}
+static inline bool type_is_integer(const Type *t) {
+    return t->kind >= TY_i8 && t->kind <= TY_u64;
+}
+static inline bool type_is_builder(const Type *t) {
+    return t->kind >= TY_appender;
+}
+bool type_is_key(const Type *type); /* may be a dictionary's key: scalars, and vec and struct of keys */
+bool type_is_comparable(const Type *type); /* has == and <: scalars, and vec and struct of comparables */
+
+/* ---- node.c: the one node struct and what is written once for all kinds ------------------------------ */
+
+typedef enum NodeKind {
+    N_None,
+#define NODE(id, spelling, least, most, traits, usage, doc) N_##id,
+#include "ops.def"
+    N_COUNT
+} NodeKind;
+
+enum Traits { CALL = 1, FAILS = 2, EFFECT = 4, BIND = 8, SUGAR = 16, COMM = 32, ASSOC = 64, REDUCE = 128 };
+
+typedef struct NodeClass {
+    const char *name, *spelling, *usage, *doc;
+    int least, most; /* number of kids; most -1: any */
+    unsigned traits;
+} NodeClass;
+extern const NodeClass node_classes[N_COUNT];
+
+typedef struct OpClass {
+    const char *name, *spelling, *doc;
+    char form;       /* 'b' BINARY, 'c' COMPARE, 'u' UNARY */
+    char class;      /* of operands: 'i' INT, 'n' NUM, 'f' FLT, 'l' LOGIC, 'b' BOOLS, 'a' any comparable */
+    int precedence;  /* 0: call form, -1: prefix */
+    unsigned traits; /* COMM, ASSOC, FAILS, REDUCE */
+} OpClass;
+extern const OpClass op_classes[OP_COUNT];
+
+typedef enum IterKind {
+#define ITER(id, spelling, bounds, has_data, doc) IT_##id,
+#include "iters.def"
+    IT_COUNT
+} IterKind;
+typedef struct IterClass {
+    const char *spelling, *doc;
+    char bounds; /* 'r' required, 'o' optional, 's' shaped */
+    bool has_data;
+} IterClass;
+extern const IterClass iter_classes[IT_COUNT];
+
+/* A binding of a name. Every binder makes its own, so a name can never be captured. */
+typedef struct Symbol {
+    const char *name;
+    Type *type;
+    int id;              /* unique in the program, from 0 */
+    int uses;            /* kept by count_uses() */
+    struct Symbol *twin; /* its counterpart while a tree is cloned or compared; else NULL */
+} Symbol;
+
+typedef struct Annotation Annotation; /* @(key: value), a list */
+struct Annotation {
+    const char *key, *value;
+    Annotation *next;
+};
+
+typedef struct Node Node;
+struct Node {
+    NodeKind kind;
+    Op op;         /* Unary, Binary, Compare */
+    IterKind iter; /* Iter */
+    int index;     /* Field: which; else free for a pass */
+    Span span;
+    Type *type;     /* of its value; NewBuilder, Cast, Deserialize, Cudf: also what was written */
+    int count;      /* of kids */
+    Node **kids;    /* For: iters, then builder, then lambda. Let: value, body. Lambda: body. Apply: function,
+                       arguments */
+    Symbol *symbol; /* Ident: the name used; Let: the name bound */
+    const char
+        *text; /* before names are resolved: Ident, Let: the name. Cudf: the function. String: the bytes */
+    uint64_t bits;   /* Literal: the value's bytes in the low end. String: how many bytes */
+    Symbol **params; /* Lambda */
+    int nparams;
+    Annotation *notes;
+};
+
+typedef struct Source {
+    const char *name, *text;
+    size_t length;
+} Source;
+
+/* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
+ * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
+ * every node and symbol has a closed type. */
+typedef struct Program {
+    Arena arena;
+    TypeTable types;
+    Error error;
+    Source source[4]; /* 0: the program's own text */
+    int sources;
+    Node *root;
+    bool bare;
+    int symbols;   /* how many ids were given out */
+    int64_t nodes; /* made so far: bounds the growth by macros */
+    int depth;     /* no tree is deeper */
+} Program;
+
+/* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
+Program *program_new(const char *name, const char *text, size_t length);
+void program_free(Program *program);
+/* Renders the program's own error, with its source line. */
+void program_render_error(const Program *program, const Error *error, Buf *out);
+
+Node *node_new(Program *program, NodeKind kind, Span span, Type *type, int count);       /* kids are NULL */
+Node *node_make(Program *program, NodeKind kind, Span span, Type *type, int count, ...); /* kids follow */
+Node *node_literal(Program *program, Span span, Type *type, uint64_t bits);
+Node *node_ident(Program *program, Span span, Symbol *symbol);
+Node *node_let(Program *program, Span span, Symbol *symbol, Node *value, Node *body);
+Symbol *symbol_new(Program *program, const char *name, Type *type);
+/* A deep copy in which every binder is fresh. */
+Node *node_clone(Program *program, const Node *node);
+/* Replaces, in place, every use of symbol below node by value (the first by value itself, others by clones).
+ */
+Node *node_substitute(Program *program, Node *node, Symbol *symbol, Node *value);
+/* Calls visit on every node below and at *slot, kids first; visit may replace *slot. Iterative along lets. */
+typedef struct Walk Walk;
+struct Walk {
+    Program *program;
+    bool (*enter)(Walk *walk, Node **slot); /* or NULL; false: skip what is below */
+    void (*leave)(Walk *walk, Node **slot); /* or NULL */
+    void *data;
+};
+void node_walk(Walk *walk, Node **slot);
+void count_uses(Program *program, Node *node); /* sets Symbol.uses of all names used below node */
+bool node_equal(const Node *a, const Node *b); /* the same up to the names of binders; types by pointer */
+uint64_t node_hash(const Node *node);
+int node_depth(const Node *node);
+static inline bool node_is(const Node *n, NodeKind kind) {
+    return n->kind == kind;
+}
+
+/* ---- lex.c ------------------------------------------------------------------------------------------ */
+
+typedef enum TokenKind { TK_end, TK_error, TK_ident, TK_literal, TK_string, TK_punct } TokenKind;
+
+typedef struct Token {
+    TokenKind kind;
+    Span span;
+    const char *text; /* ident, punct: interned spelling; string: its bytes after escapes, in the arena */
+    size_t length;    /* of a string */
+    TypeKind type;    /* of a literal */
+    uint64_t bits;    /* of a literal */
+} Token;
+
+typedef struct Lexer {
+    Program *program;
+    uint32_t source, at;
+} Lexer;
+
+/* The next token; after the last TK_end, for ever. TK_error: the program's error is set. An integer literal
+ * directly after a `-` may be the minimum of its type: the parser joins them. */
+Token lex_next(Lexer *lexer);
+
+/* ---- parse.c, resolve.c: from text to nodes --------------------------------------------------------- */
+
+/* Reads the program's text: parses, expands macros (those of prelude.weld included), gives every binder its
+ * symbol, inlines functions bound by let (leaving Apply of a Lambda), flattens zips, removes sugar that needs
+ * no types. */
+bool program_read(Program *program);
+/* Reads a type, e.g. "{vec[i64], f64}", into the program's table; NULL: error set. */
+Type *type_parse(Program *program, const char *text);
+
+typedef struct Macro Macro;
+struct Macro {
+    const char *name;
+    int nparams;
+    const char **params;
+    Node *body; /* unresolved */
+    bool standard;
+    Macro *next;
+};
+/* parse.c's product, resolve.c's input: nodes whose names are text. */
+bool parse_source(Program *program, uint32_t source, Macro **macros, Node **root);
+bool resolve(Program *program, Macro *macros, Node **root);
+
+/* ---- infer.c, verify.c: types ----------------------------------------------------------------------- */
+
+/* Gives every node and symbol its type. want: the type that the program shall have, or NULL. */
+bool program_infer(Program *program, const Type *want);
+/* The invariants of a typed program: closed types that agree with ops.def's rules, names in scope and bound
+ * once, linear builders, loops that return their builder. Run after every pass in tests. On failure the
+ * error says what is wrong where; code Type for what a user can write, Internal for the rest. */
+bool program_verify(Program *program);
+
+/* ---- print.c ---------------------------------------------------------------------------------------- */
+
+/* Canonical text: reads back to the same program. typed: types at every binder and builder.
+ * indent: broken into lines. Names are made unique. */
+void program_print(Buf *out, const Program *program, bool typed);
+void node_print(Buf *out, const Node *node, bool typed, int indent);
+void literal_print(Buf *out, const Type *type, const void *value); /* a scalar with its suffix */
+
+/* ---- region.c: the memory of a run ------------------------------------------------------------------- */
+
+/* Where regions get their blocks, and what all regions of a context may have together. `take` returns NULL
+ * when the limit or the machine's memory is reached. */
+typedef struct Budget {
+    void *(*take)(void *data, size_t bytes); /* 64-aligned */
+    void (*give)(void *data, void *block, size_t bytes);
+    void *data;
+    _Atomic int64_t live, peak;
+    int64_t limit; /* bytes; 0: none */
+} Budget;
+void budget_init(Budget *budget,
+                 int64_t limit); /* on the C library's heap; runtime/ sets its own take, give */
+void *budget_take(Budget *budget, size_t bytes); /* counted against the limit; NULL: over it */
+void budget_give(Budget *budget, void *block, size_t bytes);
+
+/* A region holds what a run allocates: small things in chunks, large ones in blocks of their own, 64-aligned.
+ * Builders that still grow have separate blocks, so that resetting a region to a mark keeps them. */
+typedef struct Region Region;
+typedef struct RegionMark {
+    void *chunk, *block;
+    char *next;
+} RegionMark;
+Region *region_new(Budget *budget);                /* NULL: no memory */
+void region_free(Region *region);                  /* with all that it holds; takes NULL */
+void *region_alloc(Region *region, int64_t bytes); /* NULL: no memory, or bytes out of range */
+RegionMark region_mark(const Region *region);
+void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */
+/* Frees what was allocated since mark and is not reachable from the value at root. */
+void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
+bool region_owns(const Region *region, const void *pointer);
+int64_t region_bytes(const Region *region);
+/* Growing blocks of builders. bytes 0 frees. Contents are kept up to the lesser size. */
+void *region_grow(Region *region, void *block, int64_t bytes);
+/* A builder's block becomes an ordinary allocation of `bytes` bytes; returns where it lies now, NULL: no
+ * memory. */
+void *region_settle(Region *region, void *block, int64_t bytes);
+
+/* ---- worker.c: what a running program holds on to ------------------------------------------------------ */
+
+/* Foreign calls, which need more than the C library, come through the host. */
+typedef struct Host {
+    void *(*symbol)(void *data, const char *name); /* a C function, NULL: unknown, or foreign code is off */
+    bool (*call)(void *data, void *function, int count, void **arguments); /* void f(void *, ...) */
+    void *data;
+} Host;
+
+/* One per thread of a run. Compiled code reads `cancel` and passes the worker on; the layout of the first
+ * field is part of its contract. */
+typedef struct Worker {
+    const volatile int32_t *cancel; /* becomes non-zero when the run shall stop; never NULL */
+    Region *region;
+    const Host *host; /* or NULL: no foreign code */
+    Error error;      /* the first failure */
+    int number;
+} Worker;
+
+/* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */
+ErrorCode worker_fail(Worker *worker, ErrorCode code, Span span, int64_t a, int64_t b);
+/* region_alloc that reports OutOfMemory. */
+void *worker_alloc(Worker *worker, int64_t bytes, Span span);
+
+/* ---- value.c: operations on values in memory, by type ---------------------------------------------------
+ */
+
+/* Lexicographic, IEEE on floats: -1 less, 0 equal, 1 greater, 2 unordered (a NaN decides). */
+int value_compare(const Type *type, const void *a, const void *b);
+int value_order(const Type *type, const void *a, const void *b); /* a total order: NaN last, for printing */
+bool key_equal(const Type *type, const void *a, const void *b);  /* as keys: NaN is NaN, -0.0 is 0.0 */
+uint64_t key_hash(const Type *type, const void *key);
+uint64_t hash_u64(uint64_t bits); /* of a scalar key's canonical bits; compiled code inlines it */
+uint64_t hash_bytes(const void *bytes, int64_t length);
+uint64_t key_bits(const Type *scalar, const void *key); /* zero-extended; NaN and -0.0 canonical */
+/* Applies a scalar operator. False: division by zero. Operands and result may alias. */
+bool scalar_binary(Op op, const Type *type, const void *a, const void *b, void *out);
+bool scalar_compare(Op op, const Type *type, const void *a, const void *b);
+void scalar_unary(Op op, const Type *type, const void *a, void *out);
+void scalar_cast(const Type *from, const void *a, const Type *to, void *out);
+/* The identity of a builder's operator, and a (op)= b; for scalars and structs of scalars. */
+void combine_identity(const Type *type, Op op, void *out);
+void combine(const Type *type, Op op, void *into, const void *value);
+/* Serialized form: compat/semantics "Bytes". */
+int64_t value_serialized_size(const Type *type, const void *value);
+void value_serialize(const Type *type, const void *value, char *out);
+ErrorCode value_deserialize(Worker *worker, Span span, const Type *type, const Vec *bytes, void *out);
+/* Copies a value with everything it points to into the region. */
+bool value_copy(Worker *worker, const Type *type, const void *value, void *out);
+int64_t value_bytes(const Type *type, const void *value); /* of memory that it reaches */
+void value_print(Buf *out, const Type *type,
+                 const void *value); /* as a literal of the language; a dict as [{k, v}, ..] */
+void value_print_json(Buf *out, const Type *type, const void *value);
+
+/* ---- dict.c: dictionaries and group builders -------------------------------------------------------------
+ */
+
+/* Entries lie densely in the order of their first insertion, as the C struct {K, V}; the index is a power of
+ * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from hash & mask, where tag is
+ * hash >> 32. At most half of the slots are used. Compiled code inlines the probe: this layout is part of its
+ * contract. */
+typedef struct Dict {
+    int64_t length, capacity; /* of entries */
+    uint64_t mask;            /* slots - 1 */
+    uint64_t *index;
+    char *entries;
+    /* of a groupmerger that still grows: */
+    int64_t values, room; /* how many values are there, and fit */
+    char *value;          /* all values in merge order */
+    uint32_t *group;      /* the entry of each */
+} Dict;
+
+Dict *dict_new(Worker *worker, const Type *entry, Span span); /* entry: the struct {K, V}; NULL: failed */
+/* The value of key, or NULL. */
+void *dict_find(const Dict *dict, const Type *entry, const void *key);
+/* The value of key; *fresh: it was inserted just now, its value zeroed. NULL: no memory. */
+void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key, uint64_t hash, bool *fresh,
+                  Span span);
+bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span); /* makes room for one more entry */
+bool group_merge(Worker *worker, Dict *dict, const Type *entry, const void *key, const void *value,
+                 Span span);
+bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* makes the values' vectors */
+bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span);  /* settles its memory */
+/* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
+void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
+Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */
+
+/* ---- sort.c ----------------------------------------------------------------------------------------------
+ */
+
+typedef ErrorCode (*SortCompare)(void *closure, Worker *worker, const void *a, const void *b, int32_t *order);
+/* Stable merge sort of `count` elements of `size` bytes, in place, with scratch of the same size. */
+ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
+                      SortCompare compare, void *closure);
+
+/* ---- eval.c: the interpreter, the meaning of the language
+ * -------------------------------------------------- */
+
+/* Runs a typed program. args: a struct of the parameters' types (NULL if none); out: room for the result's
+ * type. Results may point into args, the program's constants and the worker's region. */
+ErrorCode program_eval(const Program *program, Worker *worker, const void *args, void *out);
+Type *program_argument_type(Program *program); /* the struct of its parameters */
+Type *program_result_type(const Program *program);
+
+#endif
