@@ -1,0 +1,41 @@
+# The libraries we stand on, each as a target of ours: weld_ffi, weld_jemalloc, weld_llvm, weld_edit, weld_criterion.
+
+# weld_package(TARGET HEADER LIBRARY DEBIAN-PACKAGE): an imported library found by header and name.
+function(weld_package target header library package)
+  find_path(${target}_include ${header} PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE})
+  find_library(${target}_library ${library})
+  mark_as_advanced(${target}_include ${target}_library)
+  add_library(${target} INTERFACE)
+  if(NOT ${target}_include OR NOT ${target}_library)
+    message(FATAL_ERROR "${header} or lib${library} is missing: apt-get install ${package}")
+  endif()
+  target_include_directories(${target} SYSTEM INTERFACE ${${target}_include})
+  target_link_libraries(${target} INTERFACE ${${target}_library})
+endfunction()
+
+weld_package(weld_ffi ffi.h ffi libffi-dev)
+weld_package(weld_jemalloc jemalloc/jemalloc.h jemalloc libjemalloc-dev)
+weld_package(weld_edit histedit.h edit libedit-dev)
+if(WELD_TESTS)
+  weld_package(weld_criterion criterion/criterion.h criterion libcriterion-dev)
+endif()
+
+# LLVM through its C interface: 19, or any from 16 on; as one shared library.
+find_program(WELD_LLVM_CONFIG NAMES llvm-config-19 llvm-config-20 llvm-config-18 llvm-config-17 llvm-config-16 llvm-config)
+if(NOT WELD_LLVM_CONFIG)
+  message(FATAL_ERROR "llvm-config is missing: apt-get install llvm-19-dev")
+endif()
+foreach(what version includedir libdir)
+  execute_process(COMMAND ${WELD_LLVM_CONFIG} --${what} OUTPUT_VARIABLE llvm_${what} OUTPUT_STRIP_TRAILING_WHITESPACE
+                  COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
+execute_process(COMMAND ${WELD_LLVM_CONFIG} --link-shared --libs OUTPUT_VARIABLE llvm_libs
+                OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+if(llvm_version VERSION_LESS 16)
+  message(FATAL_ERROR "${WELD_LLVM_CONFIG} is LLVM ${llvm_version}; 16 or later is needed: apt-get install llvm-19-dev")
+endif()
+separate_arguments(llvm_libs)
+add_library(weld_llvm INTERFACE)
+target_include_directories(weld_llvm SYSTEM INTERFACE ${llvm_includedir})
+target_link_directories(weld_llvm INTERFACE ${llvm_libdir})
+target_link_libraries(weld_llvm INTERFACE ${llvm_libs})
