@@ -430,8 +430,14 @@ void *worker_alloc(Worker *worker, int64_t bytes, Span span);
 int value_compare(const Type *type, const void *a, const void *b);
 int value_order(const Type *type, const void *a, const void *b); /* a total order: NaN last, for printing */
 bool key_equal(const Type *type, const void *a, const void *b);  /* as keys: NaN is NaN, -0.0 is 0.0 */
+/* Compiled code computes the same hash inline. A scalar, or a struct of scalars (nested or not) whose bits add up to at most
+ * 64, is packed into one word, the first field lowest (a bool takes 8 bits): hash_u64(word). Any other struct folds its
+ * fields: h = 0, then h = hash_u64(h ^ key_hash(field)) for each. A vector: hash_bytes of an i8 or u8 vector; else
+ * h = hash_u64(length), then the same folding over its elements. */
 uint64_t key_hash(const Type *type, const void *key);
-uint64_t hash_u64(uint64_t bits); /* of a scalar key's canonical bits; compiled code inlines it */
+#define HASH_SEED 0x8a5cd789635d2dffu
+#define HASH_FACTOR 0x9E3779B97F4A7C15u
+uint64_t hash_u64(uint64_t bits); /* x = (bits ^ HASH_SEED) * HASH_FACTOR; x ^ x >> 32 */
 uint64_t hash_bytes(const void *bytes, int64_t length);
 uint64_t key_bits(const Type *scalar, const void *key); /* zero-extended; NaN and -0.0 canonical */
 /* Applies a scalar operator. False: division by zero. Operands and result may alias. */
