@@ -250,6 +250,13 @@ typedef struct Source {
     size_t length;
 } Source;
 
+/* The words of a program's text (lex.c), each once. */
+typedef struct Name Name;
+typedef struct Names {
+    Name **slots;
+    uint32_t capacity, count;
+} Names;
+
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
  * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
  * every node and symbol has a closed type. */
@@ -259,6 +266,7 @@ typedef struct Program {
     Error error;
     Source source[4]; /* 0: the program's own text */
     int sources;
+    Names names;
     Node *root;
     bool bare;
     int symbols;   /* how many ids were given out */
@@ -307,11 +315,31 @@ typedef enum TokenKind { TK_end, TK_error, TK_ident, TK_literal, TK_string, TK_p
 typedef struct Token {
     TokenKind kind;
     Span span;
-    const char *text; /* ident, punct: interned spelling; string: its bytes after escapes, in the arena */
+    const char *text; /* ident: of a Name; punct: its spelling; string: its bytes after escapes, in the arena */
     size_t length;    /* of a string */
     TypeKind type;    /* of a literal */
-    uint64_t bits;    /* of a literal */
+    uint64_t bits;    /* of a literal; of punct the spelling's one or two bytes, the first in the low end */
 } Token;
+
+/* What a word is reserved for: a row of the table for this kind of thing, or a form of its own. */
+typedef enum WordKind { WD_name, WD_scalar, WD_composite, WD_builder, WD_node, WD_op, WD_iter, WD_keyword } WordKind;
+
+/* One word of a program's text. Texts of TK_ident tokens, and of nodes until names are resolved, lie in one. */
+typedef struct Macro Macro;
+struct Name {
+    uint32_t hash, id; /* id: from 0 */
+    WordKind word;
+    int row;      /* TypeKind, NodeKind, Op or IterKind */
+    Macro *macro; /* of this name, or NULL */
+    Type *alias;  /* the type of this name, or NULL */
+    int size;     /* of the alias's text, in type constructors */
+    char text[];
+};
+Name *name_intern(Program *program, const char *text, size_t length);
+static inline Name *name_of(const char *text) { return (Name *)(text - offsetof(Name, text)); }
+/* Calls visit for every reserved word. */
+void each_word(void (*visit)(void *data, const char *word), void *data);
+const char *literal_suffix(TypeKind kind); /* "l" for i64, "" for i32, bool and f64 */
 
 typedef struct Lexer {
     Program *program;
@@ -331,7 +359,9 @@ bool program_read(Program *program);
 /* Reads a type, e.g. "{vec[i64], f64}", into the program's table; NULL: error set. */
 Type *type_parse(Program *program, const char *text);
 
-typedef struct Macro Macro;
+extern const char prelude_weld[]; /* prelude.weld: the standard macros, made into a C string by the build */
+extern const size_t prelude_weld_length;
+
 struct Macro {
     const char *name;
     int nparams;
@@ -391,7 +421,11 @@ RegionMark region_mark(const Region *region);
 void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
+/* The same at the end of a run, for all that the region holds since mark: builders' blocks are freed as well. */
+void region_finish(Region *region, RegionMark mark, const Type *type, const void *root);
 bool region_owns(const Region *region, const void *pointer);
+bool region_since(const Region *region, RegionMark mark, const void *pointer); /* was it allocated since mark */
+Budget *region_budget(const Region *region);
 int64_t region_bytes(const Region *region);
 /* Growing blocks of builders. bytes 0 frees. Contents are kept up to the lesser size. */
 void *region_grow(Region *region, void *block, int64_t bytes);
@@ -423,8 +457,14 @@ ErrorCode worker_fail(Worker *worker, ErrorCode code, Span span, int64_t a, int6
 /* region_alloc that reports OutOfMemory. */
 void *worker_alloc(Worker *worker, int64_t bytes, Span span);
 
-/* ---- value.c: operations on values in memory, by type ---------------------------------------------------
- */
+/* ---- value.c, scalar.c, serialize.c, value_print.c: operations on values in memory, by type ------------ */
+
+/* What a builder's pointer points to: for an appender and a vecmerger an Appender, for a merger its value,
+ * for a dictmerger and a groupmerger a Dict *. */
+typedef struct Appender {
+    void *data;
+    int64_t length, capacity; /* capacity 0: data is no builder's block: empty, settled, or a vecmerger's */
+} Appender;
 
 /* Lexicographic, IEEE on floats: -1 less, 0 equal, 1 greater, 2 unordered (a NaN decides). */
 int value_compare(const Type *type, const void *a, const void *b);
@@ -438,6 +478,7 @@ uint64_t key_hash(const Type *type, const void *key);
 #define HASH_SEED 0x8a5cd789635d2dffu
 #define HASH_FACTOR 0x9E3779B97F4A7C15u
 uint64_t hash_u64(uint64_t bits); /* x = (bits ^ HASH_SEED) * HASH_FACTOR; x ^ x >> 32 */
+uint64_t hash_mix(uint64_t hash, uint64_t next); /* hash_u64((hash << 5 | hash >> 59) ^ next) */
 uint64_t hash_bytes(const void *bytes, int64_t length);
 uint64_t key_bits(const Type *scalar, const void *key); /* zero-extended; NaN and -0.0 canonical */
 /* Applies a scalar operator. False: division by zero. Operands and result may alias. */
@@ -458,6 +499,7 @@ int64_t value_bytes(const Type *type, const void *value); /* of memory that it r
 void value_print(Buf *out, const Type *type,
                  const void *value); /* as a literal of the language; a dict as [{k, v}, ..] */
 void value_print_json(Buf *out, const Type *type, const void *value);
+void number_print_json(Buf *out, const Type *scalar, const void *value); /* one scalar; shortest digits */
 
 /* ---- dict.c: dictionaries and group builders -------------------------------------------------------------
  */
@@ -477,6 +519,15 @@ typedef struct Dict {
     uint32_t *group;      /* the entry of each */
 } Dict;
 
+/* The type of the entries of a dict, dictmerger or groupmerger, made in *room without a table of types. */
+typedef struct EntryType {
+    Type entry, group;
+    Type *parts[2], *element;
+    int64_t offsets[2];
+} EntryType;
+const Type *dict_entry_layout(const Type *dict_or_builder, EntryType *room);
+
+/* A dictionary may be NULL wherever one is read: it is empty. */
 Dict *dict_new(Worker *worker, const Type *entry, Span span); /* entry: the struct {K, V}; NULL: failed */
 /* The value of key, or NULL. */
 void *dict_find(const Dict *dict, const Type *entry, const void *key);
