@@ -15,6 +15,8 @@ endfunction()
 
 weld_package(weld_ffi ffi.h ffi libffi-dev)
 weld_package(weld_jemalloc jemalloc/jemalloc.h jemalloc libjemalloc-dev)
+add_library(weld_jemalloc_headers INTERFACE)
+target_include_directories(weld_jemalloc_headers SYSTEM INTERFACE ${weld_jemalloc_include})
 weld_package(weld_edit histedit.h edit libedit-dev)
 if(WELD_TESTS)
   weld_package(weld_criterion criterion/criterion.h criterion libcriterion-dev)
