@@ -100,6 +100,8 @@ typedef enum Op {
     OP_COUNT
 } Op;
 
+enum { TYPE_PARTS = 1 << 14 }; /* a type of so many parts is too large to be used */
+
 typedef struct Type Type;
 struct Type {
     TypeKind kind;
@@ -108,6 +110,7 @@ struct Type {
     bool pointers; /* values hold pointers (vec, dict, builders somewhere inside) */
     bool builders; /* a builder, or a struct with builders inside */
     int count;     /* of args */
+    uint32_t parts; /* it and all its parts, each as often as it occurs; at most TYPE_PARTS */
     Type **args;   /* element; key, value; fields; parameters and result; the type arguments of a builder */
     int64_t size, align; /* of a value in memory, C layout; of open types and functions 0 */
     int64_t *offsets;    /* of a struct's fields */
@@ -304,6 +307,9 @@ void count_uses(Program *program, Node *node); /* sets Symbol.uses of all names 
 bool node_equal(const Node *a, const Node *b); /* the same up to the names of binders; types by pointer */
 uint64_t node_hash(const Node *node);
 int node_depth(const Node *node);
+/* May it be evaluated where its value is not needed: it cannot fail, has no effect, and costs little. budget:
+ * how many nodes it may have; what is left of it comes back. */
+bool node_is_cheap(const Node *node, int *budget);
 static inline bool node_is(const Node *n, NodeKind kind) {
     return n->kind == kind;
 }
@@ -315,16 +321,27 @@ typedef enum TokenKind { TK_end, TK_error, TK_ident, TK_literal, TK_string, TK_p
 typedef struct Token {
     TokenKind kind;
     Span span;
-    const char *text; /* ident: of a Name; punct: its spelling; string: its bytes after escapes, in the arena */
-    size_t length;    /* of a string */
-    TypeKind type;    /* of a literal */
-    uint64_t bits;    /* of a literal; of punct the spelling's one or two bytes, the first in the low end */
+    const char
+        *text;     /* ident: of a Name; punct: its spelling; string: its bytes after escapes, in the arena */
+    size_t length; /* of a string */
+    TypeKind type; /* of a literal */
+    uint64_t bits; /* of a literal; of punct the spelling's one or two bytes, the first in the low end */
 } Token;
 
 /* What a word is reserved for: a row of the table for this kind of thing, or a form of its own. */
-typedef enum WordKind { WD_name, WD_scalar, WD_composite, WD_builder, WD_node, WD_op, WD_iter, WD_keyword } WordKind;
+typedef enum WordKind {
+    WD_name,
+    WD_scalar,
+    WD_composite,
+    WD_builder,
+    WD_node,
+    WD_op,
+    WD_iter,
+    WD_keyword
+} WordKind;
 
-/* One word of a program's text. Texts of TK_ident tokens, and of nodes until names are resolved, lie in one. */
+/* One word of a program's text. Texts of TK_ident tokens, and of nodes until names are resolved, lie in one.
+ */
 typedef struct Macro Macro;
 struct Name {
     uint32_t hash, id; /* id: from 0 */
@@ -336,7 +353,9 @@ struct Name {
     char text[];
 };
 Name *name_intern(Program *program, const char *text, size_t length);
-static inline Name *name_of(const char *text) { return (Name *)(text - offsetof(Name, text)); }
+static inline Name *name_of(const char *text) {
+    return (Name *)(text - offsetof(Name, text));
+}
 /* Calls visit for every reserved word. */
 void each_word(void (*visit)(void *data, const char *word), void *data);
 const char *literal_suffix(TypeKind kind); /* "l" for i64, "" for i32, bool and f64 */
@@ -421,10 +440,12 @@ RegionMark region_mark(const Region *region);
 void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
-/* The same at the end of a run, for all that the region holds since mark: builders' blocks are freed as well. */
+/* The same at the end of a run, for all that the region holds since mark: builders' blocks are freed as well.
+ */
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root);
 bool region_owns(const Region *region, const void *pointer);
-bool region_since(const Region *region, RegionMark mark, const void *pointer); /* was it allocated since mark */
+bool region_since(const Region *region, RegionMark mark,
+                  const void *pointer); /* was it allocated since mark */
 Budget *region_budget(const Region *region);
 int64_t region_bytes(const Region *region);
 /* Growing blocks of builders. bytes 0 frees. Contents are kept up to the lesser size. */
@@ -470,14 +491,15 @@ typedef struct Appender {
 int value_compare(const Type *type, const void *a, const void *b);
 int value_order(const Type *type, const void *a, const void *b); /* a total order: NaN last, for printing */
 bool key_equal(const Type *type, const void *a, const void *b);  /* as keys: NaN is NaN, -0.0 is 0.0 */
-/* Compiled code computes the same hash inline. A scalar, or a struct of scalars (nested or not) whose bits add up to at most
- * 64, is packed into one word, the first field lowest (a bool takes 8 bits): hash_u64(word). Any other struct folds its
- * fields: h = 0, then h = hash_u64(h ^ key_hash(field)) for each. A vector: hash_bytes of an i8 or u8 vector; else
- * h = hash_u64(length), then the same folding over its elements. */
+/* Compiled code computes the same hash inline. A scalar, or a struct of scalars (nested or not) whose bits
+ * add up to at most 64, is packed into one word, the first field lowest (a bool takes 8 bits):
+ * hash_u64(word). Any other struct folds its fields: h = 0, then h = hash_u64(h ^ key_hash(field)) for each.
+ * A vector: hash_bytes of an i8 or u8 vector; else h = hash_u64(length), then the same folding over its
+ * elements. */
 uint64_t key_hash(const Type *type, const void *key);
 #define HASH_SEED 0x8a5cd789635d2dffu
 #define HASH_FACTOR 0x9E3779B97F4A7C15u
-uint64_t hash_u64(uint64_t bits); /* x = (bits ^ HASH_SEED) * HASH_FACTOR; x ^ x >> 32 */
+uint64_t hash_u64(uint64_t bits);                /* x = (bits ^ HASH_SEED) * HASH_FACTOR; x ^ x >> 32 */
 uint64_t hash_mix(uint64_t hash, uint64_t next); /* hash_u64((hash << 5 | hash >> 59) ^ next) */
 uint64_t hash_bytes(const void *bytes, int64_t length);
 uint64_t key_bits(const Type *scalar, const void *key); /* zero-extended; NaN and -0.0 canonical */

@@ -67,13 +67,16 @@ static Type *type_new(TypeTable *table, TypeKind kind, Op op, int count, Type *c
     if (count) type->args = arena_alloc(table->arena, sizeof *args * (size_t)count);
     if (count && !type->args) count = 0;
     type->count = count;
+    type->parts = 1;
     for (int i = 0; i < count; i++) {
+        uint32_t parts = type_find(args[i])->parts;
+        type->parts = parts < TYPE_PARTS - type->parts ? type->parts + parts : TYPE_PARTS;
         type->args[i] = args[i];
         type->open |= args[i]->open;
         type->pointers |= args[i]->pointers;
         if (kind == TY_struct) type->builders |= args[i]->builders;
     }
-    if (!type->open) type_layout(table->arena, type);
+    if (!type->open && type->parts < TYPE_PARTS) type_layout(table->arena, type);
     return type;
 }
 
@@ -94,6 +97,7 @@ Type *type_scalar(TypeTable *table, TypeKind kind) {
 Type *type_unknown(TypeTable *table) {
     Type *type = arena_alloc(table->arena, sizeof *type);
     type->open = true;
+    type->parts = 1;
     type->id = ++table->unknowns;
     return type;
 }

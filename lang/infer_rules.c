@@ -1,0 +1,321 @@
+/* infer_rules.c: the rules of types for values: constants, names, operators, structs, vectors, dictionaries.
+ *
+ * A rule unifies what must be equal, whichever side is known. The rule of a + b, on |x| x + 1L:
+ *
+ *     b is i64, so a (the variable of x) becomes i64; the sum is i64; i64 has a +. Done.
+ *
+ * and were both sides unknown, it would unify them with the sum, and WAIT until it can tell whether there is
+ * a + on them. Rules may be asked any number of times and must then say the same.
+ * The operands that scalar.def allows decide; simd values work lane by lane; nothing is ever converted.
+ */
+#include "infer.h"
+
+#include <string.h>
+
+static Verdict both(Verdict a, Verdict b) {
+    return a < b ? a : b;
+}
+
+/* ---- constants, names, ascription ---- */
+
+Verdict infer_Literal(Infer *in, Node *node) {
+    Type *type = infer_type(in, node);
+    return type_is_scalar(type) ? DONE : infer_fail(in, node->span, "a literal without a type");
+}
+
+Verdict infer_String(Infer *in, Node *node) {
+    return infer_give(in, node, type_vec(in->types, infer_scalar(in, TY_i8)));
+}
+
+Verdict infer_Ident(Infer *in, Node *node) {
+    if (!node->symbol) return infer_fail(in, node->span, "a name without a binding");
+    if (!node->symbol->type) node->symbol->type = type_unknown(in->types);
+    return infer_give(in, node, type_find(node->symbol->type));
+}
+
+/* The body has the let's type already: the visit unifies a whole chain of lets with its last body. */
+Verdict infer_Let(Infer *in, Node *node) {
+    Symbol *symbol = node->symbol;
+    if (!symbol->type) symbol->type = infer_type(in, node->kids[0]);
+    if (!infer_expect(in, node->kids[0], symbol->type, "%s is declared", symbol->name)) return FAIL;
+    return in->entering ? DONE : infer_give(in, node, infer_type(in, node->kids[1]));
+}
+
+Verdict infer_Ascribe(Infer *in, Node *node) {
+    return infer_expect(in, node->kids[0], infer_type(in, node), "what is stated after it") ? DONE : FAIL;
+}
+
+/* ---- structs and vectors ---- */
+
+Verdict infer_Field(Infer *in, Node *node) {
+    Type *whole = infer_type(in, node->kids[0]);
+    if (whole->kind == TY_unknown) return WAIT;
+    if (whole->kind != TY_struct)
+        return infer_fail(in, node->kids[0]->span, "this is %s, which has no fields",
+                          infer_text(in, whole).text);
+    if (node->index < 0 || node->index >= whole->count)
+        return infer_fail(in, node->span, "there is no field $%d in %s", node->index,
+                          infer_text(in, whole).text);
+    return infer_give(in, node, whole->args[node->index]);
+}
+
+Verdict infer_Struct(Infer *in, Node *node) {
+    Type *type = infer_type(in, node);
+    if (type->kind == TY_struct && type->count == node->count) {
+        for (int i = 0; i < node->count; i++) {
+            if (!infer_expect(in, node->kids[i], type->args[i], "field $%d", i)) return FAIL;
+        }
+        return DONE;
+    }
+    Type *few[16];
+    Type **parts = few;
+    if (node->count > 16) parts = arena_alloc(&in->program->arena, sizeof *parts * (size_t)node->count);
+    if (!parts) return infer_fail(in, node->span, "out of memory");
+    for (int i = 0; i < node->count; i++) parts[i] = infer_type(in, node->kids[i]);
+    Type *whole = type_make(in->types, TY_struct, OP_none, node->count, parts);
+    if (whole->parts >= TYPE_PARTS) return infer_fail(in, node->span, "the type of this has too many parts");
+    return infer_give(in, node, whole);
+}
+
+Verdict infer_Vec(Infer *in, Node *node) {
+    Type **element = infer_shape(in, node, TY_vec, "a list of elements");
+    if (!element) return FAIL;
+    for (int i = 0; i < node->count; i++) {
+        if (!infer_expect(in, node->kids[i], element[0], "an element of this vector")) return FAIL;
+    }
+    return DONE;
+}
+
+Verdict infer_Len(Infer *in, Node *node) {
+    if (!infer_shape(in, node->kids[0], TY_vec, "what len measures")) return FAIL;
+    return infer_give(in, node, infer_scalar(in, TY_i64));
+}
+
+Verdict infer_Lookup(Infer *in, Node *node) {
+    Type *container = infer_type(in, node->kids[0]);
+    if (container->kind == TY_unknown) return WAIT;
+    if (container->kind == TY_vec) {
+        if (!infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "an index")) return FAIL;
+        return infer_give(in, node, container->args[0]);
+    }
+    if (container->kind != TY_dict)
+        return infer_fail(in, node->kids[0]->span, "this is %s, but lookup works on a vec or a dict",
+                          infer_text(in, container).text);
+    if (!infer_expect(in, node->kids[1], container->args[0], "a key of this dictionary")) return FAIL;
+    return infer_give(in, node, container->args[1]);
+}
+
+Verdict infer_OptLookup(Infer *in, Node *node) {
+    Type **dict = infer_shape(in, node->kids[0], TY_dict, "what optlookup searches");
+    if (!dict || !infer_expect(in, node->kids[1], dict[0], "a key of this dictionary")) return FAIL;
+    Type *type = infer_type(in, node);
+    if (type->kind != TY_struct || type->count != 2)
+        return infer_give(in, node, infer_pair(in, infer_scalar(in, TY_bool), dict[1]));
+    bool fits =
+        infer_unify(in, type->args[0], infer_scalar(in, TY_bool)) && infer_unify(in, type->args[1], dict[1]);
+    return fits ? DONE : infer_give(in, node, infer_pair(in, infer_scalar(in, TY_bool), dict[1]));
+}
+
+Verdict infer_KeyExists(Infer *in, Node *node) {
+    Type **dict = infer_shape(in, node->kids[0], TY_dict, "what keyexists searches");
+    if (!dict || !infer_expect(in, node->kids[1], dict[0], "a key of this dictionary")) return FAIL;
+    return infer_give(in, node, infer_scalar(in, TY_bool));
+}
+
+Verdict infer_Slice(Infer *in, Node *node) {
+    if (!infer_shape(in, node->kids[0], TY_vec, "what slice cuts")) return FAIL;
+    if (!infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "the start of a slice")) return FAIL;
+    if (!infer_expect(in, node->kids[2], infer_scalar(in, TY_i64), "the size of a slice")) return FAIL;
+    return infer_give(in, node, infer_type(in, node->kids[0]));
+}
+
+Verdict infer_ToVec(Infer *in, Node *node) {
+    Type **dict = infer_shape(in, node->kids[0], TY_dict, "what tovec lists");
+    return dict ? infer_give(in, node, type_vec(in->types, infer_pair(in, dict[0], dict[1]))) : FAIL;
+}
+
+/* ---- operators ---- */
+
+/* Do the operands of scalar.def's class exist at this type? */
+static bool class_allows(char allowed, char class) {
+    switch (allowed) {
+    case 'i': return class == 's' || class == 'u';
+    case 'n': return class == 's' || class == 'u' || class == 'f';
+    case 'f': return class == 'f';
+    case 'l': return class == 's' || class == 'u' || class == 'b';
+    case 'b': return class == 'b';
+    default: return true;
+    }
+}
+
+static const char *class_name(char allowed) {
+    switch (allowed) {
+    case 'i': return "integers";
+    case 'n': return "numbers";
+    case 'f': return "f32 or f64";
+    case 'l': return "integers or bool";
+    case 'b': return "bool";
+    default: return "scalars";
+    }
+}
+
+static Verdict operand_class(Infer *in, Op op, Node *operand) {
+    const OpClass *class = &op_classes[op];
+    Type *type = infer_type(in, operand);
+    if (type->kind == TY_simd) type = type_find(type->args[0]);
+    if (type->kind == TY_unknown) return WAIT;
+    char have = type_classes[type->kind].class;
+    if (type_is_scalar(type) && class_allows(class->class, have)) return DONE;
+    bool convert = class->class == 'f' && (have == 's' || have == 'u');
+    return infer_fail(in, operand->span, "this is %s, but %s works on %s%s",
+                      infer_text(in, operand->type).text, class->spelling, class_name(class->class),
+                      convert ? "; convert with f64(..)" : "");
+}
+
+Verdict infer_Unary(Infer *in, Node *node) {
+    Node *operand = node->kids[0];
+    return both(infer_give(in, node, infer_type(in, operand)), operand_class(in, node->op, operand));
+}
+
+/* Both operands of one type, which an operator's error names after its spelling. */
+static bool same_operands(Infer *in, Node *node, int precedence, const char *spelling) {
+    Type *left = infer_type(in, node->kids[0]);
+    return infer_expect(in, node->kids[1], left,
+                        precedence ? "the left side of %s" : "the first operand of %s", spelling);
+}
+
+Verdict infer_Binary(Infer *in, Node *node) {
+    const OpClass *class = &op_classes[node->op];
+    if (!same_operands(in, node, class->precedence, class->spelling)) return FAIL;
+    Verdict allowed = operand_class(in, node->op, node->kids[0]);
+    if (allowed == FAIL) return FAIL;
+    return both(infer_give(in, node, infer_type(in, node->kids[0])), allowed);
+}
+
+Verdict infer_Compare(Infer *in, Node *node) {
+    const OpClass *class = &op_classes[node->op];
+    if (!same_operands(in, node, class->precedence, class->spelling)) return FAIL;
+    Type *type = infer_type(in, node->kids[0]);
+    if (type->kind == TY_unknown) return WAIT;
+    if (type->kind == TY_simd) {
+        Type *lane = infer_scalar(in, TY_bool);
+        return infer_give(in, node, type_make(in->types, TY_simd, OP_none, 1, &lane));
+    }
+    if (infer_give(in, node, infer_scalar(in, TY_bool)) == FAIL) return FAIL;
+    type = type_resolve(in->types, type);
+    if (type->open) return WAIT;
+    if (type_is_comparable(type)) return DONE;
+    return infer_fail(in, node->span, "values of type %s cannot be compared with %s",
+                      infer_text(in, type).text, class->spelling);
+}
+
+/* On simd values, `&&` and `||` work lane by lane (infer.c then makes them `&` and `|`). */
+static Verdict logic(Infer *in, Node *node) {
+    Type *left = infer_type(in, node->kids[0]), *right = infer_type(in, node->kids[1]);
+    Type *type = infer_scalar(in, TY_bool);
+    if (left->kind == TY_simd || right->kind == TY_simd)
+        type = type_make(in->types, TY_simd, OP_none, 1, &type);
+    for (int i = 0; i < 2; i++) {
+        if (!infer_expect(in, node->kids[i], type, "an operand of %s", node_classes[node->kind].spelling))
+            return FAIL;
+    }
+    return infer_give(in, node, type);
+}
+
+Verdict infer_And(Infer *in, Node *node) {
+    return logic(in, node);
+}
+Verdict infer_Or(Infer *in, Node *node) {
+    return logic(in, node);
+}
+
+Verdict infer_Cast(Infer *in, Node *node) {
+    Type *from = infer_type(in, node->kids[0]), *to = infer_type(in, node);
+    if (!type_is_scalar(to)) return infer_fail(in, node->span, "a cast gives a scalar");
+    if (from->kind == TY_unknown) return WAIT;
+    if (type_is_scalar(from)) return DONE;
+    return infer_fail(in, node->kids[0]->span, "this is %s, but %s(..) converts scalars",
+                      infer_text(in, from).text, type_classes[to->kind].spelling);
+}
+
+Verdict infer_Broadcast(Infer *in, Node *node) {
+    Type *lane = infer_type(in, node->kids[0]);
+    if (lane->kind == TY_unknown || type_is_scalar(lane))
+        return infer_give(in, node, type_make(in->types, TY_simd, OP_none, 1, &lane));
+    return infer_fail(in, node->kids[0]->span, "this is %s, but broadcast widens scalars",
+                      infer_text(in, lane).text);
+}
+
+/* ---- choices ---- */
+
+static bool arms(Infer *in, Node *node) {
+    Type *type = infer_type(in, node->kids[1]);
+    if (!infer_expect(in, node->kids[2], type, "the other arm of %s", node_classes[node->kind].spelling))
+        return false;
+    return infer_give(in, node, type) != FAIL;
+}
+
+Verdict infer_If(Infer *in, Node *node) {
+    if (!infer_expect(in, node->kids[0], infer_scalar(in, TY_bool), "the condition of if")) return FAIL;
+    return arms(in, node) ? DONE : FAIL;
+}
+
+Verdict infer_Select(Infer *in, Node *node) {
+    Type *condition = infer_type(in, node->kids[0]), *lane = infer_scalar(in, TY_bool);
+    if (!arms(in, node)) return FAIL;
+    Type *arm = infer_type(in, node->kids[1]);
+    if (condition->kind == TY_unknown && !in->last) return WAIT;
+    if (condition->kind != TY_simd)
+        return infer_expect(in, node->kids[0], lane, "the condition of select") ? DONE : FAIL;
+    Type *mask = type_make(in->types, TY_simd, OP_none, 1, &lane);
+    if (!infer_expect(in, node->kids[0], mask, "the condition of select")) return FAIL;
+    if (arm->kind == TY_unknown) return WAIT;
+    if (arm->kind == TY_simd) return DONE;
+    return infer_fail(in, node->kids[1]->span,
+                      "this is %s, but a condition of type simd[bool] chooses between simd values",
+                      infer_text(in, arm).text);
+}
+
+Verdict infer_Assert(Infer *in, Node *node) {
+    if (!infer_expect(in, node->kids[0], infer_scalar(in, TY_bool), "what assert checks")) return FAIL;
+    return infer_give(in, node, infer_scalar(in, TY_bool));
+}
+
+/* ---- bytes, foreign functions, sugar ---- */
+
+/* Builders and lanes cannot leave a program's loops. WAIT until the type is closed. */
+static Verdict plain_data(Infer *in, Type *type, Span span, const char *what) {
+    type = type_resolve(in->types, type);
+    if (type->open) return WAIT;
+    if (!type->builders && type->kind != TY_simd) return DONE;
+    return infer_fail(in, span, "this is %s, but %s works on plain data", infer_text(in, type).text, what);
+}
+
+Verdict infer_Serialize(Infer *in, Node *node) {
+    if (infer_give(in, node, type_vec(in->types, infer_scalar(in, TY_u8))) == FAIL) return FAIL;
+    return plain_data(in, infer_type(in, node->kids[0]), node->kids[0]->span, "serialize");
+}
+
+Verdict infer_Deserialize(Infer *in, Node *node) {
+    Type **bytes = infer_shape(in, node->kids[0], TY_vec, "what deserialize reads");
+    if (!bytes) return FAIL;
+    Type *byte = type_find(bytes[0]);
+    if (byte->kind == TY_unknown && !in->last) return WAIT;
+    if (byte->kind != TY_i8 && !infer_unify(in, byte, infer_scalar(in, TY_u8)))
+        return infer_fail(in, node->kids[0]->span, "this is %s, but deserialize reads vec[u8]",
+                          infer_text(in, node->kids[0]->type).text);
+    return plain_data(in, infer_type(in, node), node->span, "deserialize");
+}
+
+Verdict infer_Cudf(Infer *in, Node *node) {
+    Verdict verdict = plain_data(in, infer_type(in, node), node->span, "cudf");
+    for (int i = 0; i < node->count && verdict != FAIL; i++) {
+        Node *kid = node->kids[i];
+        verdict = both(verdict, plain_data(in, infer_type(in, kid), kid->span, "cudf"));
+    }
+    return verdict;
+}
+
+Verdict infer_Zip(Infer *in, Node *node) {
+    return infer_fail(in, node->span, "zip can only be the data of a for, or of a macro that loops");
+}
