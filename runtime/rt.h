@@ -5,56 +5,184 @@
 #ifndef RT_H
 #define RT_H
 
+#include <pthread.h>
+
 #include "../lang/lang.h"
 #include "../weldc/weldc.h"
+#define WELD_NO_SHORT_NAMES /* `Error` is a struct here */
 #include "weld.h"
 
-/* ---- settings.c: settings.def ------------------------------------------------------------------------- */
+/* ---- handles ---------------------------------------------------------------------------------------- */
 
-/* Settings as kept in a weld_conf: any key; known keys are checked and converted when they are used. */
-const char *conf_get(weld_conf_t conf, const char *key); /* what was set, or the default of settings.def, or NULL */
-typedef struct Options { /* the known settings, converted; fields as in settings.def */
-    int64_t memory_limit;
-    int64_t threads;
-    bool bounds_checks;
-    int64_t llvm_level;
-    int64_t level;         /* of our passes */
-    const char *passes;    /* NULL: those of the level */
-    const char *processor;
-    bool verify;           /* the verifier after every pass */
-    bool foreign;          /* may programs call C functions */
-    const char *engine;    /* "auto", "jit" or "eval" */
-    const char *dump_dir, *dump_name, *dump_formats;
-    bool dump;
-    const char *run_name;
+/* Every public handle begins with a word that tells what it is, so that a wrong handle is seen before it is
+ * used. It is cleared when the handle is freed. */
+typedef enum HandleKind {
+    HANDLE_NONE,
+    HANDLE_CONF = 0x57436f6e,
+    HANDLE_CONTEXT,
+    HANDLE_ERROR,
+    HANDLE_MODULE,
+    HANDLE_VALUE,
+    HANDLE_RUN
+} HandleKind;
+typedef struct Handle {
+    uint64_t kind;
+} Handle;
+/* The handle itself if it is of this kind, else NULL. */
+static inline void *handle_as(void *handle, HandleKind kind) {
+    return handle && (uintptr_t)handle % 8 == 0 && ((Handle *)handle)->kind == kind ? handle : NULL;
+}
+
+/* ---- settings.c: settings.def ----------------------------------------------------------------------- */
+
+typedef struct Setting {
+    const char *key, *kind, *fallback, *accepts, *doc; /* fallback: the default, or NULL */
+} Setting;
+extern const Setting settings[];
+extern const int setting_count;
+
+typedef bool OptionBOOL;
+typedef int64_t OptionINT, OptionBYTES;
+typedef const char *OptionCHOICE, *OptionTEXT, *OptionWORDS;
+/* The known settings, converted. Texts belong to the conf or the table. memory_limit: 0 none. passes and
+ * dump_name: NULL when not set. */
+typedef struct Options {
+#define SETTING(id, key, kind, fallback, accepts, doc) Option##kind id;
+#include "settings.def"
 } Options;
+
+/* What was set, or the default of settings.def, or NULL. Takes a NULL conf. */
+const char *conf_get(weld_conf_t conf, const char *key);
 bool conf_options(weld_conf_t conf, Options *out, Error *error); /* false: a bad value, code Setting */
 
-/* ---- memory.c ------------------------------------------------------------------------------------------ */
+/* ---- log.c ------------------------------------------------------------------------------------------ */
+
+/* Writes a line on standard error if the level of weld_set_log_level, at first WELD_LOG_OFF, reaches `level`.
+ */
+void rt_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- memory.c --------------------------------------------------------------------------------------- */
 
 bool memory_budget(Budget *budget, int64_t limit); /* on a jemalloc arena; huge pages for large blocks */
-void memory_budget_release(Budget *budget);
-int64_t memory_default_limit(void); /* 80 % of what this process may use, cgroups respected */
+void memory_budget_release(Budget *budget);        /* all blocks were given back */
+int64_t memory_default_limit(void);                /* 80 % of what this process may use, cgroups respected */
 
-/* ---- module.c, value.c ----------------------------------------------------------------------------------- */
+/* ---- foreign.c: C functions ------------------------------------------------------------------------- */
+
+bool library_load(const char *path, Error *error); /* for foreign calls; weld_load_library */
+/* The C function of this name in the loaded libraries (latest first) or the process, or NULL. */
+void *foreign_symbol(const char *name);
+extern const Host foreign_host; /* calls functions through libffi */
+extern const Host no_foreign;   /* knows none */
+
+/* ---- rtcalls.c: what compiled code calls ------------------------------------------------------------ */
+
+void *rtcall_symbol(const char *name); /* a function of weldc/rtcalls.def, or NULL */
+
+/* ---- jitload.c -------------------------------------------------------------------------------------- */
+
+/* The code generator in libweldjit, loaded when first asked for; NULL: error set, code Library. */
+const Jit *jit_load(Error *error);
+
+/* ---- report.c: error handles ------------------------------------------------------------------------ */
+
+/* Fills an error handle (NULL or a bad handle: nothing) with an error rendered against the program that it is
+ * in, or NULL; code E_None: success. */
+void report(weld_error_t handle, const Error *error, const Program *program);
+/* The same for a fault without a place. */
+void report_fault(weld_error_t handle, ErrorCode code, const char *text);
+
+/* ---- signature.c: types that outlive their program -------------------------------------------------- */
+
+/* A program's types, shared by its module and all results. signature_new gives NULL if there is no memory. */
+typedef struct Signature {
+    _Atomic int refs;
+    Arena arena;
+    TypeTable types;
+    Type *argument; /* the struct of the parameters */
+    Type *result;
+    const char **names, **texts; /* of the parameters: name, type */
+    const char *result_text;
+} Signature;
+Signature *signature_new(const Program *program, const Type *argument, const Type *result);
+Signature *signature_hold(Signature *signature);
+void signature_drop(Signature *signature); /* takes NULL */
+
+/* ---- context.c -------------------------------------------------------------------------------------- */
+
+/* The memory of runs and their results. Its state is also the cancel flag of the run that is going on. */
+typedef struct Context {
+    Handle handle;
+    _Atomic int refs;
+    _Atomic int32_t state; /* CONTEXT_IDLE, ... */
+    int64_t runs;          /* started so far */
+    Budget budget;
+} Context;
+enum { CONTEXT_IDLE = -1, CONTEXT_RUNNING = 0, CONTEXT_CANCELLED = 1 };
+
+Context *context_new(weld_conf_t conf, Error *error); /* NULL: error set */
+Context *context_hold(Context *context);
+void context_drop(Context *context);                /* takes NULL */
+bool context_begin(Context *context, Error *error); /* a run; false: one is going on, error set */
+void context_end(Context *context);
+int64_t context_peak(weld_context_t context);
+
+/* ---- value.c ---------------------------------------------------------------------------------------- */
+
+typedef struct Value Value;
+struct Value {
+    Handle handle;
+    _Atomic int refs;
+    Context *context;     /* NULL: the user's own, and then the next four are, too */
+    Signature *signature; /* its result is the value's type */
+    Region *region;       /* what `data` points to; NULL: nothing */
+    Value *alias;         /* an argument whose data this value may point into, kept alive by it; or NULL */
+    void *data;           /* of a result: a block of the context's budget */
+    int64_t bytes, run;   /* that it holds, for a result; -1 */
+};
+
+/* A result that is still to be computed: `data` has room for it, `region` is empty. NULL: no memory. */
+Value *value_new_result(Context *context, Signature *signature, Value *alias);
+/* Frees what the result does not reach. */
+void value_finish(Value *value);
+Value *value_hold(Value *value);
+void value_drop(Value *value);              /* takes NULL */
+const Type *value_type(weld_value_t value); /* NULL for the user's own values */
+/* Copies what of the value lies in a module's constants, as owns(module, pointer) tells, into the worker's
+ * region. False: failed, the worker has the error. */
+bool value_detach(Worker *worker, const Type *type, void *value,
+                  bool (*owns)(const void *module, const void *pointer), const void *module);
+
+/* ---- dump.c ----------------------------------------------------------------------------------------- */
+
+/* Files of the stages of one compilation, as weld.compile.dumpCode... ask for them. */
+typedef struct Dump {
+    const char *formats; /* NULL: no dump */
+    char path[4096];     /* folder and name, without ending */
+} Dump;
+bool dump_begin(Dump *dump, const Options *options, Error *error);
+bool dump_wants(const Dump *dump, const char *format);
+/* Writes text to a new file if its format is wanted. False: error set. */
+bool dump_text(const Dump *dump, const char *format, const Buf *text, Error *error);
+bool dump_program(const Dump *dump, const char *format, const Program *program, Error *error);
+
+/* ---- module.c --------------------------------------------------------------------------------------- */
 
 typedef struct Timings {
     double parse_ms, infer_ms, optimize_ms, codegen_ms;
 } Timings;
 
-/* A compiled program; the handle behind weld_module_t. */
+/* A compiled program; the handle behind weld_module_t. want: the type that the program shall have, or NULL.
+ */
 weld_module_t module_compile(const char *name, const char *text, size_t length, const Type *want,
                              weld_conf_t conf, Error *error, Timings *timings);
-Program *module_program(weld_module_t module);     /* as read and typed, not optimized */
+Program *module_program(weld_module_t module);     /* as read and typed, not optimized; NULL: no memory */
 const char *module_tier(weld_module_t module);     /* "eval" or "jit" */
 const Type *module_argument_type(weld_module_t m); /* the struct of its parameters */
 const Type *module_result_type(weld_module_t m);
 
 /* Runs it. args: the struct of arguments. cancel: becomes non-zero to stop it, or NULL. Error with span. */
-weld_value_t module_run(weld_module_t module, weld_context_t context, const void *args, const volatile int32_t *cancel,
-                        Error *error);
-const Type *value_type(weld_value_t value); /* NULL for the user's own values */
-int64_t context_peak(weld_context_t context);
-bool library_load(const char *path, Error *error); /* for foreign calls; weld_load_library */
+weld_value_t module_run(weld_module_t module, weld_context_t context, const void *args,
+                        const volatile int32_t *cancel, Error *error);
 
 #endif

@@ -1,0 +1,187 @@
+/* settings.c: configurations, and the settings that weldc knows.
+ *
+ * A configuration is a list of texts by key: whatever a user sets is kept. The rows of settings.def say which
+ * keys mean something; conf_options reads those, one row at a time, with the reader of the row's kind. So a
+ * bad value is found when the configuration is used, and the error can name the key, the value and what is
+ * allowed.
+ *
+ * Keys are few, so a list that is searched from its front is enough.
+ */
+#include "rt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Entry Entry;
+struct Entry {
+    Entry *next;
+    char *key, *value;
+};
+
+typedef struct Conf {
+    Handle handle;
+    Entry *entries;
+} Conf;
+
+const Setting settings[] = {
+#define SETTING(id, key, kind, fallback, accepts, doc) {key, #kind, fallback, accepts, doc},
+#include "settings.def"
+};
+const int setting_count = sizeof settings / sizeof *settings;
+
+weld_conf_t weld_conf_new(void) {
+    Conf *conf = calloc(1, sizeof *conf);
+    if (conf) conf->handle.kind = HANDLE_CONF;
+    return conf;
+}
+
+static void entry_free(Entry *entry) {
+    if (!entry) return;
+    free(entry->key);
+    free(entry->value);
+    free(entry);
+}
+
+void weld_conf_free(weld_conf_t handle) {
+    Conf *conf = handle_as(handle, HANDLE_CONF);
+    if (!conf) return;
+    for (Entry *entry = conf->entries, *next; entry; entry = next) {
+        next = entry->next;
+        entry_free(entry);
+    }
+    conf->handle.kind = HANDLE_NONE;
+    free(conf);
+}
+
+/* Where the entry of key is linked, or the end of the list. */
+static Entry **entry_find(Conf *conf, const char *key) {
+    Entry **link = &conf->entries;
+    while (*link && strcmp((*link)->key, key) != 0) link = &(*link)->next;
+    return link;
+}
+
+const char *weld_conf_get(weld_conf_t handle, const char *key) {
+    Conf *conf = handle_as(handle, HANDLE_CONF);
+    Entry *entry = conf && key ? *entry_find(conf, key) : NULL;
+    return entry ? entry->value : NULL;
+}
+
+void weld_conf_set(weld_conf_t handle, const char *key, const char *value) {
+    Conf *conf = handle_as(handle, HANDLE_CONF);
+    if (!conf || !key) return;
+    Entry **link = entry_find(conf, key);
+    Entry *fresh = NULL;
+    if (value) {
+        fresh = calloc(1, sizeof *fresh);
+        if (!fresh || !(fresh->key = strdup(key)) || !(fresh->value = strdup(value))) {
+            entry_free(fresh); /* no memory: the setting stays as it was */
+            return;
+        }
+    }
+    Entry *old = *link, *rest = old ? old->next : NULL;
+    if (fresh) fresh->next = rest;
+    *link = fresh ? fresh : rest;
+    entry_free(old);
+}
+
+const char *conf_get(weld_conf_t conf, const char *key) {
+    const char *value = weld_conf_get(conf, key);
+    for (int i = 0; !value && i < setting_count; i++) {
+        if (strcmp(settings[i].key, key) == 0) value = settings[i].fallback;
+    }
+    return value;
+}
+
+/* ---- readers of values: one for each kind; they return what is wrong, or NULL ----------------------------
+ */
+
+/* A decimal number and how many characters it has; 0: none, or too large. */
+static size_t read_number(const char *text, int64_t *number) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text || !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) return 0;
+    *number = value;
+    return (size_t)(end - text);
+}
+
+/* Is the word one of those in the list, separated by |? */
+static bool is_listed(const char *list, const char *word, size_t length) {
+    for (const char *at = list;; at += strcspn(at, "|") + 1) {
+        size_t size = strcspn(at, "|");
+        if (size == length && memcmp(at, word, length) == 0) return true;
+        if (!at[size]) return false;
+    }
+}
+
+static const char *read_BOOL(const Setting *setting, const char *text, OptionBOOL *out) {
+    (void)setting;
+    *out = text && strcmp(text, "true") == 0;
+    return *out || (text && strcmp(text, "false") == 0) ? NULL : "true or false";
+}
+
+static const char *read_INT(const Setting *setting, const char *text, OptionINT *out) {
+    int64_t low = INT64_MIN, high = INT64_MAX;
+    size_t length = read_number(setting->accepts, &low);
+    if (length) read_number(setting->accepts + length + strlen(".."), &high);
+    length = text ? read_number(text, out) : 0;
+    return length && !text[length] && *out >= low && *out <= high ? NULL : setting->accepts;
+}
+
+static const char *read_BYTES(const Setting *setting, const char *text, OptionBYTES *out) {
+    static const char suffixes[] = "KMGT";
+    (void)setting;
+    *out = 0;
+    if (!text) return NULL; /* no limit is set */
+    size_t length = read_number(text, out);
+    bool ok = length && *out >= 0;
+    const char *suffix = ok && text[length] ? strchr(suffixes, text[length]) : NULL;
+    if (suffix) {
+        int shift = 10 * (int)(suffix - suffixes + 1);
+        ok = *out <= INT64_MAX >> shift;
+        if (ok) *out <<= shift;
+        length++;
+    }
+    return ok && !text[length] ? NULL : "a number of bytes, such as 1000000 or 4G";
+}
+
+static const char *read_CHOICE(const Setting *setting, const char *text, OptionCHOICE *out) {
+    *out = text;
+    return is_listed(setting->accepts, text, strlen(text)) ? NULL : setting->accepts;
+}
+
+static const char *read_TEXT(const Setting *setting, const char *text, OptionTEXT *out) {
+    (void)setting;
+    *out = text;
+    return NULL;
+}
+
+static const char *read_WORDS(const Setting *setting, const char *text, OptionWORDS *out) {
+    *out = text;
+    for (const char *at = text; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (!is_listed(setting->accepts, at, length)) return setting->accepts;
+        at += length;
+    }
+    return NULL;
+}
+
+bool conf_options(weld_conf_t conf, Options *out, Error *error) {
+    static const Span nowhere = {0, 0, 0};
+    if (conf && !handle_as(conf, HANDLE_CONF)) {
+        return error_set(error, E_Argument, nowhere, "this is not a configuration");
+    }
+    const Setting *setting = settings;
+    const char *text, *wrong;
+#define SETTING(id, name, kind, fallback, accepts, doc)           \
+    text = conf_get(conf, name);                                  \
+    if ((wrong = read_##kind(setting, text, &out->id))) goto bad; \
+    setting++;
+#include "settings.def"
+    return true;
+bad:
+    return error_set(error, E_Setting, nowhere, "%s cannot be \"%.200s\"; it must be %s", setting->key, text,
+                     wrong);
+}
