@@ -1,0 +1,502 @@
+/* region.c: the memory of a run, and the budget that it counts against.
+ *
+ * Every piece of memory that a region has from its budget opens with a Block header, and hangs in one of
+ * three lists:
+ *
+ *     chunk ->  [256K .....next|free] -> [128K ....] -> ... -> [1K ....]     small things, bump-allocated
+ *     block ->  [header|64K] -> [header|8M] -> ...                          one large thing each, newest
+ * first builders  a ring of the blocks of builders that still grow, in no order
+ *
+ * A mark is a place in the first two lists, so freeing what came later is popping both until the mark. A
+ * sweep is that, but spares what a value reaches: the younger blocks are sorted by address, a walk over the
+ * value by its type marks those that its pointers fall into, the rest is freed. What a chunk holds lives and
+ * goes together.
+ *
+ * A builder's block may have been made by another region (a builder passed from run to run): the ring needs
+ * no header of its owner to unlink it, and bytes are counted by walking, so such a block simply moves.
+ */
+#include "lang.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, HEADER = 64, LARGE = 4096, FIRST_CHUNK = 1024, LAST_CHUNK = 256 << 10 };
+enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
+static const int64_t most_bytes = (int64_t)1 << 47;
+
+typedef struct Block Block;
+struct Block {
+    Block *prev, *next; /* the next older one; in the ring both ways */
+    int64_t bytes;      /* with this header */
+    char *fill;         /* of a chunk that is not the newest: where its free part begins */
+    bool live;          /* during a sweep: it is reached */
+};
+
+struct Region {
+    Budget *budget;
+    Block *chunk, *block, builders;
+    char *next, *end; /* the free part of the newest chunk */
+    Block *spare[SPARE_CLASSES];
+    int spares[SPARE_CLASSES];
+};
+
+/* ---- the budget ---- */
+
+static void *heap_take(void *data, size_t bytes) {
+    (void)data;
+    return aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+}
+
+static void heap_give(void *data, void *block, size_t bytes) {
+    (void)data, (void)bytes;
+    free(block);
+}
+
+void budget_init(Budget *budget, int64_t limit) {
+    memset(budget, 0, sizeof *budget);
+    budget->take = heap_take;
+    budget->give = heap_give;
+    budget->limit = limit;
+}
+
+void *budget_take(Budget *budget, size_t bytes) {
+    if (bytes > (size_t)most_bytes) return NULL;
+    int64_t live = __atomic_add_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
+    void *block = budget->limit > 0 && live > budget->limit ? NULL : budget->take(budget->data, bytes);
+    if (!block) {
+        __atomic_sub_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
+        return NULL;
+    }
+    int64_t peak = __atomic_load_n((int64_t *)&budget->peak, __ATOMIC_RELAXED);
+    while (peak < live && !__atomic_compare_exchange_n((int64_t *)&budget->peak, &peak, live, true,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    return block;
+}
+
+void budget_give(Budget *budget, void *block, size_t bytes) {
+    if (!block) return;
+    budget->give(budget->data, block, bytes);
+    __atomic_sub_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
+}
+
+/* ---- blocks ---- */
+
+static char *block_data(Block *block) {
+    return (char *)block + HEADER;
+}
+
+static Block *block_of(void *data) {
+    return (Block *)(void *)((char *)data - HEADER);
+}
+
+static Block *block_take(Region *region, int64_t bytes) {
+    Block *block = budget_take(region->budget, (size_t)bytes);
+    if (!block) return NULL;
+    memset(block, 0, sizeof *block);
+    block->bytes = bytes;
+    return block;
+}
+
+static void block_give(Region *region, Block *block) {
+    budget_give(region->budget, block, (size_t)block->bytes);
+}
+
+static void ring_add(Block *ring, Block *block) {
+    block->prev = ring;
+    block->next = ring->next;
+    ring->next->prev = block;
+    ring->next = block;
+}
+
+static void ring_remove(Block *block) {
+    block->prev->next = block->next;
+    block->next->prev = block->prev;
+}
+
+static void spares_free(Region *region) {
+    for (int bin = 0; bin < SPARE_CLASSES; bin++) {
+        for (Block *block = region->spare[bin], *prev; block; block = prev) {
+            prev = block->prev;
+            block_give(region, block);
+        }
+        region->spare[bin] = NULL;
+        region->spares[bin] = 0;
+    }
+}
+
+/* ---- regions ---- */
+
+Region *region_new(Budget *budget) {
+    Region *region = budget_take(budget, sizeof *region);
+    if (!region) return NULL;
+    memset(region, 0, sizeof *region);
+    region->budget = budget;
+    region->builders.prev = region->builders.next = &region->builders;
+    return region;
+}
+
+void region_free(Region *region) {
+    if (!region) return;
+    region_reset(region, (RegionMark){0});
+    while (region->builders.next != &region->builders) {
+        Block *block = region->builders.next;
+        ring_remove(block);
+        block_give(region, block);
+    }
+    spares_free(region);
+    budget_give(region->budget, region, sizeof *region);
+}
+
+Budget *region_budget(const Region *region) {
+    return region->budget;
+}
+
+static void *alloc_large(Region *region, int64_t size) {
+    Block *block = block_take(region, size + HEADER);
+    if (!block) return NULL;
+    block->prev = region->block;
+    region->block = block;
+    return block_data(block);
+}
+
+static void *alloc_from_new_chunk(Region *region, int64_t size) {
+    int64_t bytes = region->chunk ? region->chunk->bytes * 2 : FIRST_CHUNK;
+    while (bytes < size + HEADER) bytes *= 2;
+    if (bytes > LAST_CHUNK) bytes = LAST_CHUNK;
+    Block *chunk = block_take(region, bytes);
+    if (!chunk) return NULL;
+    if (region->chunk) region->chunk->fill = region->next;
+    chunk->prev = region->chunk;
+    region->chunk = chunk;
+    region->next = block_data(chunk) + size;
+    region->end = (char *)chunk + bytes;
+    return block_data(chunk);
+}
+
+void *region_alloc(Region *region, int64_t bytes) {
+    if (bytes < 0 || bytes > most_bytes) return NULL;
+    int64_t size = bytes ? (bytes + 15) & ~(int64_t)15 : 16;
+    if (size >= LARGE) return alloc_large(region, size);
+    if (size > region->end - region->next) return alloc_from_new_chunk(region, size);
+    char *at = region->next;
+    region->next += size;
+    return at;
+}
+
+RegionMark region_mark(const Region *region) {
+    return (RegionMark){region->chunk, region->block, region->next};
+}
+
+void region_reset(Region *region, RegionMark mark) {
+    while (region->chunk != mark.chunk) {
+        Block *prev = region->chunk->prev;
+        block_give(region, region->chunk);
+        region->chunk = prev;
+        region->end = prev ? (char *)prev + prev->bytes : NULL;
+    }
+    region->next = mark.next;
+    while (region->block != mark.block) {
+        Block *prev = region->block->prev;
+        block_give(region, region->block);
+        region->block = prev;
+    }
+}
+
+static bool block_holds(const Block *block, const void *pointer) {
+    return (const char *)pointer >= (const char *)block &&
+           (const char *)pointer < (const char *)block + block->bytes;
+}
+
+bool region_since(const Region *region, RegionMark mark, const void *pointer) {
+    for (const Block *chunk = region->chunk; chunk != mark.chunk; chunk = chunk->prev) {
+        if (block_holds(chunk, pointer)) return true;
+    }
+    if (mark.chunk && block_holds(mark.chunk, pointer)) return (const char *)pointer >= mark.next;
+    for (const Block *block = region->block; block != mark.block; block = block->prev) {
+        if (block_holds(block, pointer)) return true;
+    }
+    return false;
+}
+
+bool region_owns(const Region *region, const void *pointer) {
+    if (region_since(region, (RegionMark){0}, pointer)) return true;
+    for (const Block *block = region->builders.next; block != &region->builders; block = block->next) {
+        if (block_holds(block, pointer)) return true;
+    }
+    return false;
+}
+
+int64_t region_bytes(const Region *region) {
+    int64_t bytes = sizeof *region;
+    for (const Block *chunk = region->chunk; chunk; chunk = chunk->prev) bytes += chunk->bytes;
+    for (const Block *block = region->block; block; block = block->prev) bytes += block->bytes;
+    for (const Block *block = region->builders.next; block != &region->builders; block = block->next) {
+        bytes += block->bytes;
+    }
+    for (int bin = 0; bin < SPARE_CLASSES; bin++) {
+        for (const Block *block = region->spare[bin]; block; block = block->prev) bytes += block->bytes;
+    }
+    return bytes;
+}
+
+/* ---- builders' blocks ---- */
+
+/* The class of a small block of that many bytes with its header, or SPARE_CLASSES. */
+static int spare_class(int64_t bytes) {
+    int bin = 0;
+    while (bin < SPARE_CLASSES && ((int64_t)LEAST_SPARE << bin) < bytes) bin++;
+    return bin;
+}
+
+static Block *builder_take(Region *region, int64_t bytes) {
+    int bin = spare_class(bytes + HEADER);
+    Block *block;
+    if (bin == SPARE_CLASSES) {
+        block = block_take(region, bytes + HEADER);
+    } else if (region->spare[bin]) {
+        block = region->spare[bin];
+        region->spare[bin] = block->prev;
+        region->spares[bin]--;
+    } else {
+        block = block_take(region, (int64_t)LEAST_SPARE << bin);
+    }
+    if (block) ring_add(&region->builders, block);
+    return block;
+}
+
+static void builder_give(Region *region, Block *block) {
+    ring_remove(block);
+    int bin = spare_class(block->bytes);
+    if (bin == SPARE_CLASSES || region->spares[bin] == SPARES) {
+        block_give(region, block);
+        return;
+    }
+    block->prev = region->spare[bin];
+    region->spare[bin] = block;
+    region->spares[bin]++;
+}
+
+void *region_grow(Region *region, void *data, int64_t bytes) {
+    if (bytes < 0 || bytes > most_bytes) return NULL;
+    if (bytes == 0) {
+        if (data) builder_give(region, block_of(data));
+        return NULL;
+    }
+    int64_t room = data ? block_of(data)->bytes - HEADER : 0;
+    if (bytes <= room && (room < LARGE || bytes > room / 2)) return data;
+    Block *block = builder_take(region, bytes);
+    if (!block) return NULL;
+    if (data) {
+        memcpy(block_data(block), data, (size_t)(bytes < room ? bytes : room));
+        builder_give(region, block_of(data));
+    }
+    return block_data(block);
+}
+
+/* A small block moves into a chunk, and one that is mostly empty to where it fits; another one, or one for
+ * which there is no memory to move to, changes lists. */
+void *region_settle(Region *region, void *data, int64_t bytes) {
+    if (!data) return region_alloc(region, bytes);
+    Block *block = block_of(data);
+    if (bytes < LARGE || bytes < (block->bytes - HEADER) / 2) {
+        void *copy = region_alloc(region, bytes);
+        if (copy) {
+            memcpy(copy, data, (size_t)bytes);
+            builder_give(region, block);
+            return copy;
+        }
+    }
+    ring_remove(block);
+    block->next = NULL;
+    block->prev = region->block;
+    region->block = block;
+    return data;
+}
+
+/* ---- sweeping ---- */
+
+typedef struct Range {
+    char *begin, *end;
+    Block *block;
+} Range;
+
+typedef struct Sweep {
+    Range *ranges, *last; /* by address; last: the latest hit */
+    int64_t count, unmarked;
+} Sweep;
+
+static void sweep_pointer(Sweep *sweep, const void *pointer) {
+    const char *at = pointer;
+    Range *range = sweep->last;
+    if (!range || at < range->begin || at >= range->end) {
+        int64_t low = 0, high = sweep->count; /* the first range that ends beyond it */
+        while (low < high) {
+            int64_t middle = low + (high - low) / 2;
+            if (sweep->ranges[middle].end <= at)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low == sweep->count || at < sweep->ranges[low].begin) return;
+        range = sweep->last = &sweep->ranges[low];
+    }
+    if (!range->block->live) sweep->unmarked--;
+    range->block->live = true;
+}
+
+static void sweep_value(Sweep *sweep, const Type *type, const void *value);
+
+static void sweep_elements(Sweep *sweep, const Type *type, const void *data, int64_t length) {
+    if (!data || length <= 0 || type->size == 0) return;
+    sweep_pointer(sweep, data);
+    if (!type->pointers) return;
+    for (int64_t i = 0; i < length && sweep->unmarked; i++) {
+        sweep_value(sweep, type, (const char *)data + i * type->size);
+    }
+}
+
+/* In a group that grows the entries' vectors have lengths but no data yet; the values lie together apart. */
+static void sweep_dict(Sweep *sweep, const Type *type, const Dict *dict) {
+    if (!dict) return;
+    EntryType room;
+    const Type *entry = dict_entry_layout(type, &room);
+    bool grows = type->kind == TY_groupmerger && dict->values >= 0;
+    sweep_pointer(sweep, dict);
+    sweep_pointer(sweep, dict->index);
+    sweep_pointer(sweep, dict->entries);
+    for (int64_t i = 0; i < dict->length && entry->pointers && sweep->unmarked; i++) {
+        const char *at = dict->entries + i * entry->size;
+        sweep_value(sweep, entry->args[0], at);
+        if (!grows) sweep_value(sweep, entry->args[1], at + entry->offsets[1]);
+    }
+    if (!grows) return;
+    sweep_pointer(sweep, dict->group);
+    sweep_elements(sweep, type->args[1], dict->value, dict->values);
+}
+
+static void sweep_value(Sweep *sweep, const Type *type, const void *value) {
+    if (!type->pointers || !sweep->unmarked) return;
+    void *const *pointer = value;
+    switch (type->kind) {
+    case TY_struct:
+        for (int i = 0; i < type->count; i++) {
+            sweep_value(sweep, type->args[i], (const char *)value + type->offsets[i]);
+        }
+        break;
+    case TY_vec: {
+        const Vec *vec = value;
+        sweep_elements(sweep, type->args[0], vec->data, vec->length);
+        break;
+    }
+    case TY_dict: sweep_dict(sweep, type, *pointer); break;
+    case TY_dictmerger:
+    case TY_groupmerger:
+        if (!*pointer) break;
+        sweep_pointer(sweep, *pointer);
+        sweep_dict(sweep, type, *(Dict **)*pointer);
+        break;
+    case TY_appender:
+    case TY_vecmerger: {
+        const Appender *state = *pointer;
+        if (!state) break;
+        sweep_pointer(sweep, state);
+        sweep_elements(sweep, type->args[0], state->data, state->length);
+        break;
+    }
+    case TY_merger:
+        if (*pointer) sweep_pointer(sweep, *pointer);
+        break;
+    default: break;
+    }
+}
+
+static int range_order(const void *a, const void *b) {
+    const char *x = ((const Range *)a)->begin, *y = ((const Range *)b)->begin;
+    return x < y ? -1 : x > y;
+}
+
+/* What may go: the blocks younger than the mark, the young part of the mark's chunk, and all builders'
+ * blocks. With ranges NULL only counts. */
+static int64_t sweep_ranges(const Region *region, RegionMark mark, bool builders, Range *ranges) {
+    int64_t count = 0;
+    for (Block *chunk = region->chunk; chunk; chunk = chunk->prev) {
+        char *fill = chunk == region->chunk ? region->next : chunk->fill;
+        char *begin = chunk == mark.chunk ? mark.next : block_data(chunk);
+        if (chunk == mark.chunk && fill == begin) break;
+        if (ranges) ranges[count] = (Range){begin, fill, chunk};
+        count++;
+        if (chunk == mark.chunk) break;
+    }
+    for (Block *block = region->block; block != mark.block; block = block->prev, count++) {
+        if (ranges) ranges[count] = (Range){block_data(block), (char *)block + block->bytes, block};
+    }
+    if (!builders) return count;
+    for (Block *block = region->builders.next; block != &region->builders; block = block->next, count++) {
+        if (ranges) ranges[count] = (Range){block_data(block), (char *)block + block->bytes, block};
+    }
+    return count;
+}
+
+/* Frees the blocks of a list before stop that are not live; returns the list that is left. */
+static Block *sweep_list(Region *region, Block *list, const Block *stop) {
+    Block **link = &list;
+    while (*link != stop) {
+        Block *block = *link;
+        if (block->live) {
+            block->live = false;
+            link = &block->prev;
+        } else {
+            *link = block->prev;
+            block_give(region, block);
+        }
+    }
+    return list;
+}
+
+static void sweep_free(Region *region, RegionMark mark, bool builders) {
+    Block *old = mark.chunk;
+    if (region->chunk) region->chunk->fill = region->next;
+    if (old && !old->live) old->fill = mark.next;
+    if (old) old->live = false;
+    region->chunk = sweep_list(region, region->chunk, old);
+    region->next = region->chunk ? region->chunk->fill : NULL;
+    region->end = region->chunk ? (char *)region->chunk + region->chunk->bytes : NULL;
+    region->block = sweep_list(region, region->block, mark.block);
+    if (!builders) return;
+    for (Block *block = region->builders.next, *next; block != &region->builders; block = next) {
+        next = block->next;
+        if (block->live) {
+            block->live = false;
+        } else {
+            ring_remove(block);
+            block_give(region, block);
+        }
+    }
+    spares_free(region);
+}
+
+static void sweep(Region *region, RegionMark mark, const Type *type, const void *root, bool builders) {
+    enum { FEW = 32 };
+    Range few[FEW];
+    Sweep state = {few, NULL, sweep_ranges(region, mark, builders, NULL), 0};
+    size_t bytes = sizeof *few * (size_t)state.count;
+    if (state.count > FEW) state.ranges = budget_take(region->budget, bytes);
+    if (!state.ranges) return; /* then nothing is freed yet */
+    sweep_ranges(region, mark, builders, state.ranges);
+    state.unmarked = state.count;
+    if (type->pointers && state.count) {
+        qsort(state.ranges, (size_t)state.count, sizeof *few, range_order);
+        sweep_value(&state, type, root);
+    }
+    if (state.ranges != few) budget_give(region->budget, state.ranges, bytes);
+    sweep_free(region, mark, builders);
+}
+
+void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root) {
+    sweep(region, mark, type, root, false);
+}
+
+void region_finish(Region *region, RegionMark mark, const Type *type, const void *root) {
+    sweep(region, mark, type, root, true);
+}
