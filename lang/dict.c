@@ -1,0 +1,280 @@
+/* dict.c: dictionaries, and the groups of a groupmerger.
+ *
+ * Entries lie densely in the order in which their keys came; an index of hashed slots leads to them:
+ *
+ *     index    [ 0 | tag,2 | 0 | 0 | tag,1 | tag,3 | 0 | 0 ]      slot = hash & mask, then the next ones
+ *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         tag = the hash's upper half
+ *
+ * so that walking is sequential and a probe touches one word of the index until a tag agrees. The index is
+ * doubled when half of it is used. While a builder grows, index and entries are builders' blocks of the
+ * region; finishing settles them. A dictionary that is finished has values == -1 and no room, so that whoever
+ * inserts more comes to dict_grow, which moves it back into growing blocks.
+ *
+ * A group that grows keeps all values in merge order in one array beside the number of each one's entry, and
+ * in an entry's vector only the count. Finishing is a counting sort: each entry's vector gets its part of one
+ * buffer, then the values are dealt out in order.
+ *
+ *     value a b c d e    group 0 1 0 0 1    ->    buffer [a c d | b e]
+ */
+#include "lang.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_SLOTS = 16 };
+static const uint64_t tag_mask = ~(uint64_t)UINT32_MAX;
+
+/* ---- the type of entries ---- */
+
+const Type *dict_entry_layout(const Type *type, EntryType *room) {
+    memset(room, 0, sizeof *room);
+    Type *key = type->args[0], *value = type->args[1];
+    if (type->kind == TY_groupmerger) {
+        room->element = value;
+        room->group = (Type){.kind = TY_vec, .pointers = true, .count = 1, .args = &room->element};
+        room->group.size = sizeof(Vec);
+        room->group.align = 8;
+        value = &room->group;
+    }
+    room->parts[0] = key;
+    room->parts[1] = value;
+    room->offsets[1] = (key->size + value->align - 1) / value->align * value->align;
+    Type *entry = &room->entry;
+    entry->kind = TY_struct;
+    entry->pointers = key->pointers || value->pointers;
+    entry->count = 2;
+    entry->args = room->parts;
+    entry->offsets = room->offsets;
+    entry->align = key->align > value->align ? key->align : value->align;
+    entry->size = (room->offsets[1] + value->size + entry->align - 1) / entry->align * entry->align;
+    return entry;
+}
+
+Type *dict_entry_type(TypeTable *table, const Type *type) {
+    Type *parts[2] = {type->args[0], type->args[1]};
+    if (type->kind == TY_groupmerger) parts[1] = type_vec(table, parts[1]);
+    return type_make(table, TY_struct, OP_none, 2, parts);
+}
+
+/* ---- growing ---- */
+
+/* region_grow of a builder's block for count things, never of no bytes at all. */
+static void *grow(Worker *worker, void *block, int64_t count, int64_t size, Span span) {
+    int64_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = INT64_MAX;
+    void *grown = region_grow(worker->region, block, bytes ? bytes : 1);
+    if (!grown) worker_fail(worker, E_OutOfMemory, span, bytes, region_budget(worker->region)->limit);
+    return grown;
+}
+
+Dict *dict_new(Worker *worker, const Type *entry, Span span) {
+    Dict *dict = worker_alloc(worker, sizeof *dict, span);
+    if (!dict) return NULL;
+    *dict = (Dict){.capacity = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1};
+    dict->index = grow(worker, NULL, FIRST_SLOTS, sizeof *dict->index, span);
+    if (!dict->index) return NULL;
+    memset(dict->index, 0, FIRST_SLOTS * sizeof *dict->index);
+    dict->entries = grow(worker, NULL, dict->capacity, entry->size, span);
+    return dict->entries ? dict : NULL;
+}
+
+/* A finished dictionary gets growing blocks again; what it had stays where it was, for values that refer to
+ * it. */
+static bool dict_thaw(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    int64_t slots = (int64_t)(dict->mask + 1);
+    uint64_t *index = grow(worker, NULL, slots, sizeof *index, span);
+    char *entries = index ? grow(worker, NULL, slots / 2, entry->size, span) : NULL;
+    if (!entries) return false;
+    memcpy(index, dict->index, (size_t)slots * sizeof *index);
+    memcpy(entries, dict->entries, (size_t)(dict->length * entry->size));
+    dict->index = index;
+    dict->entries = entries;
+    dict->capacity = slots / 2;
+    dict->values = 0;
+    return true;
+}
+
+static void dict_fill_index(Dict *dict, const Type *entry) {
+    const Type *key = entry->args[0];
+    for (int64_t i = 0; i < dict->length; i++) {
+        uint64_t hash = key_hash(key, dict->entries + i * entry->size), slot = hash & dict->mask;
+        while (dict->index[slot]) slot = (slot + 1) & dict->mask;
+        dict->index[slot] = (hash & tag_mask) | (uint64_t)(i + 1);
+    }
+}
+
+bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    if (dict->values < 0 && !dict_thaw(worker, dict, entry, span)) return false;
+    if (dict->length < dict->capacity) return true;
+    if (dict->capacity > UINT32_MAX / 4) {
+        worker_fail(worker, E_OutOfMemory, span, dict->capacity, region_budget(worker->region)->limit);
+        return false;
+    }
+    int64_t capacity = dict->capacity * 2, slots = capacity * 2;
+    char *entries = grow(worker, dict->entries, capacity, entry->size, span);
+    if (!entries) return false;
+    dict->entries = entries;
+    uint64_t *index = grow(worker, NULL, slots, sizeof *index, span);
+    if (!index) return false;
+    memset(index, 0, (size_t)slots * sizeof *index);
+    region_grow(worker->region, dict->index, 0);
+    dict->index = index;
+    dict->mask = (uint64_t)slots - 1;
+    dict->capacity = capacity;
+    dict_fill_index(dict, entry);
+    return true;
+}
+
+bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    if (dict->values < 0) return true;
+    int64_t slots = (int64_t)(dict->mask + 1);
+    uint64_t *index = region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index);
+    char *entries = region_settle(worker->region, dict->entries, dict->length * entry->size);
+    if (!index || !entries) {
+        worker_fail(worker, E_OutOfMemory, span, slots, region_budget(worker->region)->limit);
+        return false;
+    }
+    dict->index = index;
+    dict->entries = entries;
+    dict->capacity = dict->length;
+    dict->values = -1;
+    return true;
+}
+
+/* ---- probing ---- */
+
+/* The number of key's entry, or -1 and the free slot where it would be. */
+static int64_t dict_probe(const Dict *dict, const Type *entry, const void *key, uint64_t hash,
+                          uint64_t *free_slot) {
+    uint64_t slot = hash & dict->mask, word;
+    for (; (word = dict->index[slot]) != 0; slot = (slot + 1) & dict->mask) {
+        if (((word ^ hash) & tag_mask) != 0) continue;
+        int64_t number = (int64_t)(word & ~tag_mask) - 1;
+        if (key_equal(entry->args[0], dict->entries + number * entry->size, key)) return number;
+    }
+    *free_slot = slot;
+    return -1;
+}
+
+void *dict_find(const Dict *dict, const Type *entry, const void *key) {
+    if (!dict || dict->length == 0) return NULL;
+    uint64_t slot;
+    int64_t number = dict_probe(dict, entry, key, key_hash(entry->args[0], key), &slot);
+    return number < 0 ? NULL : dict->entries + number * entry->size + entry->offsets[1];
+}
+
+/* The number of key's entry, which is made if need be, or -1. */
+static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const void *key, uint64_t hash,
+                          bool *fresh, Span span) {
+    uint64_t slot;
+    int64_t number = dict_probe(dict, entry, key, hash, &slot);
+    *fresh = number < 0;
+    if (number >= 0) return number;
+    if (dict->length == dict->capacity) {
+        if (!dict_grow(worker, dict, entry, span)) return -1;
+        dict_probe(dict, entry, key, hash, &slot);
+    }
+    number = dict->length++;
+    char *at = dict->entries + number * entry->size;
+    memset(at, 0, (size_t)entry->size);
+    memcpy(at, key, (size_t)entry->args[0]->size);
+    dict->index[slot] = (hash & tag_mask) | (uint64_t)dict->length;
+    return number;
+}
+
+void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key, uint64_t hash, bool *fresh,
+                  Span span) {
+    int64_t number = dict_place(worker, dict, entry, key, hash, fresh, span);
+    return number < 0 ? NULL : dict->entries + number * entry->size + entry->offsets[1];
+}
+
+/* ---- groups ---- */
+
+static Vec *group_at(const Dict *dict, const Type *entry, int64_t number) {
+    return (Vec *)(void *)(dict->entries + number * entry->size + entry->offsets[1]);
+}
+
+static bool group_room(Worker *worker, Dict *dict, int64_t size, int64_t count, Span span) {
+    if (count <= dict->room) return true;
+    int64_t room = dict->room ? dict->room * 2 : 16;
+    while (room < count) room *= 2;
+    char *value = grow(worker, dict->value, room, size, span);
+    if (!value) return false;
+    dict->value = value;
+    uint32_t *group = grow(worker, dict->group, room, sizeof *group, span);
+    if (!group) return false;
+    dict->group = group;
+    dict->room = room;
+    return true;
+}
+
+/* A finished group becomes one that grows: its values go back into one array, entry by entry. */
+static bool group_thaw(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    int64_t size = entry->args[1]->args[0]->size, total = 0;
+    for (int64_t i = 0; i < dict->length; i++) total += group_at(dict, entry, i)->length;
+    if (!dict_thaw(worker, dict, entry, span) || !group_room(worker, dict, size, total, span)) return false;
+    for (int64_t i = 0; i < dict->length; i++) {
+        Vec *vec = group_at(dict, entry, i);
+        if (vec->length) memcpy(dict->value + dict->values * size, vec->data, (size_t)(vec->length * size));
+        for (int64_t k = 0; k < vec->length; k++) dict->group[dict->values++] = (uint32_t)i;
+        vec->data = NULL;
+    }
+    return true;
+}
+
+bool group_merge(Worker *worker, Dict *dict, const Type *entry, const void *key, const void *value,
+                 Span span) {
+    int64_t size = entry->args[1]->args[0]->size;
+    bool fresh;
+    if (dict->values < 0 && !group_thaw(worker, dict, entry, span)) return false;
+    if (!group_room(worker, dict, size, dict->values + 1, span)) return false;
+    int64_t number = dict_place(worker, dict, entry, key, key_hash(entry->args[0], key), &fresh, span);
+    if (number < 0) return false;
+    group_at(dict, entry, number)->length++;
+    memcpy(dict->value + dict->values * size, value, (size_t)size);
+    dict->group[dict->values++] = (uint32_t)number;
+    return true;
+}
+
+bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    if (dict->values < 0) return true;
+    int64_t size = entry->args[1]->args[0]->size;
+    char *buffer = worker_alloc(worker, dict->values * size, span), *next = buffer;
+    if (!buffer) return false;
+    for (int64_t i = 0; i < dict->length; i++) {
+        Vec *vec = group_at(dict, entry, i);
+        vec->data = next;
+        next += vec->length * size;
+        vec->length = 0;
+    }
+    for (int64_t i = 0; i < dict->values; i++) {
+        Vec *vec = group_at(dict, entry, dict->group[i]);
+        memcpy((char *)vec->data + vec->length++ * size, dict->value + i * size, (size_t)size);
+    }
+    region_grow(worker->region, dict->value, 0);
+    region_grow(worker->region, dict->group, 0);
+    dict->value = NULL;
+    dict->group = NULL;
+    dict->values = dict->room = 0;
+    return dict_finish(worker, dict, entry, span);
+}
+
+/* ---- order ---- */
+
+typedef struct ByKey {
+    const Dict *dict;
+    const Type *entry;
+} ByKey;
+
+static int by_key(const void *a, const void *b, void *data) {
+    const ByKey *by = data;
+    int64_t size = by->entry->size, x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return value_order(by->entry->args[0], by->dict->entries + x * size, by->dict->entries + y * size);
+}
+
+void dict_sorted(const Dict *dict, const Type *entry, int64_t *order) {
+    ByKey by = {dict, entry};
+    if (!dict) return;
+    for (int64_t i = 0; i < dict->length; i++) order[i] = i;
+    qsort_r(order, (size_t)dict->length, sizeof *order, by_key, &by);
+}
