@@ -37,7 +37,7 @@ Verdict infer_Ident(Infer *in, Node *node) {
 Verdict infer_Let(Infer *in, Node *node) {
     Symbol *symbol = node->symbol;
     if (!symbol->type) symbol->type = infer_type(in, node->kids[0]);
-    if (!infer_expect(in, node->kids[0], symbol->type, "%s is declared", symbol->name)) return FAIL;
+    if (!infer_expect(in, node->kids[0], symbol->type, "the declared type of %s", symbol->name)) return FAIL;
     return in->entering ? DONE : infer_give(in, node, infer_type(in, node->kids[1]));
 }
 
@@ -186,8 +186,9 @@ static bool same_operands(Infer *in, Node *node, int precedence, const char *spe
 
 Verdict infer_Binary(Infer *in, Node *node) {
     const OpClass *class = &op_classes[node->op];
-    if (!same_operands(in, node, class->precedence, class->spelling)) return FAIL;
     Verdict allowed = operand_class(in, node->op, node->kids[0]);
+    if (allowed == FAIL || !same_operands(in, node, class->precedence, class->spelling)) return FAIL;
+    if (allowed == WAIT) allowed = operand_class(in, node->op, node->kids[0]);
     if (allowed == FAIL) return FAIL;
     return both(infer_give(in, node, infer_type(in, node->kids[0])), allowed);
 }
