@@ -165,6 +165,7 @@ static void *alloc_from_new_chunk(Region *region, int64_t size) {
     while (bytes < size + HEADER) bytes *= 2;
     if (bytes > LAST_CHUNK) bytes = LAST_CHUNK;
     Block *chunk = block_take(region, bytes);
+    if (!chunk) chunk = block_take(region, bytes = size + HEADER); /* near the limit */
     if (!chunk) return NULL;
     if (region->chunk) region->chunk->fill = region->next;
     chunk->prev = region->chunk;
