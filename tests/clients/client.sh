@@ -1,0 +1,26 @@
+#!/bin/sh
+# client.sh SOURCE PREFIX FOLDER COMPILER [FLAG...]: compiles a client against the weldc installed in PREFIX, into
+# FOLDER, and runs it. What lies in plugin/ becomes the library that a client finds as its argument.
+set -eu
+source=$1 prefix=$2 folder=$3
+shift 3
+name=$(basename "$source")
+name=${name%.*}
+
+if command -v pkg-config >/dev/null 2>&1; then
+    flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs weld)
+else
+    flags="-I$prefix/include -L$prefix/lib -lweld"
+fi
+case $source in
+*.c) standard="-std=c11 -Wall -Wextra -Wstrict-prototypes -Werror" ;;
+*) standard="-std=c++14 -Wall -Wextra -Werror" ;;
+esac
+argument=
+if [ "$name" = load_library ]; then
+    argument=$folder/libshift.so
+    "$@" -shared -fPIC -o "$argument" "$(dirname "$source")/plugin/shift.c"
+fi
+# shellcheck disable=SC2086 # words on purpose
+"$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$prefix/lib" -rdynamic -lm
+"$folder/$name" $argument
