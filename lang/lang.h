@@ -105,13 +105,13 @@ enum { TYPE_PARTS = 1 << 14 }; /* a type of so many parts is too large to be use
 typedef struct Type Type;
 struct Type {
     TypeKind kind;
-    Op op;         /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max */
-    bool open;     /* some part is TY_unknown */
-    bool pointers; /* values hold pointers (vec, dict, builders somewhere inside) */
-    bool builders; /* a builder, or a struct with builders inside */
-    int count;     /* of args */
+    Op op;          /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max */
+    bool open;      /* some part is TY_unknown */
+    bool pointers;  /* values hold pointers (vec, dict, builders somewhere inside) */
+    bool builders;  /* a builder, or a struct with builders inside */
+    int count;      /* of args */
     uint32_t parts; /* it and all its parts, each as often as it occurs; at most TYPE_PARTS */
-    Type **args;   /* element; key, value; fields; parameters and result; the type arguments of a builder */
+    Type **args;    /* element; key, value; fields; parameters and result; the type arguments of a builder */
     int64_t size, align; /* of a value in memory, C layout; of open types and functions 0 */
     int64_t *offsets;    /* of a struct's fields */
     Type *link;          /* of TY_unknown: what it was found to be, or NULL */
@@ -523,8 +523,7 @@ void value_print(Buf *out, const Type *type,
 void value_print_json(Buf *out, const Type *type, const void *value);
 void number_print_json(Buf *out, const Type *scalar, const void *value); /* one scalar; shortest digits */
 
-/* ---- dict.c: dictionaries and group builders -------------------------------------------------------------
- */
+/* ---- dict.c: dictionaries and group builders ----------------------------------------------------------- */
 
 /* Entries lie densely in the order of their first insertion, as the C struct {K, V}; the index is a power of
  * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from hash & mask, where tag is
@@ -565,16 +564,24 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span);  /* 
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
 Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */
 
-/* ---- sort.c ----------------------------------------------------------------------------------------------
- */
+/* ---- nditer.c ------------------------------------------------------------------------------------------ */
+
+typedef struct NdBounds {
+    int64_t length, start, end, stride; /* length: of the vector; the rest as written */
+    Vec shape, strides;                 /* of i64 */
+} NdBounds;
+/* E_None: the iterator is right, all its accesses are inside, and it visits end - start elements. */
+ErrorCode nd_check(Worker *worker, Span span, const NdBounds *nd);
+int64_t nd_offset(const NdBounds *nd, int64_t index); /* the element of an iteration of a checked iterator */
+
+/* ---- sort.c -------------------------------------------------------------------------------------------- */
 
 typedef ErrorCode (*SortCompare)(void *closure, Worker *worker, const void *a, const void *b, int32_t *order);
 /* Stable merge sort of `count` elements of `size` bytes, in place, with scratch of the same size. */
 ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                       SortCompare compare, void *closure);
 
-/* ---- eval.c: the interpreter, the meaning of the language
- * -------------------------------------------------- */
+/* ---- eval.c: the interpreter, the meaning of the language ---------------------------------------------- */
 
 /* Runs a typed program. args: a struct of the parameters' types (NULL if none); out: room for the result's
  * type. Results may point into args, the program's constants and the worker's region. */

@@ -298,3 +298,35 @@ int node_depth(const Node *node) {
     }
     return deepest;
 }
+
+bool node_is_cheap(const Node *node, int *budget) {
+    if (--*budget < 0) return false;
+    switch (node->kind) {
+    case N_Compare:
+        if (!type_is_scalar(node->kids[0]->type)) return false;
+        break;
+    case N_Binary:
+        if (op_classes[node->op].class == 'f' || node->op == OP_rem) return false;
+        if ((op_classes[node->op].traits & FAILS) && !type_is_float(node->type)) return false;
+        break;
+    case N_Unary:
+        if (op_classes[node->op].class == 'f') return false;
+        break;
+    case N_Literal:
+    case N_Ident:
+    case N_Field:
+    case N_Struct:
+    case N_Let:
+    case N_And:
+    case N_Or:
+    case N_Cast:
+    case N_Select:
+    case N_If:
+    case N_Len: break;
+    default: return false;
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (!node_is_cheap(node->kids[i], budget)) return false;
+    }
+    return true;
+}

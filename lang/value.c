@@ -143,22 +143,47 @@ uint64_t hash_bytes(const void *bytes, int64_t length) {
     return hash;
 }
 
+/* The bits of a scalar, or of all scalars in a struct, if they fit into one word; else 0. */
+static int packed_bits(const Type *type) {
+    if (type_is_scalar(type)) return type_classes[type->kind].bits;
+    if (type->kind != TY_struct) return 0;
+    int bits = 0;
+    for (int i = 0; i < type->count; i++) {
+        int field = packed_bits(type->args[i]);
+        if (field == 0 || (bits += field) > 64) return 0;
+    }
+    return bits;
+}
+
+static uint64_t pack(const Type *type, const char *key, int *shift) {
+    uint64_t word = 0;
+    if (type_is_scalar(type)) {
+        word = key_bits(type, key) << *shift;
+        *shift += type_classes[type->kind].bits;
+        return word;
+    }
+    for (int i = 0; i < type->count; i++) word |= pack(type->args[i], key + type->offsets[i], shift);
+    return word;
+}
+
 uint64_t key_hash(const Type *type, const void *key) {
-    if (type_is_scalar(type)) return hash_u64(key_bits(type, key));
-    uint64_t hash = HASH_SEED;
+    int shift = 0;
+    if (packed_bits(type)) return hash_u64(pack(type, key, &shift));
+    uint64_t hash = 0;
     if (type->kind == TY_struct) {
         for (int i = 0; i < type->count; i++) {
-            hash = hash_mix(hash, key_hash(type->args[i], (const char *)key + type->offsets[i]));
+            hash = hash_u64(hash ^ key_hash(type->args[i], (const char *)key + type->offsets[i]));
         }
         return hash;
     }
     const Vec *vec = key;
     const Type *element = type->args[0];
-    if (type_is_plain(element)) return hash_bytes(vec->data, vec->length * element->size);
+    if (element->kind == TY_i8 || element->kind == TY_u8) return hash_bytes(vec->data, vec->length);
+    hash = hash_u64((uint64_t)vec->length);
     for (int64_t i = 0; i < vec->length; i++) {
-        hash = hash_mix(hash, key_hash(element, (const char *)vec->data + i * element->size));
+        hash = hash_u64(hash ^ key_hash(element, (const char *)vec->data + i * element->size));
     }
-    return hash_mix(hash, (uint64_t)vec->length);
+    return hash;
 }
 
 /* ---- copying and measuring ---- */
