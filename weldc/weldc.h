@@ -1,4 +1,5 @@
-/* weldc.h: from a typed program to machine code. The one header of weldc/, but for cg.h, which alone sees LLVM.
+/* weldc.h: from a typed program to machine code. The one header of weldc/, but for cg.h, which alone sees
+ * LLVM.
  *
  * passes rewrite the program (pipeline.c runs them); code generation turns it into a module of machine code.
  * Everything that includes llvm-c is linked into a library of its own, libweldjit, which jit.c's caller loads
@@ -7,7 +8,7 @@
 #ifndef WELDC_H
 #define WELDC_H
 
-#include "lang.h"
+#include "../lang/lang.h"
 
 /* ---- pipeline.c: the passes ------------------------------------------------------------------------- */
 
