@@ -1,0 +1,186 @@
+/* rtcalls.c: what compiled code calls: one rt_<id> for each row of weldc/rtcalls.def.
+ *
+ * They are thin: the work is done by lang/'s functions on values, dictionaries and regions, which the
+ * interpreter uses too, so that both engines agree. A failure is reported to the worker once, here or below,
+ * and comes back as a code or NULL.
+ */
+#include "rt.h"
+
+#include <string.h>
+
+typedef void V;
+typedef void *P;
+typedef int32_t I;
+typedef int64_t L;
+#define RTCALL(id, result, arguments, doc) static result rt_##id arguments;
+#include "../weldc/rtcalls.def"
+
+enum { GRAIN = 1 << 16 }; /* iterations between looks at the cancel flag */
+
+static Span span_of(L packed) {
+    return (Span){0, (uint32_t)packed, (uint32_t)((uint64_t)packed >> 32)};
+}
+
+static I rt_fail(P worker, I code, L span, L a, L b) {
+    return (I)worker_fail(worker, (ErrorCode)code, span_of(span), a, b);
+}
+
+static I rt_error(P worker) {
+    ErrorCode code = ((Worker *)worker)->error.code;
+    return code == E_None ? E_Internal : code;
+}
+
+static I rt_poll(P worker, L span) {
+    const Worker *w = worker;
+    return *w->cancel ? (I)worker_fail(worker, E_Cancelled, span_of(span), 0, 0) : E_None;
+}
+
+static I rt_for(P worker, P body, P state, L count) {
+    union {
+        P pointer;
+        ErrorCode (*call)(P state, P worker, L begin, L end);
+    } function = {.pointer = body};
+    for (L begin = 0; begin < count; begin += GRAIN) {
+        L end = count - begin < GRAIN ? count : begin + GRAIN;
+        ErrorCode status = function.call(state, worker, begin, end);
+        if (status == E_None && end < count) status = (ErrorCode)rt_poll(worker, 0);
+        if (status != E_None) return (I)status;
+    }
+    return E_None;
+}
+
+static P rt_alloc(P worker, L bytes, L span) {
+    return worker_alloc(worker, bytes, span_of(span));
+}
+
+static P rt_grow(P worker, P block, L length, L capacity, L room, L size, L span) {
+    Worker *w = worker;
+    L bytes;
+    if (__builtin_mul_overflow(room, size, &bytes)) bytes = INT64_MAX;
+    if (bytes == 0) bytes = 1;
+    P grown = region_grow(w->region, capacity ? block : NULL, bytes);
+    if (!grown) {
+        worker_fail(w, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+    } else if (!capacity && length) {
+        memcpy(grown, block, (size_t)(length * size));
+    }
+    return grown;
+}
+
+static P rt_settle(P worker, P block, L bytes, L span) {
+    Worker *w = worker;
+    P settled = region_settle(w->region, block, bytes ? bytes : 1);
+    if (!settled) worker_fail(w, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+    return settled;
+}
+
+static V rt_mark(P worker, P mark) {
+    *(RegionMark *)mark = region_mark(((Worker *)worker)->region);
+}
+static V rt_reset(P worker, P mark) {
+    region_reset(((Worker *)worker)->region, *(RegionMark *)mark);
+}
+
+static V rt_sweep(P worker, P mark, P type, P value) {
+    region_sweep(((Worker *)worker)->region, *(RegionMark *)mark, type, value);
+}
+
+static P rt_dict_new(P worker, P entry, L span) {
+    return dict_new(worker, entry, span_of(span));
+}
+static P rt_dict_find(P dict, P entry, P key) {
+    return dict_find(dict, entry, key);
+}
+
+static P rt_dict_insert(P worker, P dict, P entry, P key, P fresh, L span) {
+    const Type *type = entry;
+    return dict_insert(worker, dict, type, key, key_hash(type->args[0], key), fresh, span_of(span));
+}
+
+static P rt_dict_add(P worker, P dict, P entry, P key, L hash, L span) {
+    bool fresh;
+    return dict_insert(worker, dict, entry, key, (uint64_t)hash, &fresh, span_of(span));
+}
+
+static I rt_dict_finish(P worker, P dict, P entry, L span) {
+    return dict_finish(worker, dict, entry, span_of(span)) ? E_None : rt_error(worker);
+}
+
+static I rt_group_merge(P worker, P dict, P entry, P key, P value, L span) {
+    return group_merge(worker, dict, entry, key, value, span_of(span)) ? E_None : rt_error(worker);
+}
+
+static I rt_group_finish(P worker, P dict, P entry, L span) {
+    return group_finish(worker, dict, entry, span_of(span)) ? E_None : rt_error(worker);
+}
+
+static ErrorCode sort_compare(void *closure, Worker *worker, const void *a, const void *b, int32_t *order) {
+    struct Ordered {
+        P function, closure;
+    } *ordered = closure;
+    union {
+        P pointer;
+        ErrorCode (*call)(P closure, P worker, const void *a, const void *b, int32_t *order);
+    } function = {.pointer = ordered->function};
+    return function.call(ordered->closure, worker, a, b, order);
+}
+
+static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out, L span) {
+    struct {
+        P function, closure;
+    } ordered = {compare, closure};
+    L bytes;
+    if (__builtin_mul_overflow(length, size, &bytes)) bytes = INT64_MAX;
+    Worker *w = worker;
+    P copy = worker_alloc(worker, bytes, span_of(span));
+    P scratch = copy ? region_grow(w->region, NULL, bytes ? bytes : 1) : NULL;
+    if (!scratch) {
+        if (copy) worker_fail(worker, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+        return rt_error(worker);
+    }
+    if (bytes) memcpy(copy, data, (size_t)bytes);
+    ErrorCode status = sort_stable(worker, copy, scratch, length, size, sort_compare, &ordered);
+    region_grow(w->region, scratch, 0);
+    if (status == E_None) *(Vec *)out = (Vec){copy, length};
+    return (I)status;
+}
+
+static I rt_compare(P type, P a, P b) {
+    return value_compare(type, a, b);
+}
+
+static I rt_serialize(P worker, P type, P value, P out, L span) {
+    L size = value_serialized_size(type, value);
+    P bytes = worker_alloc(worker, size, span_of(span));
+    if (!bytes) return rt_error(worker);
+    value_serialize(type, value, bytes);
+    *(Vec *)out = (Vec){bytes, size};
+    return E_None;
+}
+
+static I rt_deserialize(P worker, P type, P bytes, P out, L span) {
+    return (I)value_deserialize(worker, span_of(span), type, bytes, out);
+}
+
+static I rt_nd_check(P worker, P bounds, L span) {
+    const NdBounds *nd = bounds;
+    return (I)nd_check(worker, span_of(span), nd);
+}
+
+static L rt_nd_offset(P bounds, L index) {
+    return nd_offset(bounds, index);
+}
+
+void *rtcall_symbol(const char *name) {
+    static const struct {
+        const char *name;
+        void *address;
+    } rows[] = {
+#define RTCALL(id, result, arguments, doc) {"rt_" #id, (void *)rt_##id},
+#include "../weldc/rtcalls.def"
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(name, rows[i].name) == 0) return rows[i].address;
+    }
+    return NULL;
+}

@@ -1,0 +1,366 @@
+/* cg_builder.c: builders: making, merging into, and taking the result of mergers, appenders and vecmergers
+ * (those that build dictionaries are in cg_dict.c), and the analysis that bounds how often an iteration
+ * merges.
+ *
+ * A builder's state lies in a slot of the function that made it (in the run's memory where it may outlive
+ * that): LLVM turns it into registers, since no call takes its address. An appender whose capacity is 0 holds
+ * no block of its own: it is empty, or its vector was given away by result, and a later merge copies.
+ */
+#include "cg.h"
+
+#include <stddef.h>
+
+int64_t builder_state_size(const Type *builder) {
+    if (builder->kind == TY_merger) return builder->args[0]->size;
+    return builder->kind == TY_appender || builder->kind == TY_vecmerger ? (int64_t)sizeof(Appender) : 8;
+}
+
+/* ---- how often does an iteration merge ---- */
+
+enum {
+    ROOT_UNKNOWN,
+    ROOT_FRESH,
+    ROOT_WHOLE,
+    ROOT_LEAF
+}; /* ROOT_LEAF + n: leaf n of the builder asked about */
+enum { MOST = 64 };
+
+typedef struct Bound {
+    Cg *cg;
+    const Symbol *builder;
+    const Type *type; /* of the leaf */
+    int leaf;
+    int serial; /* what roots holds of earlier questions does not count */
+} Bound;
+
+static void remember_root(const Bound *bound, const Symbol *symbol, int root) {
+    if (root == ROOT_WHOLE || root > UINT8_MAX) root = ROOT_UNKNOWN;
+    bound->cg->roots[symbol->id] = bound->serial << 8 | root;
+}
+
+static int known_root(const Bound *bound, const Symbol *symbol) {
+    int known = bound->cg->roots[symbol->id];
+    return known >> 8 == bound->serial ? known & UINT8_MAX : ROOT_UNKNOWN;
+}
+
+/* Which leaf of the builder the value of node is, as far as its shape tells. */
+static int root_of(const Bound *bound, const Node *node) {
+    while (node->kind == N_Let || node->kind == N_Merge || node->kind == N_For) {
+        node = node->kids[node->kind == N_Let ? 1 : node->kind == N_Merge ? 0 : node->count - 2];
+    }
+    if (node->kind == N_NewBuilder) return ROOT_FRESH;
+    if (node->kind == N_Ident) {
+        if (node->symbol != bound->builder) return known_root(bound, node->symbol);
+        return node->type->kind == TY_struct ? ROOT_WHOLE : ROOT_LEAF;
+    }
+    if (node->kind == N_Field) {
+        int root = root_of(bound, node->kids[0]);
+        if (root == ROOT_FRESH) return ROOT_FRESH;
+        return root == ROOT_WHOLE && node->type->kind != TY_struct
+                   ? ROOT_LEAF + leaf_at(node->kids[0]->type, node->index)
+                   : ROOT_UNKNOWN;
+    }
+    if (node->kind != N_Struct) return ROOT_UNKNOWN;
+    for (int i = 0; i < node->count; i++) {
+        if (root_of(bound, node->kids[i]) != ROOT_FRESH) return ROOT_UNKNOWN;
+    }
+    return ROOT_FRESH;
+}
+
+static MergeBound both(MergeBound a, MergeBound b) {
+    int most = a.most < 0 || b.most < 0 || a.most + b.most > MOST ? -1 : a.most + b.most;
+    return (MergeBound){a.least + b.least, most};
+}
+
+static MergeBound either(MergeBound a, MergeBound b) {
+    int most = a.most < 0 || b.most < 0 ? -1 : a.most > b.most ? a.most : b.most;
+    return (MergeBound){a.least < b.least ? a.least : b.least, most};
+}
+
+static MergeBound bound_of(const Bound *bound, const Node *node);
+
+static MergeBound bound_of_kids(const Bound *bound, const Node *node, int from) {
+    MergeBound sum = {0, 0};
+    for (int i = from; i < node->count; i++) sum = both(sum, bound_of(bound, node->kids[i]));
+    return sum;
+}
+
+static MergeBound bound_of_merge(const Bound *bound, const Node *node) {
+    MergeBound kids = bound_of_kids(bound, node, 0);
+    int root = root_of(bound, node->kids[0]);
+    int lanes = node->kids[1]->type->kind == TY_simd ? WELD_LANES : 1;
+    if (root == ROOT_LEAF + bound->leaf) return both(kids, (MergeBound){lanes, lanes});
+    bool maybe = root == ROOT_UNKNOWN && node->kids[0]->type == bound->type;
+    return maybe ? both(kids, (MergeBound){0, lanes}) : kids;
+}
+
+/* A loop or iterate merges any number of times, or never. */
+static MergeBound bound_of_loop(const Bound *bound, const Node *node) {
+    const Node *lambda = node->kids[node->count - 1];
+    MergeBound before = {0, 0};
+    for (int i = 0; i < node->count - 1; i++) before = both(before, bound_of(bound, node->kids[i]));
+    int root = root_of(bound, node->kids[node->count - 2]);
+    if (node->kind == N_For)
+        bound->cg->roots[lambda->params[0]->id] = root == ROOT_WHOLE ? ROOT_UNKNOWN : root;
+    MergeBound inside = bound_of(bound, lambda->kids[0]);
+    return inside.most == 0 ? before : both(before, (MergeBound){0, -1});
+}
+
+static MergeBound bound_of(const Bound *bound, const Node *node) {
+    MergeBound sum = {0, 0};
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        sum = both(sum, bound_of(bound, node->kids[0]));
+        remember_root(bound, node->symbol, root_of(bound, node->kids[0]));
+    }
+    MergeBound here;
+    switch (node->kind) {
+    case N_Merge: here = bound_of_merge(bound, node); break;
+    case N_If:
+        here = either(bound_of(bound, node->kids[1]), bound_of(bound, node->kids[2]));
+        here = both(here, bound_of(bound, node->kids[0]));
+        break;
+    case N_And:
+    case N_Or:
+        here = either((MergeBound){0, 0}, bound_of(bound, node->kids[1]));
+        here = both(here, bound_of(bound, node->kids[0]));
+        break;
+    case N_For:
+    case N_Iterate:
+    case N_Sort: here = bound_of_loop(bound, node); break;
+    default: here = bound_of_kids(bound, node, 0); break;
+    }
+    return both(sum, here);
+}
+
+static const Type *leaf_type(const Type *type, int leaf) {
+    if (type->kind != TY_struct) return type;
+    for (int i = 0; i < type->count; i++) {
+        int count = leaf_count(type->args[i]);
+        if (leaf < count) return leaf_type(type->args[i], leaf);
+        leaf -= count;
+    }
+    return NULL;
+}
+
+MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf) {
+    Bound bound = {cg, builder, leaf_type(builder->type, leaf), leaf, ++cg->questions & 0x7fffff};
+    return bound_of(&bound, node);
+}
+
+bool cg_allocates(const Node *node) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (cg_allocates(node->kids[0])) return true;
+    }
+    if (node->kind == N_NewBuilder && node->type->kind != TY_merger) return true;
+    if (node->kind == N_Sort || node->kind == N_Serialize || node->kind == N_Deserialize) return true;
+    if (node->kind == N_Vec && node->count) return true;
+    for (int i = 0; i < node->count; i++) {
+        if (cg_allocates(node->kids[i])) return true;
+    }
+    return false;
+}
+
+/* ---- appenders ---- */
+
+static LLVMValueRef appender_field(Cg *cg, LLVMValueRef state, size_t field) {
+    return cg_load_at(cg, field ? cg->i64 : cg->ptr, state, (int64_t)field);
+}
+
+void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef grow = cg_block(cg, "grow"), after = cg_block(cg, "");
+    LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
+    LLVMValueRef capacity = appender_field(cg, state, offsetof(Appender, capacity));
+    LLVMValueRef want = LLVMBuildAdd(builder, length, count, "");
+    LLVMValueRef fits = LLVMBuildICmp(builder, LLVMIntULE, want, capacity, "");
+    cg_likely(cg, LLVMBuildCondBr(builder, fits, after, grow), true);
+    cg_goto(cg, grow);
+    LLVMValueRef twice = LLVMBuildShl(builder, capacity, cg_i64(cg, 1), "");
+    LLVMValueRef more = LLVMBuildICmp(builder, LLVMIntUGT, twice, want, "");
+    LLVMValueRef room = LLVMBuildSelect(builder, more, twice, want, "");
+    LLVMValueRef data = cg_call(cg, RT_grow, cg->fn->worker, appender_field(cg, state, 0), length, capacity,
+                                room, cg_i64(cg, appender->args[0]->size), cg_span(cg, node));
+    cg_try_pointer(cg, data);
+    cg_store_at(cg, data, state, 0);
+    cg_store_at(cg, room, state, offsetof(Appender, capacity));
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+}
+
+static bool is_roomy(const Cg *cg, LLVMValueRef state) {
+    for (int i = 0; i < cg->fn->nroomy; i++) {
+        if (cg->fn->roomy[i] == state) return true;
+    }
+    return false;
+}
+
+static void appender_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Type *type,
+                           const Leaf *value, const Node *node) {
+    int64_t count = type->kind == TY_simd && builder->args[0] != type ? WELD_LANES : 1;
+    if (!is_roomy(cg, state)) cg_make_room(cg, builder, state, cg_i64(cg, count), node);
+    LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
+    LLVMValueRef at = cg_element(cg, builder->args[0], appender_field(cg, state, 0), length);
+    cg_store(cg, type, value, at, cg->fn->scope);
+    LLVMValueRef next = LLVMBuildAdd(cg->builder, length, cg_i64(cg, count), "");
+    cg_store_at(cg, next, state, offsetof(Appender, length));
+}
+
+/* Its block becomes the run's, unless it was given away before. */
+static Leaf *appender_result(Cg *cg, const Type *builder, LLVMValueRef state, const Node *node) {
+    LLVMBuilderRef build = cg->builder;
+    LLVMBasicBlockRef settle = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
+    LLVMValueRef capacity = appender_field(cg, state, offsetof(Appender, capacity));
+    LLVMBuildCondBr(build, LLVMBuildICmp(build, LLVMIntNE, capacity, cg_i64(cg, 0), ""), settle, after);
+    cg_goto(cg, settle);
+    LLVMValueRef bytes = LLVMBuildMul(build, length, cg_i64(cg, builder->args[0]->size), "");
+    LLVMValueRef data =
+        cg_call(cg, RT_settle, cg->fn->worker, appender_field(cg, state, 0), bytes, cg_span(cg, node));
+    cg_try_pointer(cg, data);
+    cg_store_at(cg, data, state, 0);
+    cg_store_at(cg, cg_i64(cg, 0), state, offsetof(Appender, capacity));
+    LLVMBuildBr(build, after);
+    cg_goto(cg, after);
+    Leaf *leaves = cg_leaves(cg, node->type);
+    leaves[0] = appender_field(cg, state, 0);
+    leaves[1] = length;
+    return leaves;
+}
+
+/* A hint is taken as far as it is sensible. */
+static void appender_new(Cg *cg, const Node *node, LLVMValueRef state, LLVMValueRef hint) {
+    cg_store_at(cg, LLVMConstNull(cg->ptr), state, 0);
+    cg_store_at(cg, cg_i64(cg, 0), state, offsetof(Appender, length));
+    cg_store_at(cg, cg_i64(cg, 0), state, offsetof(Appender, capacity));
+    if (!hint) return;
+    LLVMValueRef most = cg_i64(cg, 1 << 20),
+                 sensible = LLVMBuildICmp(cg->builder, LLVMIntULE, hint, most, "");
+    cg_make_room(cg, node->type, state, LLVMBuildSelect(cg->builder, sensible, hint, cg_i64(cg, 0), ""),
+                 node);
+}
+
+/* ---- mergers and vecmergers: combining values field by field ---- */
+
+static void identity(Cg *cg, const Type *type, Op op, Leaf *out) {
+    if (type->kind != TY_struct) {
+        out[0] = cg_identity(cg, op, type);
+        return;
+    }
+    for (int i = 0; i < type->count; i++) {
+        identity(cg, type->args[i], op, out);
+        out += leaf_count(type->args[i]);
+    }
+}
+
+static void combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value) {
+    if (type->kind != TY_struct) {
+        into[0] = cg_binary_op(cg, op, type, into[0], value[0], true);
+        return;
+    }
+    for (int i = 0; i < type->count; i++) {
+        combine_leaves(cg, type->args[i], op, into, value);
+        into += leaf_count(type->args[i]);
+        value += leaf_count(type->args[i]);
+    }
+}
+
+void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value) {
+    Leaf *into = cg_leaves(cg, type);
+    cg_load(cg, type, pointer, NULL, into);
+    combine_leaves(cg, type, op, into, value);
+    cg_store(cg, type, into, pointer, cg->fn->scope);
+}
+
+/* Combines the lanes of a simd value: halves with each other until one is left. */
+static Leaf reduce_lanes(Cg *cg, const Type *type, Op op, Leaf lanes) {
+    for (int width = WELD_LANES / 2; width; width /= 2) {
+        LLVMValueRef mask[WELD_LANES];
+        for (int i = 0; i < WELD_LANES; i++) mask[i] = cg_i32(cg, i < width ? i + width : i);
+        Leaf other = LLVMBuildShuffleVector(cg->builder, lanes, lanes, LLVMConstVector(mask, WELD_LANES), "");
+        lanes = cg_binary_op(cg, op, type, lanes, other, true);
+    }
+    return LLVMBuildExtractElement(cg->builder, lanes, cg_i32(cg, 0), "");
+}
+
+static void vecmerger_new(Cg *cg, const Node *node, LLVMValueRef state) {
+    const Type *element = node->type->args[0];
+    Leaf *vec = cg_expr(cg, node->kids[0]);
+    appender_new(cg, node, state, NULL);
+    cg_make_room(cg, node->type, state, vec[1], node);
+    LLVMValueRef bytes = LLVMBuildMul(cg->builder, vec[1], cg_i64(cg, element->size), "");
+    LLVMBuildMemCpy(cg->builder, appender_field(cg, state, 0), 1, vec[0], 1, bytes);
+    cg_store_at(cg, vec[1], state, offsetof(Appender, length));
+}
+
+static void vecmerger_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *value,
+                            const Node *node) {
+    LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
+    LLVMValueRef inside = LLVMBuildICmp(cg->builder, LLVMIntULT, value[0], length, "");
+    cg_check(cg, inside, E_OutOfBounds, node, value[0], length);
+    LLVMValueRef at = cg_element(cg, builder->args[0], appender_field(cg, state, 0), value[0]);
+    cg_combine_at(cg, builder->args[0], builder->op, at, value + 1);
+}
+
+/* ---- the nodes ---- */
+
+Leaf *cg_new_builder(Cg *cg, const Node *node) {
+    const Type *type = node->type;
+    int64_t size = builder_state_size(type);
+    LLVMValueRef state =
+        cg->heap_builders
+            ? cg_try_pointer(cg, cg_call(cg, RT_alloc, cg->fn->worker, cg_i64(cg, size), cg_span(cg, node)))
+            : cg_slot(cg, size, 64);
+    Leaf *argument = node->count && type->kind != TY_vecmerger ? cg_expr(cg, node->kids[0]) : NULL;
+    if (type->kind == TY_appender) {
+        appender_new(cg, node, state, argument ? argument[0] : NULL);
+    } else if (type->kind == TY_vecmerger) {
+        vecmerger_new(cg, node, state);
+    } else if (type->kind == TY_merger) {
+        Leaf *start = argument ? argument : cg_leaves(cg, type->args[0]);
+        if (!argument) identity(cg, type->args[0], type->op, start);
+        cg_store(cg, type->args[0], start, state, NULL);
+    } else {
+        LLVMValueRef entry = cg_type_pointer(cg, dict_entry_type(&cg->program->types, type));
+        cg_store_at(cg,
+                    cg_try_pointer(cg, cg_call(cg, RT_dict_new, cg->fn->worker, entry, cg_span(cg, node))),
+                    state, 0);
+    }
+    Leaf *leaves = cg_leaves(cg, type);
+    leaves[0] = state;
+    return leaves;
+}
+
+Leaf *cg_merge(Cg *cg, const Node *node) {
+    const Type *builder = node->type, *type = node->kids[1]->type;
+    Leaf *state = cg_expr(cg, node->kids[0]), *value = cg_expr(cg, node->kids[1]);
+    switch (builder->kind) {
+    case TY_appender: appender_merge(cg, builder, state[0], type, value, node); break;
+    case TY_vecmerger: vecmerger_merge(cg, builder, state[0], value, node); break;
+    case TY_merger: {
+        Leaf one = type->kind == TY_simd && builder->args[0] != type
+                       ? reduce_lanes(cg, type, builder->op, value[0])
+                       : NULL;
+        cg_combine_at(cg, builder->args[0], builder->op, state[0], one ? &one : value);
+        break;
+    }
+    default: cg_dict_merge(cg, builder, state[0], value, node); break;
+    }
+    return state;
+}
+
+Leaf *cg_result(Cg *cg, const Node *node) {
+    const Type *builder = node->kids[0]->type;
+    LLVMValueRef state = cg_one(cg, node->kids[0]);
+    if (builder->kind == TY_appender || builder->kind == TY_vecmerger)
+        return appender_result(cg, builder, state, node);
+    Leaf *leaves = cg_leaves(cg, node->type);
+    if (builder->kind == TY_merger) {
+        cg_load(cg, node->type, state, NULL, leaves);
+        return leaves;
+    }
+    leaves[0] = cg_load_at(cg, cg->ptr, state, 0);
+    LLVMValueRef entry = cg_type_pointer(cg, dict_entry_type(&cg->program->types, builder));
+    RtCall finish = builder->kind == TY_groupmerger ? RT_group_finish : RT_dict_finish;
+    cg_try(cg, cg_call(cg, finish, cg->fn->worker, leaves[0], entry, cg_span(cg, node)));
+    return leaves;
+}

@@ -1,0 +1,134 @@
+/* cg_dict.c: probing dictionaries, for lookups and for the builders that make them.
+ *
+ * Keys made of scalars are hashed, probed and compared by code in the loop, specialized to their type, on the
+ * layout of Dict in lang.h:
+ *
+ *     slot = hash & mask
+ *     probe: word = index[slot];  0: not there.  same tag and equal key: found.  else slot = (slot + 1) &
+ * mask, probe
+ *
+ * Only a new key and keys that hold vectors go through the runtime.
+ */
+#include "cg.h"
+
+#include <stddef.h>
+
+typedef struct Probe {
+    LLVMValueRef hash, value;         /* where found: pointer to the key's value */
+    LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
+} Probe;
+
+static const Type *entry_type(Cg *cg, const Type *type) {
+    return dict_entry_type(&cg->program->types, type);
+}
+
+/* Probes a dictionary that is not NULL. */
+static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
+    LLVMBuilderRef builder = cg->builder;
+    const Type *type = entry->args[0];
+    Probe p = {
+        .hash = cg_hash(cg, type, key), .found = cg_block(cg, "found"), .missing = cg_block(cg, "missing")};
+    LLVMBasicBlockRef loop = cg_block(cg, "probe"), tagged = cg_block(cg, ""), compare = cg_block(cg, "");
+    LLVMBasicBlockRef next = cg_block(cg, "");
+    LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
+    LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+    LLVMValueRef entries = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
+    LLVMValueRef first = LLVMBuildAnd(builder, p.hash, mask, ""), zero = cg_i64(cg, 0);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, loop);
+    cg_goto(cg, loop);
+    LLVMValueRef slot = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
+    LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, word, zero, ""), p.missing, tagged);
+    cg_goto(cg, tagged);
+    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, word, p.hash, ""), cg_i64(cg, 32), "");
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, differ, zero, ""), compare, next);
+    cg_goto(cg, compare);
+    LLVMValueRef number = LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), "");
+    number = LLVMBuildSub(builder, number, cg_i64(cg, 1), "");
+    LLVMValueRef there = cg_element(cg, entry, entries, number);
+    Leaf *held = cg_leaves(cg, type);
+    cg_load(cg, type, there, NULL, held);
+    p.value = cg_at(cg, there, entry->offsets[1]);
+    LLVMBuildCondBr(builder, cg_key_equal(cg, type, held, key), p.found, next);
+    cg_goto(cg, next);
+    LLVMValueRef step = LLVMBuildAnd(builder, LLVMBuildAdd(builder, slot, cg_i64(cg, 1), ""), mask, "");
+    LLVMBuildBr(builder, loop);
+    LLVMAddIncoming(slot, &first, &before, 1);
+    LLVMAddIncoming(slot, &step, &next, 1);
+    cg_goto(cg, p.found);
+    return p;
+}
+
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key) {
+    const Type *entry = entry_type(cg, dict);
+    LLVMBuilderRef builder = cg->builder;
+    if (!key_is_flat(dict->args[0])) {
+        return cg_call(cg, RT_dict_find, pointer, cg_type_pointer(cg, entry),
+                       cg_spill(cg, dict->args[0], key));
+    }
+    LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, ""), before = LLVMGetInsertBlock(builder);
+    LLVMValueRef null = LLVMConstNull(cg->ptr);
+    LLVMValueRef is = LLVMBuildICmp(builder, LLVMIntNE, pointer, null, "");
+    cg_likely(cg, LLVMBuildCondBr(builder, is, some, after), true);
+    cg_goto(cg, some);
+    Probe p = probe(cg, entry, pointer, key);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, p.missing);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    LLVMValueRef value = LLVMBuildPhi(builder, cg->ptr, "");
+    LLVMValueRef values[3] = {null, p.value, null};
+    LLVMBasicBlockRef blocks[3] = {before, p.found, p.missing};
+    LLVMAddIncoming(value, values, blocks, 3);
+    return value;
+}
+
+/* The key is new: its value is what is merged. */
+static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Leaf *pair,
+                   const Leaf *value, const Node *node) {
+    LLVMValueRef at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, cg_type_pointer(cg, entry),
+                              cg_spill(cg, entry->args[0], pair), hash, cg_span(cg, node));
+    cg_store(cg, entry->args[1], value, cg_try_pointer(cg, at), NULL);
+}
+
+void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node) {
+    const Type *entry = entry_type(cg, builder), *key = entry->args[0];
+    LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0);
+    const Leaf *value = pair + leaf_count(key);
+    if (builder->kind == TY_groupmerger) {
+        cg_try(cg,
+               cg_call(cg, RT_group_merge, cg->fn->worker, dict, cg_type_pointer(cg, entry),
+                       cg_spill(cg, key, pair), cg_spill(cg, builder->args[1], value), cg_span(cg, node)));
+        return;
+    }
+    LLVMBasicBlockRef after = cg_block(cg, ""), fresh, old;
+    LLVMValueRef at, hash = NULL;
+    if (key_is_flat(key)) {
+        Probe p = probe(cg, entry, dict, pair);
+        fresh = p.missing;
+        at = p.value;
+        hash = p.hash;
+    } else {
+        fresh = cg_block(cg, "missing");
+        old = cg_block(cg, "found");
+        LLVMValueRef slot = cg_slot(cg, 1, 1);
+        at = cg_call(cg, RT_dict_insert, cg->fn->worker, dict, cg_type_pointer(cg, entry),
+                     cg_spill(cg, key, pair), slot, cg_span(cg, node));
+        cg_try_pointer(cg, at);
+        LLVMValueRef is_new = cg_load_at(cg, cg->i8, slot, 0);
+        LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntNE, is_new, LLVMConstNull(cg->i8), ""),
+                        fresh, old);
+        cg_goto(cg, old);
+    }
+    cg_combine_at(cg, builder->args[1], builder->op, at, value);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, fresh);
+    if (hash)
+        insert(cg, entry, dict, hash, pair, value, node);
+    else
+        cg_store(cg, builder->args[1], value, at, NULL);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+}

@@ -1,0 +1,445 @@
+/* cg_loop.c: for and iterate.
+ *
+ * A for that is not inside another one becomes a function of its own,
+ *
+ *     status body(state, worker, begin, end)
+ *
+ * which runs iterations [begin, end); the runtime calls it for one range after the other (or, with threads,
+ * for several at a time, each worker with its own copy of the state). The state is a closure: pointers to the
+ * states of the loop's builders, the iterators, and the values of the names that the body uses. The body
+ * works on local copies of the builders' states, which LLVM keeps in registers, and writes them back at its
+ * end. A for inside another one is a loop in place.
+ *
+ * An iterator is reduced to data, start and stride before the loop, where its bounds are checked and the
+ * lengths of zipped iterators compared. Where the number of merges of an iteration into an appender is
+ * bounded (cg_builder.c), room for a whole range is made before it, so that merging is a store and an
+ * addition, which vectorizes.
+ *
+ * Loads through the iterators of an outlined loop never alias what its builders write, which the alias
+ * metadata says: the vectors were complete before the loop began.
+ */
+#include "cg.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct Cursor {
+    const Node *iter;
+    const Type *element;
+    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
+    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+} Cursor;
+
+enum { STRIP = 1 << 16, CURSOR_WORDS = 4 };
+
+void cg_poll(Cg *cg, const Node *node) {
+    LLVMValueRef flag = LLVMBuildLoad2(cg->builder, cg->i32, cg_load_at(cg, cg->ptr, cg->fn->worker, 0), "");
+    LLVMSetVolatile(flag, true);
+    cg_check(cg, LLVMBuildICmp(cg->builder, LLVMIntEQ, flag, cg_i32(cg, 0), ""), E_Cancelled, node, NULL,
+             NULL);
+}
+
+/* ---- iterators ---- */
+
+/* How many numbers start, start + stride, ... lie below end; the bounds must fit exactly (semantics: Loops).
+ */
+static LLVMValueRef range_count(Cg *cg, const Node *iter, LLVMValueRef start, LLVMValueRef end,
+                                LLVMValueRef stride, LLVMValueRef length) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef zero = cg_i64(cg, 0);
+    LLVMValueRef ok = LLVMBuildAnd(builder, LLVMBuildICmp(builder, LLVMIntSGT, stride, zero, ""),
+                                   LLVMBuildICmp(builder, LLVMIntSLE, start, end, ""), "");
+    if (length) {
+        ok = LLVMBuildAnd(builder, ok, LLVMBuildICmp(builder, LLVMIntSGE, start, zero, ""), "");
+        ok = LLVMBuildAnd(builder, ok, LLVMBuildICmp(builder, LLVMIntSLE, end, length, ""), "");
+    }
+    cg_check(cg, ok, E_BadIterator, iter, start, end);
+    /* end - start fits into 64 bits without a sign. */
+    LLVMValueRef distance = LLVMBuildSub(builder, end, start, "");
+    if (LLVMIsAConstantInt(stride) && LLVMConstIntGetSExtValue(stride) == 1 && length) return distance;
+    LLVMValueRef rest = LLVMBuildURem(builder, distance, stride, "");
+    cg_check(cg, LLVMBuildICmp(builder, LLVMIntEQ, rest, zero, ""), E_BadIterator, iter, start, end);
+    LLVMValueRef count = LLVMBuildUDiv(builder, distance, stride, "");
+    cg_check(cg, LLVMBuildICmp(builder, LLVMIntSGE, count, zero, ""), E_BadIterator, iter, start, end);
+    return count;
+}
+
+static LLVMValueRef nd_bounds(Cg *cg, const Node *iter, LLVMValueRef length) {
+    LLVMValueRef bounds = cg_slot(cg, sizeof(NdBounds), 8);
+    cg_store_at(cg, length, bounds, offsetof(NdBounds, length));
+    static const size_t at[] = {offsetof(NdBounds, start), offsetof(NdBounds, end),
+                                offsetof(NdBounds, stride)};
+    for (int i = 0; i < 3; i++) cg_store_at(cg, cg_one(cg, iter->kids[i + 1]), bounds, (int64_t)at[i]);
+    cg_store(cg, iter->kids[4]->type, cg_expr(cg, iter->kids[4]),
+             cg_at(cg, bounds, offsetof(NdBounds, shape)), NULL);
+    cg_store(cg, iter->kids[5]->type, cg_expr(cg, iter->kids[5]),
+             cg_at(cg, bounds, offsetof(NdBounds, strides)), NULL);
+    cg_try(cg, cg_call(cg, RT_nd_check, cg->fn->worker, bounds, cg_span(cg, iter)));
+    return bounds;
+}
+
+/* Evaluates an iterator and checks it. Returns how many elements it gives. */
+static LLVMValueRef cursor_open(Cg *cg, const Node *iter, Cursor *cursor) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef null = LLVMConstNull(cg->ptr), zero = cg_i64(cg, 0), one = cg_i64(cg, 1);
+    *cursor = (Cursor){iter, NULL, null, zero, one, null, NULL};
+    if (iter->iter == IT_range) {
+        cursor->start = cg_one(cg, iter->kids[0]);
+        LLVMValueRef end = cg_one(cg, iter->kids[1]);
+        cursor->stride = cg_one(cg, iter->kids[2]);
+        return range_count(cg, iter, cursor->start, end, cursor->stride, NULL);
+    }
+    Leaf *vec = cg_expr(cg, iter->kids[0]);
+    LLVMValueRef length = vec[1];
+    cursor->data = vec[0];
+    cursor->element = iter->kids[0]->type->args[0];
+    if (iter->iter == IT_nd) {
+        cursor->bounds = nd_bounds(cg, iter, length);
+        LLVMValueRef start = cg_load_at(cg, cg->i64, cursor->bounds, offsetof(NdBounds, start));
+        return LLVMBuildSub(builder, cg_load_at(cg, cg->i64, cursor->bounds, offsetof(NdBounds, end)), start,
+                            "");
+    }
+    LLVMValueRef count = length;
+    if (iter->count > 1) {
+        cursor->start = cg_one(cg, iter->kids[1]);
+        LLVMValueRef end = cg_one(cg, iter->kids[2]);
+        cursor->stride = cg_one(cg, iter->kids[3]);
+        count = range_count(cg, iter, cursor->start, end, cursor->stride, length);
+    }
+    LLVMValueRef lanes = cg_i64(cg, WELD_LANES);
+    if (iter->iter == IT_simd) {
+        count = LLVMBuildUDiv(builder, count, lanes, "");
+    } else if (iter->iter == IT_fringe) {
+        LLVMValueRef rest = LLVMBuildURem(builder, count, lanes, "");
+        LLVMValueRef skipped =
+            LLVMBuildMul(builder, LLVMBuildSub(builder, count, rest, ""), cursor->stride, "");
+        cursor->start = LLVMBuildAdd(builder, cursor->start, skipped, "");
+        count = rest;
+    }
+    return count;
+}
+
+static bool is_constant(LLVMValueRef value, int64_t number) {
+    return LLVMIsAConstantInt(value) && LLVMConstIntGetSExtValue(value) == number;
+}
+
+static LLVMValueRef position(Cg *cg, LLVMValueRef index, LLVMValueRef start, LLVMValueRef stride) {
+    if (!is_constant(stride, 1)) index = LLVMBuildMul(cg->builder, index, stride, "");
+    return is_constant(start, 0) ? index : LLVMBuildAdd(cg->builder, start, index, "");
+}
+
+/* WELD_LANES elements that lie stride apart. */
+static Leaf simd_element(Cg *cg, const Cursor *cursor, LLVMValueRef index) {
+    LLVMTypeRef scalar = cg_scalar_type(cg, cursor->element), as = LLVMVectorType(scalar, WELD_LANES);
+    LLVMValueRef first = position(cg, LLVMBuildMul(cg->builder, index, cg_i64(cg, WELD_LANES), ""),
+                                  cursor->start, cursor->stride);
+    Leaf out = LLVMGetUndef(as);
+    for (int i = 0; i < WELD_LANES; i++) {
+        LLVMValueRef at = i ? LLVMBuildAdd(cg->builder, first,
+                                           LLVMBuildMul(cg->builder, cursor->stride, cg_i64(cg, i), ""), "")
+                            : first;
+        Leaf one;
+        cg_load(cg, cursor->element, cg_element(cg, cursor->element, cursor->data, at), cursor->scope, &one);
+        out = LLVMBuildInsertElement(cg->builder, out, one, cg_i32(cg, i), "");
+    }
+    return out;
+}
+
+/* The leaves of the cursor's element of iteration `index`; returns how many. */
+static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
+    LLVMValueRef at;
+    switch (cursor->iter->iter) {
+    case IT_range: out[0] = position(cg, index, cursor->start, cursor->stride); return 1;
+    case IT_simd: out[0] = simd_element(cg, cursor, index); return 1;
+    case IT_nd: at = cg_call(cg, RT_nd_offset, cursor->bounds, index); break;
+    default: at = position(cg, index, cursor->start, cursor->stride); break;
+    }
+    cg_load(cg, cursor->element, cg_element(cg, cursor->element, cursor->data, at), cursor->scope, out);
+    return leaf_count(cursor->element);
+}
+
+/* ---- the loop itself ---- */
+
+typedef struct Loop {
+    const Node *node, *lambda;
+    const Type *builder;
+    Cursor *cursors;
+    int ncursors;
+    LLVMValueRef count;
+    Leaf *builders;    /* pointers to the states that the body merges into */
+    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
+} Loop;
+
+static bool merges_pointers(const Type *builder) {
+    for (int i = 0; i < builder->count; i++) {
+        if (builder->kind == TY_struct ? merges_pointers(builder->args[i]) : builder->args[i]->pointers)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing that an iteration allocates can be reached after it. */
+static bool iteration_is_private(Cg *cg, const Loop *loop) {
+    if (!cg_allocates(loop->lambda->kids[0]) || merges_pointers(loop->builder)) return false;
+    NameList names = cg_free_names(cg, loop->lambda);
+    for (int i = 0; i < names.count; i++) {
+        if (names.symbol[i]->type->builders) return false;
+    }
+    return true;
+}
+
+/* Iterations [begin, end), of which there is at least one. */
+static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMBuilderRef builder = cg->builder;
+    const Node *lambda = loop->lambda;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = cg_block(cg, "loop"),
+                      after = cg_block(cg, "");
+    LLVMBuildBr(builder, body);
+    cg_goto(cg, body);
+    LLVMValueRef index = LLVMBuildPhi(builder, cg->i64, "");
+    Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
+    for (int i = 0; i < loop->ncursors; i++) at += cursor_element(cg, &loop->cursors[i], index, at);
+    Leaf *number = arena_alloc(&cg->program->arena, sizeof *number);
+    *number = index;
+    cg_bind(cg, lambda->params[0], loop->builders);
+    cg_bind(cg, lambda->params[1], number);
+    cg_bind(cg, lambda->params[2], element);
+    cg_expr(cg, lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
+    if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
+    LLVMValueRef next = LLVMBuildNUWAdd(builder, index, cg_i64(cg, 1), "");
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, next, end, ""), body, after);
+    LLVMAddIncoming(index, &begin, &before, 1);
+    LLVMAddIncoming(index, &next, &last, 1);
+    cg_goto(cg, after);
+}
+
+static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
+    return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
+}
+
+/* Makes room in the appenders that take at most so many values per iteration. exactly: only in those that
+ * also take at least that many, whose final size is known. */
+static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMValueRef iterations,
+                      bool exactly) {
+    if (builder->kind == TY_struct) {
+        for (int i = 0; i < builder->count; i++) {
+            make_room(cg, loop, builder->args[i], leaf, iterations, exactly);
+            leaf += leaf_count(builder->args[i]);
+        }
+        return;
+    }
+    if (builder->kind != TY_appender) return;
+    MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
+    if (bound.most <= 0 || (exactly && bound.least != bound.most)) return;
+    LLVMValueRef few = least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
+    LLVMValueRef count = LLVMBuildMul(cg->builder, few, cg_i64(cg, bound.most), "");
+    cg_make_room(cg, builder, loop->builders[leaf], count, loop->node);
+    if (!exactly && cg->fn->nroomy < ROOMY) cg->fn->roomy[cg->fn->nroomy++] = loop->builders[leaf];
+}
+
+static void begin_private(Cg *cg, Loop *loop) {
+    if (!iteration_is_private(cg, loop)) return;
+    loop->mark = cg_slot(cg, sizeof(RegionMark), 8);
+    cg_call(cg, RT_mark, cg->fn->worker, loop->mark);
+}
+
+/* In place: strips of iterations, between which the loop can be cancelled and room is made. */
+static void loop_in_place(Cg *cg, Loop *loop) {
+    LLVMBuilderRef builder = cg->builder;
+    int roomy = cg->fn->nroomy;
+    LLVMBasicBlockRef strip = cg_block(cg, "strip"), more = cg_block(cg, ""), after = cg_block(cg, "");
+    begin_private(cg, loop);
+    make_room(cg, loop, loop->builder, 0, loop->count, true);
+    LLVMValueRef zero = cg_i64(cg, 0);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, loop->count, zero, ""), strip, after);
+    cg_goto(cg, strip);
+    LLVMValueRef begin = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef length = least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
+    LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
+    make_room(cg, loop, loop->builder, 0, length, false);
+    loop_range(cg, loop, begin, end);
+    cg_likely(cg,
+              LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
+              false);
+    cg_goto(cg, more);
+    cg_poll(cg, loop->node);
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, strip);
+    LLVMAddIncoming(begin, &zero, &before, 1);
+    LLVMAddIncoming(begin, &end, &last, 1);
+    cg_goto(cg, after);
+    cg->fn->nroomy = roomy;
+}
+
+/* ---- outlined loops ---- */
+
+/* Copies the states of all builders in a builder type. */
+static void copy_states(Cg *cg, const Type *builder, const Leaf *from, const Leaf *to) {
+    if (builder->kind == TY_struct) {
+        for (int i = 0; i < builder->count; i++) {
+            copy_states(cg, builder->args[i], from, to);
+            from += leaf_count(builder->args[i]);
+            to += leaf_count(builder->args[i]);
+        }
+    } else if (builder->kind == TY_merger) {
+        Leaf *value = cg_leaves(cg, builder->args[0]);
+        cg_load(cg, builder->args[0], from[0], NULL, value);
+        cg_store(cg, builder->args[0], value, to[0], NULL);
+    } else {
+        int64_t size = builder_state_size(builder);
+        for (int64_t at = 0; at < size; at += 8) {
+            cg_store_at(cg, cg_load_at(cg, at ? cg->i64 : cg->ptr, from[0], at), to[0], at);
+        }
+    }
+}
+
+static void local_states(Cg *cg, const Type *builder, Leaf *out) {
+    if (builder->kind != TY_struct) {
+        out[0] = cg_slot(cg, builder_state_size(builder), 64);
+        return;
+    }
+    for (int i = 0; i < builder->count; i++) {
+        local_states(cg, builder->args[i], out);
+        out += leaf_count(builder->args[i]);
+    }
+}
+
+/* The body may name the builder that the loop was given (`for(v, b, |b2, i, e| merge(b, e))`): that is b2. */
+static void alias_outer_builder(Cg *cg, const Node *given, Leaf *locals) {
+    int at = 0;
+    const Node *inner = given;
+    for (; inner->kind == N_Field; inner = inner->kids[0]) at += leaf_at(inner->kids[0]->type, inner->index);
+    if (inner->kind != N_Ident || !cg->values[inner->symbol->id]) return;
+    Leaf *leaves = cg_leaves(cg, inner->type);
+    memcpy(leaves, cg->values[inner->symbol->id], sizeof *leaves * (size_t)leaf_count(inner->type));
+    memcpy(leaves + at, locals, sizeof *leaves * (size_t)leaf_count(given->type));
+    cg_bind(cg, inner->symbol, leaves);
+}
+
+static LLVMValueRef alias_scope(Cg *cg) {
+    LLVMMetadataRef domain_name = LLVMMDStringInContext2(cg->context, "loop", 4);
+    LLVMMetadataRef domain = LLVMMDNodeInContext2(cg->context, &domain_name, 1);
+    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, "data", 4), domain};
+    LLVMMetadataRef scope = LLVMMDNodeInContext2(cg->context, parts, 2);
+    return LLVMMetadataAsValue(cg->context, LLVMMDNodeInContext2(cg->context, &scope, 1));
+}
+
+static void store_cursors(Cg *cg, const Loop *loop, LLVMValueRef state, int64_t at) {
+    for (int i = 0; i < loop->ncursors; i++, at += 8 * CURSOR_WORDS) {
+        const Cursor *cursor = &loop->cursors[i];
+        cg_store_at(cg, cursor->data, state, at);
+        cg_store_at(cg, cursor->start, state, at + 8);
+        cg_store_at(cg, cursor->stride, state, at + 16);
+        cg_store_at(cg, cursor->bounds, state, at + 24);
+    }
+}
+
+/* Constants stay constants, so that the usual stride of 1 is seen by LLVM. */
+static void load_cursors(Cg *cg, Loop *loop, LLVMValueRef state, int64_t at) {
+    LLVMValueRef scope = cg->fn->scope;
+    for (int i = 0; i < loop->ncursors; i++, at += 8 * CURSOR_WORDS) {
+        Cursor *cursor = &loop->cursors[i];
+        cursor->data = cg_load_at(cg, cg->ptr, state, at);
+        if (!LLVMIsAConstantInt(cursor->start)) cursor->start = cg_load_at(cg, cg->i64, state, at + 8);
+        if (!LLVMIsAConstantInt(cursor->stride)) cursor->stride = cg_load_at(cg, cg->i64, state, at + 16);
+        cursor->bounds = cg_load_at(cg, cg->ptr, state, at + 24);
+        cursor->scope = scope;
+    }
+}
+
+static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef state = LLVMGetParam(cg->fn->function, 0), begin = LLVMGetParam(cg->fn->function, 2);
+    LLVMValueRef end = LLVMGetParam(cg->fn->function, 3);
+    cg->fn->scope = alias_scope(cg);
+    cg_closure_enter(cg, closure, state);
+    Leaf *given = cg_leaves(cg, loop->builder);
+    loop->builders = cg_leaves(cg, loop->builder);
+    for (int i = 0; i < nbuilders; i++) given[i] = cg_load_at(cg, cg->ptr, state, 8 * i);
+    local_states(cg, loop->builder, loop->builders);
+    copy_states(cg, loop->builder, given, loop->builders);
+    load_cursors(cg, loop, state, 8 * nbuilders);
+    alias_outer_builder(cg, loop->node->kids[loop->ncursors], loop->builders);
+    make_room(cg, loop, loop->builder, 0, LLVMBuildSub(builder, end, begin, ""), false);
+    begin_private(cg, loop);
+    loop_range(cg, loop, begin, end);
+    copy_states(cg, loop->builder, loop->builders, given);
+    LLVMBuildRet(builder, cg_i32(cg, 0));
+    cg_closure_leave(cg, closure);
+}
+
+static void loop_outlined(Cg *cg, Loop *loop) {
+    int nbuilders = leaf_count(loop->builder);
+    Leaf *outer = loop->builders;
+    const Node *given = loop->node->kids[loop->ncursors];
+    make_room(cg, loop, loop->builder, 0, loop->count, true);
+    Closure closure = cg_closure(cg, cg_free_names(cg, loop->lambda),
+                                 8 * (nbuilders + CURSOR_WORDS * (int64_t)loop->ncursors));
+    for (int i = 0; i < nbuilders; i++) cg_store_at(cg, outer[i], closure.state, 8 * i);
+    store_cursors(cg, loop, closure.state, 8 * nbuilders);
+    LLVMTypeRef params[4] = {cg->ptr, cg->ptr, cg->i64, cg->i64};
+    Leaf **alias = NULL, *before = NULL;
+    while (given->kind == N_Field) given = given->kids[0];
+    if (given->kind == N_Ident) alias = &cg->values[given->symbol->id], before = *alias;
+    Fn fn = {0};
+    cg_fn_open(cg, &fn, "loop", params, 4);
+    fn.worker = LLVMGetParam(fn.function, 1);
+    outlined_body(cg, loop, &closure, nbuilders);
+    cg_fn_close(cg, &fn);
+    if (alias) *alias = before;
+    loop->builders = outer;
+    cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count));
+}
+
+Leaf *cg_for(Cg *cg, const Node *node) {
+    Loop loop = {.node = node, .lambda = node->kids[node->count - 1], .ncursors = node->count - 2};
+    loop.builder = node->type;
+    loop.cursors = arena_alloc(&cg->program->arena, sizeof *loop.cursors * (size_t)loop.ncursors);
+    for (int i = 0; i < loop.ncursors; i++) {
+        LLVMValueRef count = cursor_open(cg, node->kids[i], &loop.cursors[i]);
+        if (i == 0) {
+            loop.count = count;
+            continue;
+        }
+        LLVMValueRef same = LLVMBuildICmp(cg->builder, LLVMIntEQ, loop.count, count, "");
+        cg_check(cg, same, E_ZipMismatch, node, loop.count, count);
+    }
+    loop.builders = cg_expr(cg, node->kids[loop.ncursors]);
+    if (cg->fn->outlines)
+        loop_outlined(cg, &loop);
+    else
+        loop_in_place(cg, &loop);
+    return loop.builders;
+}
+
+/* ---- iterate ---- */
+
+Leaf *cg_iterate(Cg *cg, const Node *node) {
+    const Node *lambda = node->kids[1];
+    const Type *type = node->type;
+    int count = leaf_count(type);
+    LLVMValueRef slot = cg_spill(cg, type, cg_expr(cg, node->kids[0]));
+    bool sweep = cg_allocates(lambda->kids[0]) && !type->builders;
+    NameList names = cg_free_names(cg, lambda);
+    for (int i = 0; i < names.count; i++) sweep = sweep && !names.symbol[i]->type->builders;
+    LLVMValueRef mark = sweep ? cg_slot(cg, sizeof(RegionMark), 8) : NULL;
+    if (mark) cg_call(cg, RT_mark, cg->fn->worker, mark);
+    LLVMBasicBlockRef body = cg_block(cg, "iterate"), after = cg_block(cg, "");
+    LLVMBuildBr(cg->builder, body);
+    cg_goto(cg, body);
+    cg_poll(cg, node);
+    Leaf *state = cg_leaves(cg, type);
+    cg_load(cg, type, slot, NULL, state);
+    cg_bind(cg, lambda->params[0], state);
+    Leaf *next = cg_expr(cg, lambda->kids[0]);
+    cg_store(cg, type, next, slot, NULL);
+    if (mark)
+        cg_call(cg, RT_sweep, cg->fn->worker, mark, cg_type_pointer(cg, type), cg_spill(cg, type, next));
+    LLVMBuildCondBr(cg->builder, next[count], body, after);
+    cg_goto(cg, after);
+    Leaf *leaves = cg_leaves(cg, type);
+    cg_load(cg, type, slot, NULL, leaves);
+    return leaves;
+}
