@@ -208,7 +208,6 @@ static bool read_request(int argc, char **argv, Request *out) {
             out->cold = value;
         else
             return false;
-        i++;
     }
     return out->rows > 0 && out->rounds > 0 && out->rounds <= MOST_ROUNDS;
 }
