@@ -1,9 +1,10 @@
 /* foreign.c: C functions that programs call with cudf.
  *
  * cudf[name, R](a, b) means void name(A *, B *, R *). The function is looked for in the libraries loaded with
- * weld_load_library, the latest first, then in the process: the program and the libraries that it was linked
- * with. Compiled code gets the address and calls it directly. The interpreter knows only at run time how many
- * pointers to pass, which libffi does.
+ * weld_load_library, the latest first, then in the process: the libraries that the program was linked with,
+ * and the program itself (symtab.c helps where it was linked without -rdynamic). Compiled code gets the
+ * address and calls it directly. The interpreter knows only at run time how many pointers to pass, which
+ * libffi does.
  *
  * Loaded libraries stay loaded and are known to the whole process, as in Weld, whose interface has no other
  * place for them: a list that only grows, by a compare-and-swap at its head, so that looking up needs no
@@ -64,7 +65,8 @@ void *foreign_symbol(const char *name) {
         void *address = dlsym(library->handle, name);
         if (address) return address;
     }
-    return dlsym(RTLD_DEFAULT, name);
+    void *address = dlsym(RTLD_DEFAULT, name);
+    return address ? address : executable_symbol(name);
 }
 
 static void *host_symbol(void *data, const char *name) {

@@ -72,6 +72,8 @@ int64_t memory_default_limit(void);                /* 80 % of what this process 
 bool library_load(const char *path, Error *error); /* for foreign calls; weld_load_library */
 /* The C function of this name in the loaded libraries (latest first) or the process, or NULL. */
 void *foreign_symbol(const char *name);
+/* symtab.c: a function of the executable by the symbol table of its file, or NULL. */
+void *executable_symbol(const char *name);
 extern const Host foreign_host; /* calls functions through libffi */
 extern const Host no_foreign;   /* knows none */
 

@@ -1,4 +1,4 @@
-// A program calls a C function that lies in the executable.
+// A program calls C functions that lie in the executable, which is not linked with -rdynamic.
 #include <stdio.h>
 #include <stdlib.h>
 
