@@ -18,11 +18,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Parts of weldc/ that may be missing from an unfinished tree. */
-#pragma weak program_optimize
-#pragma weak passes_check
-#pragma weak rtcall_symbol
-
 typedef struct Module {
     Handle handle;
     Program *program; /* with code: optimized; errors are rendered against its text */
@@ -183,7 +178,7 @@ static bool compile(Module *module, const char *name, const char *text, size_t l
     Options options;
     Dump dump;
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
-    if (options.passes && passes_check && !passes_check(options.passes, error)) return false;
+    if (options.passes && !passes_check(options.passes, error)) return false;
     module->foreign = options.foreign;
     if (!read_program(&module->program, name, text, length, want, error, timings)) return false;
     if (!survey_program(module, error)) return false;
@@ -191,7 +186,6 @@ static bool compile(Module *module, const char *name, const char *text, size_t l
                                       program_result_type(module->program));
     if (!module->signature) return no_memory(error);
     if (!dump_program(&dump, "weld", module->program, error)) return false;
-    if (!program_optimize || !rtcall_symbol) return true;
     return strcmp(options.engine, "eval") == 0 ||
            optimize_and_generate(module, &options, &dump, error, timings);
 }
