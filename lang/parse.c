@@ -24,6 +24,7 @@
 #include <string.h>
 
 enum {
+    LONGEST_CHAIN = 20000, /* of operators or fields: each is a level of the tree */
     DEEPEST_TYPE = 200,
     LARGEST_TYPE = 10000, /* constructors, aliases spelled out */
     MOST_PARAMS = 1000    /* of a macro */
@@ -124,6 +125,11 @@ static bool deeper(Parser *p) {
                          "no memory for a program this large");
     p->depth++;
     return true;
+}
+
+/* One more link of `a + b + c` or `a.$0.$1`, which deepen the tree on its left. */
+static bool chain(Parser *p, int *links) {
+    return ++*links < LONGEST_CHAIN || fail(p, p->token.span, "the program is nested too deeply");
 }
 
 static bool push(Parser *p, void *item) {
@@ -550,7 +556,7 @@ static Node *parse_postfix(Parser *p, Annotation *notes) {
         last->next = node->notes;
         node->notes = notes;
     }
-    while (node) {
+    for (int links = 0; node && chain(p, &links);) {
         if (take(p, ".")) {
             node = parse_field(p, node, begin);
         } else if (take(p, "(")) {
@@ -609,11 +615,12 @@ static Node *parse_binary(Parser *p, int least) {
     uint32_t begin = p->token.span.begin;
     if (!deeper(p)) return NULL;
     Node *left = parse_ascribed(p);
-    for (;;) {
+    for (int links = 0; left;) {
         NodeKind kind;
         Op op;
         int precedence = infix_at(p, &kind, &op);
-        if (!left || precedence == 0 || precedence < least) break;
+        if (precedence == 0 || precedence < least) break;
+        if (!chain(p, &links)) return NULL;
         advance(p);
         Node *right = parse_binary(p, precedence + 1);
         if (!right) return NULL;
@@ -752,8 +759,9 @@ static bool parse_program(Parser *p, Node **root) {
     }
     if (root) {
         if (p->token.kind == TK_end) return fail(p, p->token.span, "the program is empty");
-        *root = parse_expr(p);
-        if (!*root) return false;
+        Node *found = parse_expr(p);
+        if (!found) return false;
+        if (p->token.kind == TK_end) *root = found;
     }
     return p->token.kind == TK_end || expected(p, "an operator or the end of the program");
 }

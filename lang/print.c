@@ -20,7 +20,7 @@
 
 /* Precedences beside those of scalar.def. */
 enum { EXPR = 0, OR = 1, AND = 2, DIVISION = 10, ASCRIBED = 11, PREFIX = 12, POSTFIX = 13 };
-enum { LONG = 16, SHALLOW = 300, DEEPEST = 21000 };
+enum { LONG = 16, WIDEST = 40 /* levels */, SHALLOW = 300, DEEPEST = 21000 };
 
 /* A name in use. */
 typedef struct Used {
@@ -238,7 +238,8 @@ static bool is_long(const Printer *p, const Node *node) {
 
 static void newline(Printer *p) {
     put(p, "\n");
-    for (int i = 0; i < p->level * p->indent; i++) put(p, " ");
+    int level = p->level < WIDEST ? p->level : WIDEST; /* so that deep programs print in linear time */
+    for (int i = 0; i < level * p->indent; i++) buf_put(p->out, " ", 1);
 }
 
 static void print_list(Printer *p, Node *const *items, int count, const char *open, const char *close) {
@@ -259,8 +260,19 @@ static void print_list(Printer *p, Node *const *items, int count, const char *op
     put(p, close);
 }
 
+static bool is_unknown(const Type *type) {
+    return type_find((Type *)(uintptr_t)type)->kind == TY_unknown;
+}
+
+/* A builder of which nothing is known is its name alone. */
 static void print_type(Printer *p, const Type *type) {
-    type_print(p->out, type);
+    const TypeClass *class = &type_classes[type->kind];
+    bool bare = class->class == 'm' && !class->has_op;
+    for (int i = 0; i < type->count; i++) bare = bare && is_unknown(type->args[i]);
+    if (bare)
+        put(p, class->spelling);
+    else
+        type_print(p->out, type);
 }
 
 /* `: T` after a binder's name, if it is to be there. */

@@ -549,10 +549,6 @@ Node *elaborate(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     default: node = elaborate_kids(r, scope, raw); break;
     }
     r->depth--;
-    if (node && r->height > DEEPEST) {
-        resolve_fail(r, E_Syntax, span, "the program is nested too deeply");
-        return NULL;
-    }
     return node;
 }
 
@@ -576,6 +572,30 @@ static Node *elaborate_program(Resolver *r, const Node *raw) {
     return lambda;
 }
 
+typedef struct Visit {
+    const Node *node;
+    int depth;
+} Visit;
+
+/* The exact node_depth, without recursion; -1: no memory. */
+static int measure(const Node *root, int64_t nodes) {
+    size_t room = (size_t)nodes + 8, top = 0; /* a node is made before it is anyone's kid */
+    Visit *stack = malloc(room * sizeof *stack);
+    int deepest = 0;
+    if (!stack) return -1;
+    stack[top++] = (Visit){root, 0};
+    while (top) {
+        Visit visit = stack[--top];
+        if (visit.depth > deepest) deepest = visit.depth;
+        for (int i = 0; i < visit.node->count && top < room; i++) {
+            bool along = visit.node->kind == N_Let && i == 1;
+            stack[top++] = (Visit){visit.node->kids[i], visit.depth + !along};
+        }
+    }
+    free(stack);
+    return deepest;
+}
+
 bool resolve(Program *program, Macro *macros, Node **root) {
     (void)macros; /* every macro's Name knows it */
     Resolver r = {.program = program, .levels = 1};
@@ -590,8 +610,13 @@ bool resolve(Program *program, Macro *macros, Node **root) {
     free(r.params);
     if (program->error.code != E_None) return false;
     if (!made) return error_set(&program->error, E_OutOfMemory, (*root)->span, "no memory for this program");
+    /* Putting arguments into macros adds up estimates, so a tall program may be less deep. */
+    program->depth = (r.height < SHALLOW ? r.height : measure(made, program->nodes)) + 2;
+    if (program->depth < 2)
+        return error_set(&program->error, E_OutOfMemory, made->span, "no memory for this program");
+    if (program->depth > DEEPEST)
+        return error_set(&program->error, E_Syntax, made->span, "the program is nested too deeply");
     *root = made;
-    program->depth = r.height + 2;
     return true;
 }
 
@@ -600,19 +625,23 @@ bool resolve(Program *program, Macro *macros, Node **root) {
 typedef struct Reading {
     Program *program;
     int deepest;
+    Macro *macros;
+    Node *root; /* parsed; NULL: not yet */
     bool ok;
 } Reading;
 
 static void read_within(void *data) {
     Reading *reading = data;
     Program *program = reading->program;
-    Macro *macros = NULL;
-    Node *root = NULL;
     program->depth = reading->deepest;
-    program->names = (Names){0};
-    program->symbols = 0;
-    reading->ok = parse_source(program, 1, &macros, NULL) && parse_source(program, 0, &macros, &root) &&
-                  resolve(program, macros, &root);
+    if (!reading->root) {
+        reading->macros = NULL;
+        program->names = (Names){0};
+        if (!parse_source(program, 1, &reading->macros, NULL)) return;
+        if (!parse_source(program, 0, &reading->macros, &reading->root)) return;
+    }
+    Node *root = reading->root;
+    reading->ok = resolve(program, reading->macros, &root);
     if (reading->ok) program->root = root;
 }
 
@@ -622,7 +651,7 @@ bool program_read(Program *program) {
         return error_set(&program->error, E_Syntax, (Span){0, 0, 0}, "the program is over a gigabyte long");
     program->source[1] = (Source){"prelude.weld", prelude_weld, prelude_weld_length};
     program->sources = 2;
-    Reading reading = {program, SHALLOW, false};
+    Reading reading = {.program = program, .deepest = SHALLOW};
     read_within(&reading);
     if (reading.ok || program->depth != 0) return reading.ok;
     program->error = (Error){0};
