@@ -42,7 +42,7 @@ speed() {
     printf '  %s\n\n' "$(awk -v rows="$rows" -v run="$(figure run_ms_min)" -v compile="$(figure codegen_ms)" \
         -v front="$(figure parse_ms) $(figure infer_ms) $(figure optimize_ms)" 'BEGIN {
             split(front, part, " ")
-            printf "%.1f ms to compile, %.2f ms to run: %.0f million rows per second",
+            printf "%.1f ms to compile, %.2f ms to run: %.1f million rows of the table per second",
                 compile + part[1] + part[2] + part[3], run, rows / run / 1000
         }')"
 }
@@ -55,7 +55,8 @@ grouped() { # 1234567.8 -> 1,234,567.80
     }'
 }
 
-echo "weldc demo: $rows rows of orders, a file for each column ($(du -sh "$table" | cut -f1) in ${table#"$PWD"/})"
+shown=$(grouped "$rows")
+echo "weldc demo: ${shown%.00} rows of orders, a file for each column ($(du -sh "$table" | cut -f1) in ${table#"$PWD"/})"
 echo
 
 echo "1. TPC-H query 6: revenue without small discounts in 1994             examples/q6.weld"
@@ -74,7 +75,7 @@ speed
 echo "3. Analytics and training in one program                             examples/pipeline.weld"
 echo "  of the rows shipped from 1994 to 1996, which bring more than 40,000? Filter, build features,"
 echo "  standardize them, fit a logistic regression by $steps steps of gradient descent:"
-weld pipeline.weld "shipdate quantity extendedprice discount tax" steps="${steps}L" rate=4.0
+weld pipeline.weld "shipdate quantity extendedprice discount tax" steps="${steps}L" rate=1.0
 printf '%s\n' "$answer" | tr -d '[] ' | awk -F, -v steps="$steps" '{
     first = $(6 + 1)
     for (step = 1; step <= steps; step++) {
