@@ -22,5 +22,5 @@ if [ "$name" = load_library ]; then
     "$@" -shared -fPIC -o "$argument" "$(dirname "$source")/plugin/shift.c"
 fi
 # shellcheck disable=SC2086 # words on purpose
-"$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$prefix/lib" -lm
+"$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$prefix/lib" -lm -lpthread
 "$folder/$name" $argument
