@@ -24,8 +24,7 @@ typedef struct Cursor {
     const char *data;
     int64_t size;                 /* of an element of the data */
     int64_t start, stride, count; /* the first element, the step, how many values will come */
-    Vec shape, strides;           /* of an nditer */
-    int64_t *index, place;        /* where it stands: indices and their element */
+    NdBounds nd;                  /* of an nditer */
 } Cursor;
 
 static ErrorCode bad_iterator(Eval *e, const Node *iter, int64_t a, int64_t b) {
@@ -45,53 +44,16 @@ static ErrorCode open_range(Eval *e, const Node *iter, Cursor *cursor, int64_t e
     return E_None;
 }
 
-/* Every combination of indices is visited, so all accesses are inside exactly when the least and the greatest
- * one are. */
-static ErrorCode check_reach(Eval *e, const Node *iter, const Cursor *cursor, int64_t length) {
-    const int64_t *shape = cursor->shape.data, *strides = cursor->strides.data;
-    __int128 least = cursor->start, greatest = cursor->start;
-    for (int64_t i = 0; i < cursor->shape.length && cursor->count; i++) {
-        __int128 reach = (__int128)(shape[i] - 1) * strides[i];
-        if (reach < 0)
-            least += reach;
-        else
-            greatest += reach;
-    }
-    __int128 worst = least < 0 ? least : greatest;
-    if (!cursor->count || (least >= 0 && greatest < length)) return E_None;
-    int64_t index = worst < INT64_MIN ? INT64_MIN : worst > INT64_MAX ? INT64_MAX : (int64_t)worst;
-    return worker_fail(e->worker, E_OutOfBounds, iter->span, index, length);
-}
-
-static ErrorCode open_nd(Eval *e, const Node *iter, Cursor *cursor, int64_t length, int64_t end,
-                         int64_t stride) {
+static ErrorCode open_nd(Eval *e, const Node *iter, Cursor *cursor, const NdBounds *bounds) {
     Cell cell;
     const void *at;
-    int64_t product = 1, distance = 0;
-    bool fits = stride == 1 && !__builtin_sub_overflow(end, cursor->start, &distance);
+    cursor->nd = *bounds;
     TRY(eval_operand(e, iter->kids[4], &cell, &at));
-    cursor->shape = *(const Vec *)at;
+    cursor->nd.shape = *(const Vec *)at;
     TRY(eval_operand(e, iter->kids[5], &cell, &at));
-    cursor->strides = *(const Vec *)at;
-    const int64_t *shape = cursor->shape.data;
-    fits = fits && cursor->shape.length == cursor->strides.length;
-    bool empty = false;
-    for (int64_t i = 0; i < cursor->shape.length && fits; i++) {
-        fits = shape[i] >= 0;
-        empty |= shape[i] == 0;
-    }
-    for (int64_t i = 0; i < cursor->shape.length && fits && !empty; i++) {
-        fits = !__builtin_mul_overflow(product, shape[i], &product);
-    }
-    if (empty) product = 0;
-    if (!fits || product != distance) return bad_iterator(e, iter, cursor->start, end);
-    cursor->count = product;
-    cursor->place = cursor->start;
-    TRY(check_reach(e, iter, cursor, length));
-    int64_t bytes = cursor->shape.length * (int64_t)sizeof *cursor->index;
-    void *index;
-    TRY(eval_temporary(e, bytes, iter->span, &index));
-    cursor->index = memset(index, 0, (size_t)bytes);
+    cursor->nd.strides = *(const Vec *)at;
+    TRY(nd_check(e->worker, iter->span, &cursor->nd));
+    cursor->count = bounds->end - bounds->start;
     return E_None;
 }
 
@@ -124,7 +86,11 @@ static ErrorCode open_cursor(Eval *e, const Node *iter, Cursor *cursor) {
         TRY(eval_i64(e, iter->kids[bound], &cursor->start));
         TRY(eval_i64(e, iter->kids[bound + 1], &end));
         TRY(eval_i64(e, iter->kids[bound + 2], &stride));
-        if (iter->iter == IT_nd) return open_nd(e, iter, cursor, vec.length, end, stride);
+        if (iter->iter == IT_nd) {
+            return open_nd(
+                e, iter, cursor,
+                &(NdBounds){.length = vec.length, .start = cursor->start, .end = end, .stride = stride});
+        }
         TRY(open_range(e, iter, cursor, end, stride));
         if (bound && (cursor->start < 0 || end > vec.length))
             return bad_iterator(e, iter, cursor->start, end);
@@ -133,28 +99,12 @@ static ErrorCode open_cursor(Eval *e, const Node *iter, Cursor *cursor) {
     return E_None;
 }
 
-/* To the next combination of indices, the last one moving fastest, as an odometer does. */
-static void step_nd(Cursor *cursor) {
-    const int64_t *shape = cursor->shape.data, *strides = cursor->strides.data;
-    for (int64_t i = cursor->shape.length - 1; i >= 0; i--) {
-        if (++cursor->index[i] < shape[i]) {
-            cursor->place += strides[i];
-            return;
-        }
-        cursor->place -= strides[i] * (shape[i] - 1);
-        cursor->index[i] = 0;
-    }
-}
-
-/* The value of iteration i, which are asked for in order. */
-static void load_cursor(Cursor *cursor, int64_t i, char *out) {
+/* The value of iteration i. */
+static void load_cursor(const Cursor *cursor, int64_t i, char *out) {
     int64_t size = cursor->size;
     switch (cursor->kind) {
     case IT_range: *(int64_t *)(void *)out = cursor->start + i * cursor->stride; return;
-    case IT_nd:
-        memcpy(out, cursor->data + cursor->place * size, (size_t)size);
-        if (i + 1 < cursor->count) step_nd(cursor);
-        return;
+    case IT_nd: memcpy(out, cursor->data + nd_offset(&cursor->nd, i) * size, (size_t)size); return;
     case IT_simd:
         for (int64_t lane = 0; lane < WELD_LANES; lane++) {
             int64_t place = cursor->start + (i * WELD_LANES + lane) * cursor->stride;
