@@ -183,8 +183,8 @@ static ErrorCode read_vec(Reader *reader, const Type *element, Vec *out) {
     ErrorCode code = read_count(reader, least, &vec.length);
     if (code) return code;
     if (__builtin_mul_overflow(vec.length, element->size, &bytes)) bytes = -1;
-    if (bytes) vec.data = worker_alloc(reader->worker, bytes, reader->span);
-    if (bytes && !vec.data) return E_OutOfMemory;
+    if (vec.length) vec.data = worker_alloc(reader->worker, bytes, reader->span);
+    if (vec.length && !vec.data) return E_OutOfMemory;
     if (!element->pointers) {
         code = read_bytes(reader, vec.data, bytes);
         bool fix = type_has_bool(element);
