@@ -28,7 +28,7 @@ static ErrorCode check_reach(Worker *worker, Span span, const NdBounds *nd) {
 
 ErrorCode nd_check(Worker *worker, Span span, const NdBounds *nd) {
     const int64_t *shape = nd->shape.data;
-    int64_t product = 1, distance;
+    int64_t product = 1, distance = 0;
     bool fits = nd->stride == 1 && !__builtin_sub_overflow(nd->end, nd->start, &distance);
     bool empty = false;
     fits = fits && nd->shape.length == nd->strides.length;

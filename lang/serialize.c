@@ -203,7 +203,7 @@ static ErrorCode read_dict(Reader *reader, const Type *type, Dict **out) {
     Worker *worker = reader->worker;
     EntryType room;
     const Type *entry = dict_entry_layout(type, &room);
-    int64_t count;
+    int64_t count = 0;
     ErrorCode code = read_count(reader, least_size(entry), &count);
     if (code) return code;
     Dict *dict = dict_new(worker, entry, reader->span);
