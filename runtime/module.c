@@ -295,32 +295,6 @@ const char *weld_module_result_type(weld_module_t handle) {
 /* ---- running
  * ------------------------------------------------------------------------------------------------- */
 
-/* Is this a vector that cannot be one? Only what can be seen without following pointers. */
-static bool is_bad_argument(const Type *type, const char *value) {
-    if (type->kind == TY_vec) {
-        const Vec *vec = (const Vec *)(const void *)value;
-        return vec->length < 0 || (vec->length > 0 && !vec->data);
-    }
-    if (type->kind != TY_struct) return false;
-    for (int i = 0; i < type->count; i++) {
-        if (is_bad_argument(type->args[i], value + type->offsets[i])) return true;
-    }
-    return false;
-}
-
-static bool check_arguments(const Module *module, const void *args, Error *error) {
-    const Type *type = module->signature->argument;
-    if (type->count > 0 && !args)
-        return error_set(error, E_Argument, nowhere, "the program's argument is NULL");
-    for (int i = 0; i < type->count; i++) {
-        if (!is_bad_argument(type->args[i], (const char *)args + type->offsets[i])) continue;
-        return error_set(error, E_Argument, nowhere,
-                         "parameter %s holds a vector with a negative length, or without data",
-                         module->signature->names[i]);
-    }
-    return true;
-}
-
 static bool program_owns(const void *program, const void *pointer) {
     const Arena *arena = &((const Program *)program)->arena;
     return (const char *)pointer >= arena->base && (const char *)pointer < arena->next;
@@ -343,14 +317,16 @@ static ErrorCode execute(const Module *module, Worker *worker, const void *args,
 
 static Value *run(Module *module, Context *context, const void *args, Value *alias,
                   const volatile int32_t *cancel, Error *error) {
-    if (!check_arguments(module, args, error) || !context_begin(context, error)) return NULL;
+    if (!arguments_check(module->signature, args, error) || !context_begin(context, error)) return NULL;
     Worker worker = {.cancel = cancel ? cancel : (const volatile int32_t *)&context->state,
                      .host = module->foreign ? &foreign_host : &no_foreign};
     Value *value = value_new_result(context, module->signature, alias);
     ErrorCode code = E_OutOfMemory;
     if (value) {
         worker.region = value->region;
-        code = execute(module, &worker, args, value);
+        args = arguments_normal(&worker, module->signature, args);
+        code = args || !module->signature->argument->count ? execute(module, &worker, args, value)
+                                                           : E_OutOfMemory;
     }
     if (code == E_None) {
         value_finish(value);

@@ -155,6 +155,13 @@ const Type *value_type(weld_value_t value); /* NULL for the user's own values */
 bool value_detach(Worker *worker, const Type *type, void *value,
                   bool (*owns)(const void *module, const void *pointer), const void *module);
 
+/* ---- arguments.c -------------------------------------------------------------------------------------- */
+
+/* Is this a struct of arguments for these parameters, as far as can be seen? False: error set. */
+bool arguments_check(const Signature *signature, const void *args, Error *error);
+/* The arguments with every bool 0 or 1: themselves, or a copy in the worker's region; NULL: no memory. */
+const void *arguments_normal(Worker *worker, const Signature *signature, const void *args);
+
 /* ---- dump.c ----------------------------------------------------------------------------------------- */
 
 /* Files of the stages of one compilation, as weld.compile.dumpCode... ask for them. */

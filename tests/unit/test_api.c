@@ -330,8 +330,7 @@ Test(api, a_result_outlives_its_module_and_context) {
         weld_value_t result = must_run(module, context, &x);
         weld_context_free(context);
         weld_module_free(module);
-        cr_assert_str_eq(weld_value_type(result),
-                         "{vec[i8],vec[vec[i8]],vec[i64],{i64,vec[vec[vec[i8]]]}}");
+        cr_assert_str_eq(weld_value_type(result), "{vec[i8],vec[vec[i8]],vec[i64],{i64,vec[vec[vec[i8]]]}}");
         struct {
             Bytes abc;
             struct {
@@ -909,4 +908,26 @@ Test(api, runst_has_memory_a_result_and_an_error) {
     cr_assert_null(weld_runst_get_result(NULL));
     cr_assert_eq(weld_runst_get_errno(NULL), 0);
     weld_runst_print(NULL, NULL);
+}
+
+Test(api, any_byte_but_zero_is_true) {
+    EACH_ENGINE(engine) {
+        weld_module_t module =
+            must_compile(engine, "|b: bool, s: {bool, i64}| {b, i32(b), b == true, s.$0 == b, !b}");
+        struct {
+            uint8_t b;
+            struct {
+                uint8_t b;
+                int64_t i;
+            } s;
+        } args = {2, {255, 1}};
+        weld_context_t context = weld_context_new(NULL);
+        weld_value_t result = must_run(module, context, &args);
+        expect_text(result, "{true, 1, true, true, false}");
+        cr_assert_eq(*(uint8_t *)weld_value_data(result), 1);
+        cr_assert_eq(args.b, 2, "the caller's data are not changed");
+        weld_value_free(result);
+        weld_context_free(context);
+        weld_module_free(module);
+    }
 }
