@@ -1,0 +1,132 @@
+/* run.c: `weldc run`: compile, load the arguments, evaluate, print.
+ *
+ * With --repeat the program is evaluated anew each time and all results but the last are freed in between;
+ * the time of a run is that of module_run alone: allocating and freeing intermediates is in it, loading and
+ * printing is not.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+typedef struct Run {
+    const Request *request;
+    Fault fault;
+    Progress *progress;
+    Text text;
+    Inputs inputs;
+    Arguments arguments;
+    Timings timings;
+    weld_module_t module;
+    weld_context_t context;
+    weld_value_t result;
+    double load_ms, *run_ms; /* of each repetition */
+} Run;
+
+static bool prepare(Run *run) {
+    const Request *request = run->request;
+    if (!request_text(request, &run->text, &run->fault)) return false;
+    if (!arguments_split(request->words, request->count, &run->arguments, &run->fault)) return false;
+    progress_phase(run->progress, "compiling");
+    run->module = arguments_compile(&run->arguments, &run->inputs, &run->text, request->conf, &run->timings,
+                                    &run->fault);
+    if (!run->module) return false;
+    progress_phase(run->progress, "loading");
+    double start = now_ms();
+    void *args = arguments_load(&run->arguments, &run->inputs, &run->text, run->module, &run->fault);
+    run->load_ms = now_ms() - start;
+    if (!args) return false;
+    run->context = weld_context_new(request->conf);
+    run->run_ms = calloc((size_t)request->repeat, sizeof *run->run_ms);
+    if (!run->context || !run->run_ms) return fault_set(&run->fault, E_OutOfMemory, "no memory for the run");
+    progress_phase(run->progress, "running");
+    for (int64_t i = 0; i < request->repeat; i++) {
+        Error error = {0};
+        weld_value_free(run->result);
+        start = now_ms();
+        run->result = module_run(run->module, run->context, args, &cancel_flag, &error);
+        run->run_ms[i] = now_ms() - start;
+        if (!run->result) return fault_of_program(&run->fault, &error, &run->text);
+    }
+    return true;
+}
+
+static int print_result(Run *run) {
+    Buf out = {0};
+    const Type *type = value_type(run->result);
+    const void *data = weld_value_data(run->result);
+    if (type->builders) { /* there is no literal of an unfinished builder */
+        buf_printf(&out, "%s", run->request->json ? "null" : weld_value_type(run->result));
+    } else if (run->request->json) {
+        value_print_json(&out, type, data);
+    } else {
+        value_print(&out, type, data);
+    }
+    buf_put(&out, "\n", 1);
+    return write_out(&out);
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool count_loop(Walk *walk, Node **slot) {
+    if (!node_is(*slot, N_For)) return true;
+    ++*(int *)walk->data;
+    return false;
+}
+
+/* One line of JSON on standard error. */
+static void print_stats(Run *run) {
+    int64_t repeat = run->request->repeat;
+    double total = now_ms();
+    qsort(run->run_ms, (size_t)repeat, sizeof *run->run_ms, by_value);
+    double median =
+        repeat % 2 ? run->run_ms[repeat / 2] : (run->run_ms[repeat / 2 - 1] + run->run_ms[repeat / 2]) / 2;
+    int loops = 0;
+    Program *program = module_program(run->module);
+    Walk walk = {.program = program, .enter = count_loop, .data = &loops};
+    node_walk(&walk, &program->root);
+    Options options;
+    Error error = {0};
+    conf_options(run->request->conf, &options, &error);
+    fprintf(
+        stderr,
+        "{\"load_ms\": %.3f, \"parse_ms\": %.3f, \"infer_ms\": %.3f, \"optimize_ms\": %.3f, \"codegen_ms\": "
+        "%.3f, "
+        "\"run_ms\": %.3f, \"run_ms_min\": %.3f, \"total_ms\": %.3f, \"tier\": \"%s\", \"threads\": %lld, "
+        "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": 0}\n",
+        run->load_ms, run->timings.parse_ms, run->timings.infer_ms, run->timings.optimize_ms,
+        run->timings.codegen_ms, median, run->run_ms[0], total, module_tier(run->module),
+        (long long)options.threads, loops, (long long)context_peak(run->context),
+        (long long)weld_context_memory_usage(run->context));
+}
+
+int command_run(Request *request) {
+    Run run = {.request = request};
+    cancel_watch(true);
+    if (!inputs_init(&run.inputs, &run.fault)) {
+        fault_print(&run.fault);
+        fault_release(&run.fault);
+        return EXIT_FAULT;
+    }
+    run.progress = progress_start();
+    int status = prepare(&run) ? EXIT_DONE : EXIT_FAULT;
+    progress_stop(run.progress);
+    if (status == EXIT_DONE) {
+        status = print_result(&run);
+        if (request->stats) print_stats(&run);
+    } else {
+        fault_print(&run.fault);
+    }
+    weld_value_free(run.result);
+    weld_context_free(run.context);
+    weld_module_free(run.module);
+    arguments_release(&run.arguments);
+    inputs_release(&run.inputs);
+    text_release(&run.text);
+    fault_release(&run.fault);
+    free(run.run_ms);
+    return status;
+}
