@@ -483,7 +483,8 @@ static bool is_least(const Token *token) {
 static Node *parse_literal(Parser *p, uint32_t begin, bool negative) {
     Token token = p->token;
     if (is_least(&token) && !negative) {
-        fail(p, token.span, "the literal is out of range for %s, by one", type_classes[token.type].spelling);
+        fail(p, token.span, "the literal %.*s is out of range for %s", (int)(token.span.end - begin),
+             p->program->source[p->lexer.source].text + begin, type_classes[token.type].spelling);
         return NULL;
     }
     advance(p);

@@ -243,20 +243,19 @@ static void newline(Printer *p) {
 }
 
 static void print_list(Printer *p, Node *const *items, int count, const char *open, const char *close) {
-    bool broken = false;
+    /* A sole item stays on the line, at the level, of what it is an operand of; lets need lines of their own.
+     */
+    bool inside = count > 1 || (count == 1 && items[0]->kind == N_Let), broken = false;
     put(p, open);
-    p->level++;
+    p->level += inside;
     for (int i = 0; i < count; i++) {
-        bool own = is_long(p, items[i]);
+        bool own = inside && is_long(p, items[i]);
         if (i) put(p, own || broken ? "," : ", ");
-        /* A sole item stays on the line of what it is an operand of. */
-        if (count > 1 && (own || broken)) newline(p);
+        if (own || broken) newline(p);
         broken = own;
-        if (count == 1) p->level--;
         print(p, items[i], EXPR);
-        if (count == 1) p->level++;
     }
-    p->level--;
+    p->level -= inside;
     put(p, close);
 }
 
@@ -352,21 +351,26 @@ static void print_lets(Printer *p, const Node *node) {
     print(p, node, EXPR);
 }
 
+/* Between two parts of a for: on a line of its own what is long, and what follows it. */
+static void print_gap(Printer *p, bool own) {
+    put(p, own ? "," : ", ");
+    if (own) newline(p);
+}
+
 static void print_for(Printer *p, const Node *node) {
     int iters = node->count - 2;
+    bool tall = iters == 1 && is_long(p, node->kids[0]);
+    bool built = is_long(p, node->kids[iters]), body = is_long(p, node->kids[iters + 1]);
     put(p, "for(");
+    p->level++;
+    if (tall) newline(p);
     if (iters == 1)
         print(p, node->kids[0], EXPR);
     else
         print_list(p, node->kids, iters, "zip(", ")");
-    put(p, ", ");
+    print_gap(p, tall || built);
     print(p, node->kids[iters], EXPR);
-    put(p, ",");
-    p->level++;
-    if (is_long(p, node->kids[iters + 1]))
-        newline(p);
-    else
-        put(p, " ");
+    print_gap(p, tall || built || body);
     print(p, node->kids[iters + 1], EXPR);
     p->level--;
     put(p, ")");
@@ -465,10 +469,13 @@ static void print(Printer *p, const Node *node, int least) {
         put(p, "<nothing>");
         return;
     }
-    bool open = precedence_of(node) < least;
+    bool open = precedence_of(node) < least, lets = open && node->kind == N_Let && p->indent;
     if (open) put(p, "(");
+    p->level += lets;
+    if (lets) newline(p);
     print_notes(p, node->notes);
     print_node(p, node);
+    p->level -= lets;
     if (open) put(p, ")");
 }
 

@@ -141,6 +141,67 @@ static Type *type_fresh(Resolver *r, Type *type) {
     return type_make(&r->program->types, type->kind, type->op, type->count, args);
 }
 
+/* ---- lets that move, zips ---- */
+
+/* Lets that were taken off an expression, outermost first. */
+typedef struct Chain {
+    Node *first, *last;
+    int height;
+} Chain;
+
+static void chain_add(Chain *chain, Node *let, int height) {
+    if (chain->last)
+        chain->last->kids[1] = let;
+    else
+        chain->first = let;
+    chain->last = let;
+    if (height > chain->height) chain->height = height;
+}
+
+static void chain_bind(Resolver *r, Chain *chain, Span span, Symbol *symbol, Node *value) {
+    Node *let = node_make(r->program, N_Let, span, NULL, 2, value, NULL);
+    let->symbol = symbol;
+    let->text = symbol->name;
+    chain_add(chain, let, r->height + 1);
+}
+
+static Node *chain_close(Resolver *r, const Chain *chain, Node *body) {
+    if (chain->height > r->height) r->height = chain->height;
+    if (!chain->last || !body) return body;
+    chain->last->kids[1] = body;
+    return chain->first;
+}
+
+/* If node is a zip or iterator under lets, moves the lets to the chain. */
+static Node *peel(Resolver *r, Node *node, Chain *chain) {
+    Node *inner = node;
+    while (inner->kind == N_Let) inner = inner->kids[1];
+    if (inner->kind != N_Zip && inner->kind != N_Iter) return node;
+    for (; node->kind == N_Let; node = node->kids[1]) chain_add(chain, node, r->height);
+    return inner;
+}
+
+/* Binds name, in `to`, to the zip or iterator raw: its parts become lets, of which the zip is made where it
+ * is used. */
+static bool bind_zip(Resolver *r, const Scope *from, const Node *raw, const char *name, Scope *to,
+                     Chain *chain) {
+    Node *zip = elaborate(r, from, raw, DATA);
+    if (!zip) return false;
+    zip = peel(r, zip, chain);
+    for (int i = 0; i < (zip->kind == N_Zip ? zip->count : 1); i++) {
+        Node *iter = zip->kind == N_Zip ? zip->kids[i] : zip;
+        for (int k = 0; k < iter->count; k++) {
+            Symbol *part = symbol_new(r->program, name, type_unknown(&r->program->types));
+            chain_bind(r, chain, iter->span, part, iter->kids[k]);
+            iter->kids[k] = node_ident(r->program, iter->span, part);
+        }
+    }
+    Binding *binding = binding_new(r, B_zip, name);
+    binding->zip = zip;
+    scope_bind(r, to, name, binding);
+    return true;
+}
+
 /* ---- functions ---- */
 
 /* The macro that a call means, if it is one: a function of the same name hides it, a value does not. */
@@ -256,6 +317,7 @@ static Node *function_operand(Resolver *r, const Scope *scope, const Node *raw, 
 /* f(a, b) of a function: Apply(f, a, b). Functions and zips among the arguments are bound, not passed. */
 static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, const Node *head, Scope where) {
     int count = raw->count - 1, tallest = 0;
+    Chain chain = {0};
     Span span = span_in(scope, raw);
     const Node *callee = raw->kids[0];
     if (count != head->nparams) {
@@ -275,9 +337,10 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
         taken[i] = role != VALUE;
         if (taken[i]) {
             const char *name = head->params[i]->name;
-            Binding *binding = role == FUNCTION ? binding_closure(r, name, inner, &from)
-                                                : binding_closure(r, name, argument, scope);
-            scope_bind(r, &where, name, binding);
+            if (role == FUNCTION)
+                scope_bind(r, &where, name, binding_closure(r, name, inner, &from));
+            else if (!bind_zip(r, scope, argument, name, &where, &chain))
+                return NULL;
             continue;
         }
         Node *value = elaborate(r, scope, argument, VALUE);
@@ -287,8 +350,9 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
     }
     apply->kids[0] = function_make(r, where, head, taken);
     if (!apply->kids[0]) return NULL;
+    if (apply->count == 1) return chain_close(r, &chain, apply->kids[0]->kids[0]);
     r->height = (r->height > tallest ? r->height : tallest) + 1;
-    return apply;
+    return chain_close(r, &chain, apply);
 }
 
 static Node *elaborate_apply(Resolver *r, const Scope *scope, const Node *raw, Role role) {
@@ -306,64 +370,7 @@ static Node *elaborate_apply(Resolver *r, const Scope *scope, const Node *raw, R
     return NULL;
 }
 
-/* ---- lets, names, zips ---- */
-
-/* Lets that were taken off an expression, outermost first. */
-typedef struct Chain {
-    Node *first, *last;
-    int height;
-} Chain;
-
-static void chain_add(Chain *chain, Node *let, int height) {
-    if (chain->last)
-        chain->last->kids[1] = let;
-    else
-        chain->first = let;
-    chain->last = let;
-    if (height > chain->height) chain->height = height;
-}
-
-static void chain_bind(Resolver *r, Chain *chain, Span span, Symbol *symbol, Node *value) {
-    Node *let = node_make(r->program, N_Let, span, NULL, 2, value, NULL);
-    let->symbol = symbol;
-    let->text = symbol->name;
-    chain_add(chain, let, r->height + 1);
-}
-
-static Node *chain_close(Resolver *r, const Chain *chain, Node *body) {
-    if (chain->height > r->height) r->height = chain->height;
-    if (!chain->last || !body) return body;
-    chain->last->kids[1] = body;
-    return chain->first;
-}
-
-/* If node is a zip or iterator under lets, moves the lets to the chain. */
-static Node *peel(Resolver *r, Node *node, Chain *chain) {
-    Node *inner = node;
-    while (inner->kind == N_Let) inner = inner->kids[1];
-    if (inner->kind != N_Zip && inner->kind != N_Iter) return node;
-    for (; node->kind == N_Let; node = node->kids[1]) chain_add(chain, node, r->height);
-    return inner;
-}
-
-/* let z = zip(a, b): lets of a and b, and z stands for the zip of their names. */
-static bool bind_zip(Resolver *r, Scope *scope, const Node *raw, Chain *chain) {
-    Node *zip = elaborate(r, scope, raw->kids[0], DATA);
-    if (!zip) return false;
-    zip = peel(r, zip, chain);
-    for (int i = 0; i < (zip->kind == N_Zip ? zip->count : 1); i++) {
-        Node *iter = zip->kind == N_Zip ? zip->kids[i] : zip;
-        for (int k = 0; k < iter->count; k++) {
-            Symbol *part = symbol_new(r->program, raw->text, type_unknown(&r->program->types));
-            chain_bind(r, chain, iter->span, part, iter->kids[k]);
-            iter->kids[k] = node_ident(r->program, iter->span, part);
-        }
-    }
-    Binding *binding = binding_new(r, B_zip, raw->text);
-    binding->zip = zip;
-    scope_bind(r, scope, raw->text, binding);
-    return true;
-}
+/* ---- lets, names, loops ---- */
 
 /* Elaborates the lets that *raw begins with; *raw and *scope become those of the body. */
 static bool elaborate_lets(Resolver *r, Scope *scope, const Node **raw, Chain *chain) {
@@ -374,7 +381,7 @@ static bool elaborate_lets(Resolver *r, Scope *scope, const Node **raw, Chain *c
         if (role == FUNCTION) {
             scope_bind(r, scope, let->text, binding_closure(r, let->text, head, &where));
         } else if (role == DATA) {
-            if (!bind_zip(r, scope, let, chain)) return false;
+            if (!bind_zip(r, scope, let->kids[0], let->text, scope, chain)) return false;
         } else {
             Node *value = elaborate(r, scope, let->kids[0], VALUE);
             if (!value) return false;
