@@ -2,6 +2,7 @@
 #include "../../runtime/rt.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -124,6 +125,19 @@ Test(runtime, settings_are_converted) {
     cr_assert(options.verify);
     cr_assert_str_eq(options.passes, "");
     weld_conf_free(conf);
+}
+
+Test(runtime, every_setting_is_documented) {
+    char *text = NULL, row[128];
+    size_t size = 0;
+    FILE *file = fopen(WELD_SOURCE_DIR "/docs/api.md", "r");
+    cr_assert(file && getdelim(&text, &size, 0, file) > 0);
+    fclose(file);
+    for (int i = 0; i < setting_count; i++) {
+        snprintf(row, sizeof row, "\n| `%s` |", settings[i].key);
+        cr_assert(strstr(text, row), "%s", settings[i].key);
+    }
+    free(text);
 }
 
 /* ---- symtab.c ----------------------------------------------------------------------------------------- */
