@@ -20,7 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, HEADER = 64, LARGE = 4096, FIRST_CHUNK = 1024, LAST_CHUNK = 256 << 10 };
+enum {
+    ALIGN = 64,
+    HEADER = 64,
+    LARGE = 4096,
+    FIRST_CHUNK = 1024,
+    NEXT_CHUNK = 16 << 10,
+    LAST_CHUNK = 256 << 10
+};
 enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
 static const int64_t most_bytes = (int64_t)1 << 47;
 
@@ -160,10 +167,19 @@ static void *alloc_large(Region *region, int64_t size) {
     return block_data(block);
 }
 
+/* As large as all chunks together, so that they double; a loop whose state moves from chunk to chunk, each
+ * swept away after it, stays with small ones. */
+static int64_t next_chunk_bytes(const Region *region, int64_t least) {
+    int64_t together = 0, bytes = region->chunk ? NEXT_CHUNK : FIRST_CHUNK;
+    for (const Block *chunk = region->chunk; chunk && together < LAST_CHUNK; chunk = chunk->prev) {
+        together += chunk->bytes;
+    }
+    while (bytes < LAST_CHUNK && (bytes < together || bytes < least)) bytes *= 2;
+    return bytes;
+}
+
 static void *alloc_from_new_chunk(Region *region, int64_t size) {
-    int64_t bytes = region->chunk ? region->chunk->bytes * 2 : FIRST_CHUNK;
-    while (bytes < size + HEADER) bytes *= 2;
-    if (bytes > LAST_CHUNK) bytes = LAST_CHUNK;
+    int64_t bytes = next_chunk_bytes(region, size + HEADER);
     Block *chunk = block_take(region, bytes);
     if (!chunk) chunk = block_take(region, bytes = size + HEADER); /* near the limit */
     if (!chunk) return NULL;
@@ -499,5 +515,5 @@ void region_sweep(Region *region, RegionMark mark, const Type *type, const void 
 }
 
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root) {
-    sweep(region, mark, type, root, true);
+    sweep(region, mark, type, root, !mark.chunk && !mark.block);
 }
