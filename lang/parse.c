@@ -575,7 +575,7 @@ static Node *parse_prefix(Parser *p) {
     uint32_t begin = p->token.span.begin;
     Annotation *notes = NULL;
     if (!parse_notes(p, &notes)) return NULL;
-    for (int i = 0; i < OP_COUNT; i++) {
+    for (int i = 0; i < OP_COUNT && p->token.kind == TK_punct; i++) {
         if (op_classes[i].precedence >= 0 || !take(p, op_classes[i].spelling)) continue;
         if (i == OP_neg && is_least(&p->token)) return parse_literal(p, begin, true);
         if (!deeper(p)) return NULL;

@@ -29,7 +29,7 @@ enum {
     DEEPEST = 20000,
     FUEL = 64,            /* steps of looking through names, macros and lets for a function or zip */
     MOST_NODES = 4000000, /* after expansion, for long texts; short ones: */
-    FEW_NODES = 400000,
+    FEW_NODES = 200000,
     NODES_PER_BYTE = 100
 };
 
