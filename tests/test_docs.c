@@ -92,10 +92,10 @@ static void check_document(const char *path, int least) {
     free(doc.text);
 }
 
-Test(docs, language, .timeout = 600) {
+Test(docs, language) {
     check_document("docs/language.md", 60);
 }
 
-Test(docs, readme, .timeout = 100) {
+Test(docs, readme) {
     check_document("README.md", 1);
 }
