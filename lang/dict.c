@@ -127,6 +127,7 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
 
 bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     if (dict->values < 0) return true;
+    if (dict->direct) dict->direct = region_grow(worker->region, dict->direct, 0);
     int64_t slots = (int64_t)(dict->mask + 1);
     uint64_t *index = region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index);
     char *entries = region_settle(worker->region, dict->entries, dict->length * entry->size);
@@ -139,6 +140,18 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     dict->capacity = dict->length;
     dict->values = -1;
     return true;
+}
+
+void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
+    int width = key_width(entry->args[0]);
+    if (dict->direct || width == 0 || width > DIRECT_BITS || dict->values < 0) return;
+    size_t bytes = sizeof *dict->direct << width;
+    dict->direct = region_grow(worker->region, NULL, (int64_t)bytes);
+    if (!dict->direct) return;
+    memset(dict->direct, 0, bytes);
+    for (int64_t i = 0; i < dict->length; i++) {
+        dict->direct[key_word(entry->args[0], dict->entries + i * entry->size)] = (uint32_t)i + 1;
+    }
 }
 
 /* ---- probing ---- */
@@ -166,7 +179,7 @@ void *dict_find(const Dict *dict, const Type *entry, const void *key) {
 /* The number of key's entry, which is made if need be, or -1. */
 static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const void *key, uint64_t hash,
                           bool *fresh, Span span) {
-    uint64_t slot;
+    uint64_t slot = 0;
     int64_t number = dict_probe(dict, entry, key, hash, &slot);
     *fresh = number < 0;
     if (number >= 0) return number;
@@ -179,6 +192,7 @@ static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const v
     memset(at, 0, (size_t)entry->size);
     memcpy(at, key, (size_t)entry->args[0]->size);
     dict->index[slot] = (hash & tag_mask) | (uint64_t)dict->length;
+    if (dict->direct) dict->direct[key_word(entry->args[0], key)] = (uint32_t)dict->length;
     return number;
 }
 

@@ -440,8 +440,7 @@ RegionMark region_mark(const Region *region);
 void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
-/* The same at the end of a run, for all that the region holds since mark: builders' blocks are freed as well.
- */
+/* The same at the end of a run; if the region was empty at the mark, builders' blocks are freed as well. */
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root);
 bool region_owns(const Region *region, const void *pointer);
 bool region_since(const Region *region, RegionMark mark,
@@ -497,6 +496,8 @@ bool key_equal(const Type *type, const void *a, const void *b);  /* as keys: NaN
  * A vector: hash_bytes of an i8 or u8 vector; else h = hash_u64(length), then the same folding over its
  * elements. */
 uint64_t key_hash(const Type *type, const void *key);
+int key_width(const Type *type); /* bits of that one word; 0: the key does not fit */
+uint64_t key_word(const Type *type, const void *key);
 #define HASH_SEED 0x8a5cd789635d2dffu
 #define HASH_FACTOR 0x9E3779B97F4A7C15u
 uint64_t hash_u64(uint64_t bits);                /* x = (bits ^ HASH_SEED) * HASH_FACTOR; x ^ x >> 32 */
@@ -532,6 +533,7 @@ void number_print_json(Buf *out, const Type *scalar, const void *value); /* one 
 typedef struct Dict {
     int64_t length, capacity; /* of entries */
     uint64_t mask;            /* slots - 1 */
+    uint32_t *direct; /* of a builder whose keys are words of few bits: by key, entry + 1 or 0; or NULL */
     uint64_t *index;
     char *entries;
     /* of a groupmerger that still grows: */
@@ -559,7 +561,10 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span); /* mak
 bool group_merge(Worker *worker, Dict *dict, const Type *entry, const void *key, const void *value,
                  Span span);
 bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* makes the values' vectors */
-bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span);  /* settles its memory */
+/* Makes `direct` for keys of at most DIRECT_BITS, unless there is no memory. */
+enum { DIRECT_BITS = 16 };
+void dict_make_direct(Worker *worker, Dict *dict, const Type *entry);
+bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* settles its memory */
 /* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
 Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */

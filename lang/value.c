@@ -143,13 +143,12 @@ uint64_t hash_bytes(const void *bytes, int64_t length) {
     return hash;
 }
 
-/* The bits of a scalar, or of all scalars in a struct, if they fit into one word; else 0. */
-static int packed_bits(const Type *type) {
+int key_width(const Type *type) {
     if (type_is_scalar(type)) return type_classes[type->kind].bits;
     if (type->kind != TY_struct) return 0;
     int bits = 0;
     for (int i = 0; i < type->count; i++) {
-        int field = packed_bits(type->args[i]);
+        int field = key_width(type->args[i]);
         if (field == 0 || (bits += field) > 64) return 0;
     }
     return bits;
@@ -166,9 +165,13 @@ static uint64_t pack(const Type *type, const char *key, int *shift) {
     return word;
 }
 
-uint64_t key_hash(const Type *type, const void *key) {
+uint64_t key_word(const Type *type, const void *key) {
     int shift = 0;
-    if (packed_bits(type)) return hash_u64(pack(type, key, &shift));
+    return pack(type, key, &shift);
+}
+
+uint64_t key_hash(const Type *type, const void *key) {
+    if (key_width(type)) return hash_u64(key_word(type, key));
     uint64_t hash = 0;
     if (type->kind == TY_struct) {
         for (int i = 0; i < type->count; i++) {

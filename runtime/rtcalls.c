@@ -102,6 +102,12 @@ static P rt_dict_add(P worker, P dict, P entry, P key, L hash, L span) {
     return dict_insert(worker, dict, entry, key, (uint64_t)hash, &fresh, span_of(span));
 }
 
+static P rt_dict_direct(P worker, P dict, P entry, L count) {
+    enum { WORTHWHILE = 4096 };
+    if (count >= WORTHWHILE) dict_make_direct(worker, dict, entry);
+    return ((Dict *)dict)->direct;
+}
+
 static I rt_dict_finish(P worker, P dict, P entry, L span) {
     return dict_finish(worker, dict, entry, span_of(span)) ? E_None : rt_error(worker);
 }

@@ -34,6 +34,10 @@ typedef struct Fn {
     bool outlines;             /* its loops become functions: it is not inside a loop */
     LLVMValueRef roomy[ROOMY]; /* appenders whose room was made before the loop: merging needs no check */
     int nroomy;
+    struct {
+        LLVMValueRef state, table;
+    } direct[ROOMY]; /* dictmergers with small keys, and their Dict.direct or a null at run time */
+    int ndirect;
     LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
 } Fn;
 
@@ -130,7 +134,8 @@ Leaf cg_compare_op(Cg *cg, Op op, const Type *type, Leaf a, Leaf b);
 Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a);
 Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to);
 Leaf cg_identity(Cg *cg, Op op, const Type *type);
-LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves); /* of keys made of scalars */
+LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of keys made of scalars */
+LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 bool key_is_flat(const Type *type);                                                /* made of scalars only */
 
@@ -153,6 +158,7 @@ void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const 
 Leaf *cg_new_builder(Cg *cg, const Node *node);
 Leaf *cg_merge(Cg *cg, const Node *node);
 Leaf *cg_result(Cg *cg, const Node *node);
+void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count);
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node);
 LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer,
                            const Leaf *key); /* pointer to it, or NULL */

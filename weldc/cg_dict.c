@@ -87,48 +87,99 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
 
 /* The key is new: its value is what is merged. */
 static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Leaf *pair,
-                   const Leaf *value, const Node *node) {
+                   const Node *node) {
+    const Type *key = entry->args[0];
     LLVMValueRef at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                              cg_spill(cg, entry->args[0], pair), hash, cg_span(cg, node));
-    cg_store(cg, entry->args[1], value, cg_try_pointer(cg, at), NULL);
+                              cg_spill(cg, key, pair), hash, cg_span(cg, node));
+    cg_store(cg, entry->args[1], pair + leaf_count(key), cg_try_pointer(cg, at), NULL);
+}
+
+void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count) {
+    int width = key_width(builder->args[0]);
+    if (builder->kind != TY_dictmerger || width == 0 || width > DIRECT_BITS || cg->fn->ndirect == ROOMY)
+        return;
+    LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0),
+                 entry = cg_type_pointer(cg, entry_type(cg, builder));
+    LLVMValueRef table = cg_call(cg, RT_dict_direct, cg->fn->worker, dict, entry, count);
+    cg->fn->direct[cg->fn->ndirect].state = state;
+    cg->fn->direct[cg->fn->ndirect++].table = table;
+}
+
+/* Where the loop has a direct table, a key that is there is found in one load; all else is probed. */
+static void try_direct(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair,
+                       LLVMBasicBlockRef after) {
+    LLVMBuilderRef build = cg->builder;
+    const Type *entry = entry_type(cg, builder);
+    LLVMValueRef table = NULL;
+    for (int i = 0; i < cg->fn->ndirect; i++) {
+        if (cg->fn->direct[i].state == state) table = cg->fn->direct[i].table;
+    }
+    if (!table) return;
+    LLVMBasicBlockRef look = cg_block(cg, "direct"), there = cg_block(cg, ""), probing = cg_block(cg, "");
+    LLVMValueRef has = LLVMBuildICmp(build, LLVMIntNE, table, LLVMConstNull(cg->ptr), "");
+    cg_likely(cg, LLVMBuildCondBr(build, has, look, probing), true);
+    cg_goto(cg, look);
+    LLVMValueRef word = cg_key_word(cg, entry->args[0], pair);
+    LLVMValueRef at = LLVMBuildInBoundsGEP2(build, cg->i32, table, &word, 1, "");
+    LLVMValueRef number = LLVMBuildZExt(build, LLVMBuildLoad2(build, cg->i32, at, ""), cg->i64, "");
+    LLVMValueRef found = LLVMBuildICmp(build, LLVMIntNE, number, cg_i64(cg, 0), "");
+    cg_likely(cg, LLVMBuildCondBr(build, found, there, probing), true);
+    cg_goto(cg, there);
+    LLVMValueRef entries =
+        cg_load_at(cg, cg->ptr, cg_load_at(cg, cg->ptr, state, 0), offsetof(Dict, entries));
+    LLVMValueRef place = cg_element(cg, entry, entries, LLVMBuildSub(build, number, cg_i64(cg, 1), ""));
+    cg_combine_at(cg, builder->args[1], builder->op, cg_at(cg, place, entry->offsets[1]),
+                  pair + leaf_count(entry->args[0]));
+    LLVMBuildBr(build, after);
+    cg_goto(cg, probing);
+}
+
+static void group_merge_call(Cg *cg, const Type *builder, LLVMValueRef dict, const Leaf *pair,
+                             const Node *node) {
+    const Type *entry = entry_type(cg, builder), *key = entry->args[0];
+    LLVMValueRef value = cg_spill(cg, builder->args[1], pair + leaf_count(key));
+    cg_try(cg, cg_call(cg, RT_group_merge, cg->fn->worker, dict, cg_type_pointer(cg, entry),
+                       cg_spill(cg, key, pair), value, cg_span(cg, node)));
+}
+
+/* Keys that hold vectors: the runtime finds or makes the entry. */
+static void merge_by_call(Cg *cg, const Type *builder, LLVMValueRef dict, const Leaf *pair,
+                          const Node *node) {
+    const Type *entry = entry_type(cg, builder), *key = entry->args[0];
+    const Leaf *value = pair + leaf_count(key);
+    LLVMBasicBlockRef fresh = cg_block(cg, "missing"), old = cg_block(cg, "found"), after = cg_block(cg, "");
+    LLVMValueRef slot = cg_slot(cg, 1, 1);
+    LLVMValueRef at = cg_call(cg, RT_dict_insert, cg->fn->worker, dict, cg_type_pointer(cg, entry),
+                              cg_spill(cg, key, pair), slot, cg_span(cg, node));
+    cg_try_pointer(cg, at);
+    LLVMValueRef is_old =
+        LLVMBuildICmp(cg->builder, LLVMIntEQ, cg_load_at(cg, cg->i8, slot, 0), LLVMConstNull(cg->i8), "");
+    LLVMBuildCondBr(cg->builder, is_old, old, fresh);
+    cg_goto(cg, old);
+    cg_combine_at(cg, builder->args[1], builder->op, at, value);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, fresh);
+    cg_store(cg, builder->args[1], value, at, NULL);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
 }
 
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node) {
     const Type *entry = entry_type(cg, builder), *key = entry->args[0];
     LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0);
-    const Leaf *value = pair + leaf_count(key);
     if (builder->kind == TY_groupmerger) {
-        cg_try(cg,
-               cg_call(cg, RT_group_merge, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                       cg_spill(cg, key, pair), cg_spill(cg, builder->args[1], value), cg_span(cg, node)));
-        return;
-    }
-    LLVMBasicBlockRef after = cg_block(cg, ""), fresh, old;
-    LLVMValueRef at, hash = NULL;
-    if (key_is_flat(key)) {
-        Probe p = probe(cg, entry, dict, pair);
-        fresh = p.missing;
-        at = p.value;
-        hash = p.hash;
+        group_merge_call(cg, builder, dict, pair, node);
+    } else if (!key_is_flat(key)) {
+        merge_by_call(cg, builder, dict, pair, node);
     } else {
-        fresh = cg_block(cg, "missing");
-        old = cg_block(cg, "found");
-        LLVMValueRef slot = cg_slot(cg, 1, 1);
-        at = cg_call(cg, RT_dict_insert, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                     cg_spill(cg, key, pair), slot, cg_span(cg, node));
-        cg_try_pointer(cg, at);
-        LLVMValueRef is_new = cg_load_at(cg, cg->i8, slot, 0);
-        LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntNE, is_new, LLVMConstNull(cg->i8), ""),
-                        fresh, old);
-        cg_goto(cg, old);
+        LLVMBasicBlockRef after = cg_block(cg, "");
+        try_direct(cg, builder, state, pair, after);
+        Probe p = probe(cg, entry, dict, pair);
+        cg_combine_at(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
+        LLVMBuildBr(cg->builder, after);
+        cg_goto(cg, p.missing);
+        insert(cg, entry, dict, p.hash, pair, node);
+        LLVMBuildBr(cg->builder, after);
+        cg_goto(cg, after);
     }
-    cg_combine_at(cg, builder->args[1], builder->op, at, value);
-    LLVMBuildBr(cg->builder, after);
-    cg_goto(cg, fresh);
-    if (hash)
-        insert(cg, entry, dict, hash, pair, value, node);
-    else
-        cg_store(cg, builder->args[1], value, at, NULL);
-    LLVMBuildBr(cg->builder, after);
-    cg_goto(cg, after);
 }

@@ -238,6 +238,18 @@ static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMVal
     if (!exactly && cg->fn->nroomy < ROOMY) cg->fn->roomy[cg->fn->nroomy++] = loop->builders[leaf];
 }
 
+/* Asks for the direct tables of the dictmergers with small keys. */
+static void make_direct(Cg *cg, const Type *builder, const Leaf *states, LLVMValueRef iterations) {
+    if (builder->kind != TY_struct) {
+        cg_dict_direct(cg, builder, states[0], iterations);
+        return;
+    }
+    for (int i = 0; i < builder->count; i++) {
+        make_direct(cg, builder->args[i], states, iterations);
+        states += leaf_count(builder->args[i]);
+    }
+}
+
 static void begin_private(Cg *cg, Loop *loop) {
     if (!iteration_is_private(cg, loop)) return;
     loop->mark = cg_slot(cg, sizeof(RegionMark), 8);
@@ -362,7 +374,9 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     copy_states(cg, loop->builder, given, loop->builders);
     load_cursors(cg, loop, state, 8 * nbuilders);
     alias_outer_builder(cg, loop->node->kids[loop->ncursors], loop->builders);
-    make_room(cg, loop, loop->builder, 0, LLVMBuildSub(builder, end, begin, ""), false);
+    LLVMValueRef iterations = LLVMBuildSub(builder, end, begin, "");
+    make_room(cg, loop, loop->builder, 0, iterations, false);
+    make_direct(cg, loop->builder, loop->builders, iterations);
     begin_private(cg, loop);
     loop_range(cg, loop, begin, end);
     copy_states(cg, loop->builder, loop->builders, given);

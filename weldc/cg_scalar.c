@@ -241,17 +241,6 @@ static LLVMValueRef key_leaf_bits(Cg *cg, const Type *type, Leaf a) {
     return LLVMBuildIntCast2(builder, a, cg->i64, false, "");
 }
 
-/* How many bits the key packs into, or 0 if it does not fit into one word: the rule of key_hash in lang/. */
-static int packed_bits(const Type *type) {
-    if (type->kind != TY_struct) return type_classes[type->kind].bits;
-    int bits = 0;
-    for (int i = 0; i < type->count; i++) {
-        int field = packed_bits(type->args[i]);
-        if (field == 0 || (bits += field) > 64) return 0;
-    }
-    return bits;
-}
-
 static int pack(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef *word, int shift) {
     if (type->kind != TY_struct) {
         LLVMValueRef bits = key_leaf_bits(cg, type, leaves[0]);
@@ -266,6 +255,12 @@ static int pack(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef *word
     return shift;
 }
 
+LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves) {
+    LLVMValueRef word = cg_i64(cg, 0);
+    pack(cg, type, leaves, &word, 0);
+    return word;
+}
+
 /* hash_u64 of lang/. */
 static LLVMValueRef hash_word(Cg *cg, LLVMValueRef word) {
     LLVMBuilderRef builder = cg->builder;
@@ -276,11 +271,7 @@ static LLVMValueRef hash_word(Cg *cg, LLVMValueRef word) {
 
 /* Folds the fields of a key too large for one word, as key_hash does: h = hash_u64(h ^ hash of the field). */
 LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves) {
-    if (packed_bits(type)) {
-        LLVMValueRef word = cg_i64(cg, 0);
-        pack(cg, type, leaves, &word, 0);
-        return hash_word(cg, word);
-    }
+    if (key_width(type)) return hash_word(cg, cg_key_word(cg, type, leaves));
     LLVMValueRef hash = cg_i64(cg, 0);
     for (int i = 0; i < type->count; i++) {
         LLVMValueRef field = cg_hash(cg, type->args[i], leaves);

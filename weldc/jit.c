@@ -150,7 +150,7 @@ static void cg_release(Cg *cg) {
 static const char *const pipelines[] = {
     "",
     "function(sroa,early-cse,simplifycfg)",
-    "function(" CLEAN LOOPS "early-cse,simplifycfg,instcombine<no-verify-fixpoint>)",
+    "function(" CLEAN LOOPS "slp-vectorizer,early-cse,simplifycfg,instcombine<no-verify-fixpoint>)",
     "default<O3>",
 };
 
