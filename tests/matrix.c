@@ -177,15 +177,15 @@ static weld_conf_t conf_of(const Config *config, const Case *c) {
 }
 
 /* Arguments: each a program of its own, interpreted in a context of its own. */
-typedef struct Arguments {
+typedef struct CaseArgs {
     weld_context_t context;
     weld_value_t values[MAX_ARGS];
     char *data; /* the struct of them */
     Buf text;   /* as JSON, before the run */
     const Type *type;
-} Arguments;
+} CaseArgs;
 
-static bool arguments_read(Arguments *arguments, Bench *bench, const Case *c, const Type *type) {
+static bool case_args_read(CaseArgs *arguments, Bench *bench, const Case *c, const Type *type) {
     if (type->count != c->nargs) {
         complain(bench, c, "has %d parameters and %d arguments", type->count, c->nargs);
         return false;
@@ -216,7 +216,7 @@ static bool arguments_read(Arguments *arguments, Bench *bench, const Case *c, co
 }
 
 /* Complains if the run changed them. To be called while their type lives. */
-static void arguments_check(Arguments *arguments, Bench *bench, const Case *c) {
+static void case_args_check(CaseArgs *arguments, Bench *bench, const Case *c) {
     if (!arguments->text.text) return;
     Buf now = {0};
     value_print_json(&now, arguments->type, arguments->data);
@@ -225,7 +225,7 @@ static void arguments_check(Arguments *arguments, Bench *bench, const Case *c) {
     buf_release(&now);
 }
 
-static void arguments_free(Arguments *arguments, Bench *bench, const Case *c) {
+static void case_args_free(CaseArgs *arguments, Bench *bench, const Case *c) {
     for (int i = 0; i < c->nargs; i++) weld_value_free(arguments->values[i]);
     if (arguments->context && weld_context_memory_usage(arguments->context) != 0)
         complain(bench, c, "arguments leave %lld bytes",
@@ -281,7 +281,7 @@ static void check_result(Bench *bench, const Case *c, const Type *type, const vo
 /* Through the runtime. */
 static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_context_t context) {
     Error error = {.code = E_None};
-    Arguments arguments = {0};
+    CaseArgs arguments = {0};
     weld_value_t value = NULL;
     weld_module_t module = module_compile("program", c->text, c->length, NULL, conf, &error, NULL);
     const char *engine = conf_get(conf, "weld.engine");
@@ -289,9 +289,9 @@ static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_c
         complain(bench, c, "runs by %s, not %s", module_tier(module), engine);
     if (!module) {
         check_error(bench, c, &error);
-    } else if (arguments_read(&arguments, bench, c, module_argument_type(module))) {
+    } else if (case_args_read(&arguments, bench, c, module_argument_type(module))) {
         value = module_run(module, context, arguments.data, &stop, &error);
-        arguments_check(&arguments, bench, c);
+        case_args_check(&arguments, bench, c);
         if (!value) check_error(bench, c, &error);
     }
     weld_module_free(module);
@@ -299,7 +299,7 @@ static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_c
     weld_value_free(value);
     if (weld_context_memory_usage(context) != 0)
         complain(bench, c, "leaves %lld bytes", (long long)weld_context_memory_usage(context));
-    arguments_free(&arguments, bench, c);
+    case_args_free(&arguments, bench, c);
 }
 
 static const char *case_setting(const Case *c, const char *key) {
@@ -316,12 +316,12 @@ static void interpret(Bench *bench, const Case *c, Program *program) {
     budget_init(&budget, limit ? atoll(limit) : 0);
     Region *region = region_new(&budget);
     Worker worker = {.cancel = &stop, .region = region, .host = foreign ? &no_foreign : &foreign_host};
-    Arguments arguments = {0};
+    CaseArgs arguments = {0};
     const Type *type = program_result_type(program);
     char *out = calloc(1, (size_t)type->size + 1);
-    if (arguments_read(&arguments, bench, c, program_argument_type(program))) {
+    if (case_args_read(&arguments, bench, c, program_argument_type(program))) {
         ErrorCode code = program_eval(program, &worker, arguments.data, out);
-        arguments_check(&arguments, bench, c);
+        case_args_check(&arguments, bench, c);
         if (code != E_None)
             check_error(bench, c, &worker.error);
         else
@@ -329,7 +329,7 @@ static void interpret(Bench *bench, const Case *c, Program *program) {
     }
     region_free(region);
     if (budget.live != 0) complain(bench, c, "leaves %lld bytes", (long long)budget.live);
-    arguments_free(&arguments, bench, c);
+    case_args_free(&arguments, bench, c);
     free(out);
 }
 
@@ -411,6 +411,7 @@ ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     for (int i = 0; i < corpus.count; i++) {
         if (is_chosen_case(&corpus.cases[i])) run_case(&bench, &corpus.cases[i]);
     }
+    corpus_free(&corpus);
     weld_context_free(bench.context);
     weld_conf_free(bench.conf);
     bench_report(&bench);
@@ -469,5 +470,6 @@ Test(matrix, prints_read_back, .timeout = 1800) {
     for (int i = 0; i < corpus.count; i++) {
         if (is_chosen_case(&corpus.cases[i])) print_case(&bench, &corpus.cases[i]);
     }
+    corpus_free(&corpus);
     bench_report(&bench);
 }

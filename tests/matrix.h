@@ -32,7 +32,7 @@ enum { MAX_ARGS = 32, MAX_SETTINGS = 4 };
 typedef struct Case {
     const char *file, *name;
     int line; /* in the file, of the program's first line */
-    char *text;
+    const char *text;
     size_t length;
     const char *args[MAX_ARGS];
     int nargs;
@@ -47,6 +47,10 @@ typedef struct Case {
 typedef struct Corpus {
     Case *cases;
     int count, room;
+    struct {
+        char *name, *text;
+    } *files; /* what the cases point into */
+    int nfiles;
     char fault[256]; /* "": read in full */
 } Corpus;
 
@@ -140,21 +144,29 @@ static inline int corpus_is_file(const struct dirent *entry) {
     return dot && strcmp(dot, ".weld") == 0;
 }
 
-/* Reads every file of a folder, in order of their names. What it allocates lives as long as the process. */
+/* Reads one file; its name and text become the corpus's. */
+static inline bool corpus_read_file(Corpus *corpus, const char *folder, const char *name) {
+    char path[4200];
+    size_t size = 0;
+    int n = corpus->nfiles++;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    corpus->files[n].name = strdup(name);
+    FILE *file = fopen(path, "r");
+    bool ok = file && getdelim(&corpus->files[n].text, &size, 0, file) > 0;
+    if (file) fclose(file);
+    if (!ok) return corpus_fault(corpus, path, 0, "cannot be read");
+    return corpus_split(corpus, corpus->files[n].name, corpus->files[n].text);
+}
+
+/* Reads every file of a folder, in order of their names. False: `fault` says why. */
 static inline bool corpus_read(Corpus *corpus, const char *folder) {
     struct dirent **entries;
-    int files = scandir(folder, &entries, corpus_is_file, alphasort);
-    if (files <= 0) return corpus_fault(corpus, folder, 0, "no corpus here");
-    bool ok = true;
-    for (int i = 0; i < files; i++) {
-        char path[4200], *text = NULL;
-        size_t size = 0;
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        FILE *file = ok ? fopen(path, "r") : NULL;
-        ok = ok && file && getdelim(&text, &size, 0, file) > 0;
-        if (file) fclose(file);
-        ok = ok && corpus_split(corpus, strdup(entries[i]->d_name), text);
-        if (!ok && !*corpus->fault) corpus_fault(corpus, path, 0, "cannot be read");
+    int count = scandir(folder, &entries, corpus_is_file, alphasort);
+    if (count <= 0) return corpus_fault(corpus, folder, 0, "no corpus here");
+    corpus->files = calloc((size_t)count, sizeof *corpus->files);
+    bool ok = corpus->files != NULL;
+    for (int i = 0; i < count; i++) {
+        ok = ok && corpus_read_file(corpus, folder, entries[i]->d_name);
         free(entries[i]);
     }
     free(entries);
@@ -162,6 +174,15 @@ static inline bool corpus_read(Corpus *corpus, const char *folder) {
         if (!corpus->cases[i].text) corpus->cases[i].text = ""; /* the empty program */
     }
     return ok;
+}
+
+static inline void corpus_free(Corpus *corpus) {
+    for (int i = 0; i < corpus->nfiles; i++) {
+        free(corpus->files[i].name);
+        free(corpus->files[i].text);
+    }
+    free(corpus->files);
+    free(corpus->cases);
 }
 
 /* Is this name one of those that are expected, "A|B"? */
