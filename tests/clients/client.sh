@@ -21,6 +21,12 @@ if [ "$name" = load_library ]; then
     argument=$folder/libshift.so
     "$@" -shared -fPIC -o "$argument" "$(dirname "$source")/plugin/shift.c"
 fi
+libraries=$prefix/lib
+if [ "$name" = without_jit ]; then
+    libraries=$folder/without_jit.lib
+    mkdir -p "$libraries"
+    cp "$prefix"/lib/libweld.so.? "$libraries"
+fi
 # shellcheck disable=SC2086 # words on purpose
-"$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$prefix/lib" -lm -lpthread
+"$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$libraries" -lm -lpthread
 "$folder/$name" $argument
