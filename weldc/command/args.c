@@ -172,7 +172,7 @@ static bool arguments_match(Arguments *arguments, const Text *text, const Parame
 /* ---- loading
  * ----------------------------------------------------------------------------------------------- */
 
-static bool argument_load(Argument *item, Inputs *inputs, const Type *want, Fault *fault) {
+static bool argument_read(Argument *item, Inputs *inputs, const Type *want, Fault *fault) {
     const char *value = item->word + item->skip;
     if (*value != '@') {
         return inputs_constant(inputs, item->label, item->word, item->skip, want, &item->datum, fault);
@@ -180,6 +180,15 @@ static bool argument_load(Argument *item, Inputs *inputs, const Type *want, Faul
     if (inputs_file(inputs, value + 1, want, &item->datum, fault)) return true;
     size_t length = strlen(item->word);
     return fault_place(fault, item->label, item->word, length, item->skip, length);
+}
+
+static bool argument_load(Arguments *arguments, Argument *item, Inputs *inputs, const Type *want,
+                          Fault *fault) {
+    if (item->loaded) return true;
+    double start = now_ms();
+    item->loaded = argument_read(item, inputs, want, fault);
+    arguments->load_ms += now_ms() - start;
+    return item->loaded;
 }
 
 static bool argument_check(const Argument *item, const char *name, const Type *type, Fault *fault) {
@@ -203,8 +212,7 @@ void *arguments_load(Arguments *arguments, Inputs *inputs, const Text *text, wel
     for (int i = 0; args && i < arguments->count; i++) {
         Argument *item = &arguments->items[i];
         const Type *want = type->args[item->parameter];
-        if (!item->loaded && !argument_load(item, inputs, want, fault)) return NULL;
-        item->loaded = true;
+        if (!argument_load(arguments, item, inputs, want, fault)) return NULL;
         if (!argument_check(item, parameter_name(&parameters, item->parameter), want, fault)) return NULL;
         memcpy(args + type->offsets[item->parameter], item->datum.data, (size_t)want->size);
     }
@@ -236,7 +244,7 @@ static Type *types_from_arguments(Arguments *arguments, Inputs *inputs, const Te
         Argument *item = &arguments->items[i];
         Type *declared = root->params[item->parameter]->type;
         if (is_open(declared)) {
-            ok = item->loaded = argument_load(item, inputs, NULL, fault);
+            ok = argument_load(arguments, item, inputs, NULL, fault);
             types[item->parameter] = item->datum.type;
         } else {
             types[item->parameter] = type_import(&inputs->types, type_find(declared));

@@ -147,6 +147,7 @@ typedef struct Argument {
 typedef struct Arguments {
     Argument *items;
     int count;
+    double load_ms; /* spent so far */
 } Arguments;
 
 bool arguments_split(char **words, int count, Arguments *out, Fault *fault);
