@@ -219,6 +219,16 @@ Test(runtime, a_wanted_type_types_the_parameters) {
     weld_module_free(module);
 }
 
+Test(runtime, a_bare_program_can_be_asked_for) {
+    Error error = {.code = E_None};
+    weld_module_t module = module_compile("f", "len(\"ab\") + 2l", 14, NULL, NULL, &error, NULL);
+    cr_assert_not_null(module, "%s", error.text);
+    Program *program = module_program(module);
+    cr_assert(program && program->bare);
+    cr_assert_eq(program->root->kids[0]->kind, N_Binary);
+    weld_module_free(module);
+}
+
 Test(runtime, errors_of_compilation_keep_code_and_span) {
     Error error = {.code = E_None};
     cr_assert_null(module_compile("f", "1 + true", 8, NULL, NULL, &error, NULL));
