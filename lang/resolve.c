@@ -378,6 +378,10 @@ static bool elaborate_lets(Resolver *r, Scope *scope, const Node **raw, Chain *c
         const Node *let = *raw, *head;
         Scope where;
         Role role = role_of(r, scope, let->kids[0], &head, &where);
+        if (role != VALUE && let->type)
+            return resolve_fail(r, E_Type, span_in(scope, let),
+                                "%.64s is a %s, which has no type that can be stated", let->text,
+                                role == FUNCTION ? "function" : "zip or iterator");
         if (role == FUNCTION) {
             scope_bind(r, scope, let->text, binding_closure(r, let->text, head, &where));
         } else if (role == DATA) {

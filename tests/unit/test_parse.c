@@ -377,6 +377,7 @@ static const Faulty faulty[] = {
     {"macro m(a) = a + 1; 1 + m(2 + nowhere)", E_Type, "nowhere", "there is no name nowhere"},
     {"let f = |x| x; f(1, 2)", E_Syntax, "f(1, 2)", "f takes 1 argument, not 2"},
     {"let f = |x| x; f + 1", E_Type, "f", "f is a function"},
+    {"let f: i64 = |x| x; f(1)", E_Type, "let f: i64 = |x| x;", "f is a function, which has no type"},
     {"[|x| x]", E_Type, "|x| x", "a function is no value"},
     {"let x = 5; x(3)", E_Type, "x", "only functions can be called"},
     {"zip([1], [2])", E_Type, "zip([1], [2])", "zip can only be the data of a for"},
