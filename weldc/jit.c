@@ -186,30 +186,6 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
     return false;
 }
 
-/* Compiling recurses with the depth of the program. */
-typedef struct Build {
-    Cg *cg;
-    Target *target;
-    Program *program;
-    const CodeOptions *options;
-    bool names, ok;
-    Error *error;
-} Build;
-
-static void build_deep(void *data) {
-    Build *b = data;
-    b->ok = build(b->cg, b->target, b->program, b->options, b->names, b->error);
-}
-
-static bool build_anywhere(Cg *cg, Target *target, Program *program, const CodeOptions *options, bool names,
-                           Error *error) {
-    Build b = {cg, target, program, options, names, false, error};
-    if (!run_deep((size_t)node_depth(program->root), build_deep, &b)) {
-        return error_set(error, E_OutOfMemory, (Span){0}, "no memory for the stack that this program needs");
-    }
-    return b.ok;
-}
-
 /* ---- linking ---- */
 
 static void *find_symbol(const Code *code, const CodeOptions *options, const char *name) {
@@ -345,10 +321,10 @@ static bool emit(Code *code, Cg *cg, const Target *target, const CodeOptions *op
     return link_object(code, object, error);
 }
 
-static Code *jit_compile(Program *program, const CodeOptions *options, Error *error) {
+static Code *compile(Program *program, const CodeOptions *options, Error *error) {
     Cg cg;
     Target target;
-    if (!build_anywhere(&cg, &target, program, options, false, error)) return NULL;
+    if (!build(&cg, &target, program, options, false, error)) return NULL;
     Code *code = calloc(1, sizeof *code);
     bool ok = code ? emit(code, &cg, &target, options, error)
                    : error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
@@ -373,30 +349,63 @@ static bool jit_owns(const Code *code, const void *pointer) {
     return text && at >= text && at <= text + code->strings.length;
 }
 
-static bool jit_text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
+static bool text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
     Cg cg;
     Target target;
-    if (!build_anywhere(&cg, &target, program, options, true, error)) return false;
+    if (!build(&cg, &target, program, options, true, error)) return false;
+    char *message = NULL;
+    LLVMMemoryBufferRef buffer = NULL;
     bool ok = true;
-    char *text = NULL;
     if (stage == CODE_LLVM) {
-        text = LLVMPrintModuleToString(cg.module);
-        buf_printf(out, "%s", text);
+        message = LLVMPrintModuleToString(cg.module);
+        buf_put(out, message, strlen(message));
+    } else if (LLVMTargetMachineEmitToMemoryBuffer(target.machine, cg.module, LLVMAssemblyFile, &message,
+                                                   &buffer)) {
+        ok = error_set(error, E_Internal, (Span){0}, "no machine code could be emitted");
     } else {
-        LLVMMemoryBufferRef buffer = NULL;
-        ok =
-            !LLVMTargetMachineEmitToMemoryBuffer(target.machine, cg.module, LLVMAssemblyFile, &text, &buffer);
-        if (ok) {
-            buf_put(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
-            LLVMDisposeMemoryBuffer(buffer);
-        } else {
-            error_set(error, E_Internal, (Span){0}, "no machine code could be emitted");
-        }
+        buf_put(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+        LLVMDisposeMemoryBuffer(buffer);
     }
-    if (text) LLVMDisposeMessage(text);
+    if (message) LLVMDisposeMessage(message);
     cg_release(&cg);
     target_release(&target);
     return ok;
+}
+
+/* Our own functions and LLVM's recurse with the depth of the program. */
+typedef struct Compilation {
+    Program *program;
+    const CodeOptions *options;
+    Error *error;
+    Code *code;      /* what is wanted, when out is NULL */
+    CodeStage stage; /* else its text */
+    Buf *out;
+    bool ok;
+} Compilation;
+
+static void compile_deep(void *data) {
+    Compilation *c = data;
+    if (c->out)
+        c->ok = text(c->program, c->options, c->stage, c->out, c->error);
+    else
+        c->code = compile(c->program, c->options, c->error);
+}
+
+static void compile_anywhere(Compilation *c) {
+    if (run_deep((size_t)node_depth(c->program->root), compile_deep, c)) return;
+    error_set(c->error, E_OutOfMemory, (Span){0}, "no memory for the stack that this program needs");
+}
+
+static Code *jit_compile(Program *program, const CodeOptions *options, Error *error) {
+    Compilation c = {.program = program, .options = options, .error = error};
+    compile_anywhere(&c);
+    return c.code;
+}
+
+static bool jit_text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
+    Compilation c = {.program = program, .options = options, .error = error, .stage = stage, .out = out};
+    compile_anywhere(&c);
+    return c.ok;
 }
 
 __attribute__((visibility("default")))
