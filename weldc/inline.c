@@ -11,6 +11,10 @@
  */
 #include "weldc.h"
 
+#include <limits.h>
+
+enum { INLINE_HEIGHT = 100 }; /* the highest value that moves: bounds how deep a chain of lets can become */
+
 bool pass_inline_apply(Program *program);
 bool pass_inline_let(Program *program);
 
@@ -31,87 +35,109 @@ bool pass_inline_apply(Program *program) {
 }
 
 typedef struct Binding {
-    const Node *let;
-    int depth;    /* of functions around the let */
-    bool movable; /* the value may be evaluated elsewhere, or not at all */
-    bool gone;    /* it was moved to its use */
+    const Node *let; /* NULL: a parameter */
+    int serial;      /* binders are numbered as they are met: those further out have lower numbers */
+    int depth;       /* of functions around the let */
+    bool movable;    /* the value may be evaluated elsewhere, or not at all */
+    bool gone;       /* it was moved to its use */
 } Binding;
 
 typedef struct Inline {
     Binding *bindings; /* by symbol id */
-    int depth;
+    int serial, depth;
 } Inline;
 
-/* Marks what is bound below (twin is free for use here), or clears the marks. */
-static bool mark_bound(Walk *walk, Node **slot) {
-    Node *node = *slot;
-    bool mark = *(bool *)walk->data;
-    if (node->kind == N_Let) node->symbol->twin = mark ? node->symbol : NULL;
-    for (int i = 0; i < node->nparams; i++) node->params[i]->twin = mark ? node->params[i] : NULL;
-    return true;
+/* A number that each walk keeps for each node in its index; a field, whose index is taken, has that of its
+ * kid. */
+static int number_of(const Node *node) {
+    while (node->kind == N_Field) node = node->kids[0];
+    return node->index;
 }
 
-/* What keeps a value in its place: an assert, a foreign call, a builder from outside. */
-static bool find_fixed(Walk *walk, Node **slot) {
-    const Node *node = *slot;
-    bool *fixed = walk->data;
-    if (node->kind == N_Assert || node->kind == N_Cudf) *fixed = true;
-    if (node->kind == N_Ident && node->type->builders && !node->symbol->twin) *fixed = true;
-    return !*fixed;
-}
-
-static bool is_movable(Program *program, Node *value) {
-    bool fixed = false, mark = true;
-    if (value->type->builders) return false;
-    Walk bound = {program, mark_bound, NULL, &mark}, find = {program, find_fixed, NULL, &fixed};
-    node_walk(&bound, &value);
-    node_walk(&find, &value);
-    mark = false;
-    node_walk(&bound, &value);
-    return !fixed;
-}
-
-static bool inline_enter(Walk *walk, Node **slot) {
+/* First walk: what may move. A node's number is the least serial of the builders that are named below it, 0
+ * if there is an assert or a foreign call: a value stays where it is if its number is lower than its let's.
+ */
+static bool survey_enter(Walk *walk, Node **slot) {
     Inline *in = walk->data;
     const Node *node = *slot;
-    if (node->kind == N_Lambda) in->depth++;
-    if (node->kind != N_Let) return true;
-    bool movable = node->symbol->uses <= 1 && is_movable(walk->program, node->kids[0]);
-    in->bindings[node->symbol->id] = (Binding){node, in->depth, movable, false};
+    if (node->kind == N_Let) in->bindings[node->symbol->id] = (Binding){.let = node, .serial = ++in->serial};
+    for (int i = 0; i < node->nparams; i++)
+        in->bindings[node->params[i]->id] = (Binding){.serial = ++in->serial};
     return true;
+}
+
+static void survey_leave(Walk *walk, Node **slot) {
+    Inline *in = walk->data;
+    Node *node = *slot;
+    if (node->kind == N_Let) {
+        Binding *binding = &in->bindings[node->symbol->id];
+        const Node *value = node->kids[0];
+        binding->movable = !value->type->builders && number_of(value) > binding->serial;
+    }
+    if (node->kind == N_Field) return;
+    node->index = node->kind == N_Assert || node->kind == N_Cudf ? 0 : INT_MAX;
+    if (node->kind == N_Ident && node->type->builders) node->index = in->bindings[node->symbol->id].serial;
+    for (int i = 0; i < node->count; i++) {
+        int number = number_of(node->kids[i]);
+        if (number < node->index) node->index = number;
+    }
 }
 
 static bool is_copied(const Node *value) {
     return value->kind == N_Literal || value->kind == N_Ident;
 }
 
-/* Values are walked before the bodies that use them, so a binding's value is already done when its use is
- * met. */
+/* The value that stands for a use of a name, or NULL. */
+static Node *value_for(Program *program, const Inline *in, Binding *binding, const Node *use) {
+    Node *value = binding->let->kids[0];
+    if (value->kind == N_Literal) return node_literal(program, use->span, value->type, value->bits);
+    if (value->kind == N_Ident) return node_ident(program, use->span, value->symbol);
+    bool once = use->symbol->uses == 1 && binding->depth == in->depth;
+    if (!once || !binding->movable || number_of(value) > INLINE_HEIGHT) return NULL;
+    binding->gone = true;
+    return value;
+}
+
+static bool inline_enter(Walk *walk, Node **slot) {
+    Inline *in = walk->data;
+    const Node *node = *slot;
+    if (node->kind == N_Lambda) in->depth++;
+    if (node->kind == N_Let) in->bindings[node->symbol->id].depth = in->depth;
+    return true;
+}
+
+/* Second walk: moves. A node's number is its height. Values are walked before the bodies that use them, so a
+ * value is already done when its use is met. */
 static void inline_leave(Walk *walk, Node **slot) {
     Inline *in = walk->data;
     Node *node = *slot;
     if (node->kind == N_Lambda) in->depth--;
-    if (node->kind != N_Ident && node->kind != N_Let) return;
-    Binding *binding = &in->bindings[node->symbol->id];
-    if (!binding->let) return;
-    Node *value = binding->let->kids[0];
-    if (node->kind == N_Let) {
-        bool unused = node->symbol->uses == 0 && binding->movable;
-        if (binding->gone || is_copied(value) || unused) *slot = node->kids[1];
-    } else if (value->kind == N_Literal) {
-        *slot = node_literal(walk->program, node->span, value->type, value->bits);
-    } else if (value->kind == N_Ident) {
-        *slot = node_ident(walk->program, node->span, value->symbol);
-    } else if (node->symbol->uses == 1 && binding->depth == in->depth && binding->movable) {
-        *slot = value;
-        binding->gone = true;
+    if (node->kind == N_Ident || node->kind == N_Let) {
+        Binding *binding = &in->bindings[node->symbol->id];
+        if (node->kind == N_Let) {
+            bool unused = node->symbol->uses == 0 && binding->movable;
+            if (binding->gone || unused || is_copied(node->kids[0])) *slot = node->kids[1];
+        } else if (binding->let) {
+            Node *value = value_for(walk->program, in, binding, node);
+            if (value) *slot = value;
+        }
+        if (*slot != node) return;
+    }
+    if (node->kind == N_Field) return;
+    node->index = 1;
+    for (int i = 0; i < node->count; i++) {
+        int height = number_of(node->kids[i]) + 1;
+        if (height > node->index) node->index = height;
     }
 }
 
 bool pass_inline_let(Program *program) {
-    Inline in = {arena_alloc(&program->arena, sizeof(Binding) * (size_t)(program->symbols + 1)), 0};
+    Inline in = {.bindings = arena_alloc(&program->arena, sizeof(Binding) * (size_t)(program->symbols + 1))};
     if (!in.bindings) return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
-    Walk walk = {program, inline_enter, inline_leave, &in};
-    node_walk(&walk, &program->root);
+    Walk survey = {program, survey_enter, survey_leave, &in},
+         move = {program, inline_enter, inline_leave, &in};
+    node_walk(&survey, &program->root);
+    node_walk(&move, &program->root);
+    program->depth += INLINE_HEIGHT;
     return true;
 }
