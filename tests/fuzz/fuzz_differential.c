@@ -193,6 +193,8 @@ static void run_begin(Run *run, Case *c, const Engine *engine) {
     run->compiled = run->module != NULL;
     if (!run->module) {
         complain(c, engine->name, &run->error);
+    } else if (strcmp(module_tier(run->module), engine->engine)) {
+        buf_printf(&c->complaint, "%s ran as %s\n", engine->name, module_tier(run->module));
     } else if (arguments_make(&run->args, c, module_argument_type(run->module), run->context)) {
         run->value = module_run(run->module, run->context, run->args.data, NULL, &run->error);
         if (!run->value && (run->error.code == E_Internal || run->error.code == E_None))
@@ -271,6 +273,7 @@ int main(int argc, char **argv) {
     int size = argc > 3 ? atoi(argv[3]) : 0, used = ENGINES;
     long disagree = 0, failed = 0, dropped = 0, exact = 0;
     Error error = {0};
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     if (count <= 0) {
         fprintf(stderr, "usage: fuzz_differential COUNT [SEED [SIZE]]\n");
         return 2;

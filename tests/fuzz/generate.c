@@ -155,12 +155,19 @@ static int name(Gen *g, Type *type) {
     return number;
 }
 
-static int find_var(Gen *g, const Type *type) {
-    int found = -1, seen = 0;
+/* Writes a variable of this type, or a field of one; false: there is none. */
+static bool put_var(Gen *g, const Type *type) {
+    int var = -1, field = -1, seen = 0;
     for (int i = 0; i < g->count; i++) {
-        if (g->vars[i].type == type && below(g, ++seen) == 0) found = g->vars[i].number;
+        const Type *of = g->vars[i].type;
+        if (of == type && below(g, ++seen) == 0) var = i, field = -1;
+        for (int k = 0; of->kind == TY_struct && k < of->count; k++) {
+            if (of->args[k] == type && below(g, ++seen) == 0) var = i, field = k;
+        }
     }
-    return found;
+    if (var < 0) return false;
+    buf_printf(g->out, field < 0 ? "x%d" : "x%d.$%d", g->vars[var].number, field);
+    return true;
 }
 
 /* A variable that is a vector: its place in g->vars, or -1. */
@@ -249,6 +256,16 @@ static void literal(Gen *g, Type *type) {
         literal(g, group ? value->args[0] : value);
         put(g, "}))");
     }
+}
+
+/* Long enough for compiled loops to work on several elements at once. */
+static void long_list(Gen *g, Type *element) {
+    put(g, "[");
+    for (int i = 5 + below(g, 60); i > 0; i--) {
+        literal(g, element);
+        if (i > 1) put(g, ", ");
+    }
+    put(g, "]");
 }
 
 /* ---- operators ---- */
@@ -629,9 +646,15 @@ static void sort(Gen *g, Type *type, int depth) {
     buf_printf(g->out, ", |x%d, x%d| compare(x%d%s, x%d%s))", a, b, down ? b : a, path, down ? a : b, path);
 }
 
+/* Of a vector in scope, mostly, so that loops follow on one another. */
+static Type *random_element(Gen *g) {
+    int at = find_vec(g);
+    return at >= 0 && chance(g, 60) ? g->vars[at].type->args[0] : random_type(g, 2);
+}
+
 static void map(Gen *g, Type *type, int depth) {
     int scope = g->count;
-    Type *from = random_type(g, 2);
+    Type *from = random_element(g);
     put(g, "map(");
     expr(g, type_vec(g->types, from), depth - 1);
     buf_printf(g->out, ", |x%d| ", name(g, from));
@@ -775,7 +798,7 @@ static Type *iters(Gen *g, int depth) {
         elements(g, element, 1 + below(g, 3), depth - 1);
         return element;
     }
-    Type *element = random_type(g, 2);
+    Type *element = random_element(g);
     expr(g, type_vec(g->types, element), depth - 1);
     return element;
 }
@@ -1060,12 +1083,7 @@ static const Production productions[] = {
 
 /* A value at hand: a name in scope, or a constant. */
 static void leaf(Gen *g, Type *type) {
-    int number = find_var(g, type);
-    if (number >= 0 && chance(g, 80)) {
-        buf_printf(g->out, "x%d", number);
-    } else {
-        literal(g, type);
-    }
+    if (!chance(g, 80) || !put_var(g, type)) literal(g, type);
 }
 
 static void expr(Gen *g, Type *type, int depth) {
@@ -1099,7 +1117,11 @@ bool generate_program(uint64_t seed, int size, Buf *text, Buf args[GENERATE_ARGS
         buf_printf(text, "%sx%d: ", i ? ", " : "|", name(g, type));
         put_type(g, type);
         g->out = &args[i];
-        literal(g, type);
+        if (type->kind == TY_vec && type->args[0]->kind != TY_vec && chance(g, 50)) {
+            long_list(g, type->args[0]);
+        } else {
+            literal(g, type);
+        }
         g->out = text;
     }
     if (count) put(g, "| ");
