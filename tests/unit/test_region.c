@@ -265,3 +265,50 @@ Test(region, since_tells_what_came_after_a_mark) {
     cr_expect_not(region_since(region, mark, old));
     cr_expect_not(region_since(region, mark, &mark));
 }
+
+/* What finish leaves of a builder that a run returns is all that merging more needs. */
+Test(region, finish_keeps_builders_that_are_returned) {
+    Type *parts[2] = {scalar(TY_u8), scalar(TY_i64)}, *group_parts[2] = {scalar(TY_i64), scalar(TY_i64)};
+    Type *counter = type_make(&types, TY_dictmerger, OP_add, 2, parts);
+    Type *group = type_make(&types, TY_groupmerger, OP_none, 2, group_parts);
+    Type *merger = type_make(&types, TY_merger, OP_add, 1, parts);
+    Type *fields[3] = {counter, group, merger}, *type = type_make(&types, TY_struct, OP_none, 3, fields);
+    Type *count_entry = dict_entry_type(&types, counter), *group_entry = dict_entry_type(&types, group);
+    int32_t cancel = 0;
+    Worker worker = {.cancel = &cancel, .region = region};
+    Span span = {0};
+    RegionMark mark = region_mark(region);
+    struct {
+        Dict **counter, **group;
+        uint8_t *merger;
+    } root = {region_alloc(region, 8), region_alloc(region, 8), region_alloc(region, 5000)};
+    *root.counter = dict_new(&worker, count_entry, span);
+    *root.group = dict_new(&worker, group_entry, span);
+    *root.merger = 7;
+    cr_assert(region_grow(region, NULL, 100000)); /* a builder that nobody wants */
+    dict_make_direct(&worker, *root.counter, count_entry);
+    for (int64_t i = 0; i < 3000; i++) {
+        if (i % 1000 == 999) {
+            region_finish(region, mark, type, &root);
+            cr_assert_lt(region_bytes(region), 200000);
+        }
+        bool fresh;
+        uint8_t key = (uint8_t)(i % 100);
+        int64_t wide = i % 100, *count = dict_insert(&worker, *root.counter, count_entry, &key,
+                                                     key_hash(parts[0], &key), &fresh, span);
+        cr_assert(count);
+        ++*count;
+        cr_assert_eq((*root.counter)->direct[key], wide + 1);
+        cr_assert(group_merge(&worker, *root.group, group_entry, &wide, &i, span));
+    }
+    cr_assert(dict_finish(&worker, *root.counter, count_entry, span));
+    cr_assert(group_finish(&worker, *root.group, group_entry, span));
+    for (int64_t i = 0; i < 100; i++) {
+        uint8_t key = (uint8_t)i;
+        cr_expect_eq(*(int64_t *)dict_find(*root.counter, count_entry, &key), 30);
+        const Vec *values = dict_find(*root.group, group_entry, &i);
+        cr_assert_eq(values->length, 30);
+        cr_expect_eq(((int64_t *)values->data)[29], 2900 + i);
+    }
+    cr_expect_eq(*root.merger, 7);
+}
