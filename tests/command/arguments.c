@@ -48,7 +48,7 @@ static void run_cases(const char *engine) {
             int count = 4;
             if (json) words[count++] = "--json";
             for (int w = 0; cases[i].words[w]; w++) words[count++] = cases[i].words[w];
-            Outcome got = weldc_run(words, NULL, 0);
+            Outcome got = weldc_run(words, NULL, false);
             size_t length = strlen(want);
             bool same = strncmp(got.out, want, length) == 0 && strcmp(got.out + length, "\n") == 0;
             /* A number may have other digits that read back to the same value. */

@@ -101,18 +101,39 @@ static inline void drain(int out, int err, Outcome *outcome, pid_t pid) {
     }
 }
 
-/* Starts weldc with these words (NULL-terminated, without the command's own
- * name) in the test's folder. input: for standard input, or NULL. interrupt_ms:
- * when to send it SIGINT; 0: never. */
-static inline Outcome weldc_run(const char *const *words, const char *input, int interrupt_ms) {
+/* The processor time that a process has used, in seconds. */
+static inline double processor_time(pid_t pid) {
+    char path[40], line[1000] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    size_t got = file ? fread(line, 1, sizeof line - 1, file) : 0;
+    if (file) fclose(file);
+    line[got] = 0;
+    unsigned long user = 0, system = 0;
+    const char *after = strrchr(line, ')');
+    if (after) sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Waits until a process has computed for half a second from now on: it runs what shall be interrupted. */
+static inline void wait_busy(pid_t pid) {
+    time_t start = time(NULL);
+    double before = processor_time(pid);
+    while (processor_time(pid) < before + 0.5 && time(NULL) - start < SECONDS) usleep(20000);
+}
+
+/* Starts weldc with these words (NULL-terminated, without the command's own name) in the test's folder.
+ * input: for standard input, or NULL. interrupt: send it SIGINT once it computes. */
+static inline Outcome weldc_run(const char *const *words, const char *input, bool interrupt) {
     int in[2], out[2], err[2];
     cr_assert(pipe(in) == 0 && pipe(out) == 0 && pipe(err) == 0);
     char *argv[64] = {(char *)weldc_path()};
     for (int i = 0; words[i]; i++) argv[i + 1] = (char *)words[i];
+    const char *folder = test_folder();
     pid_t pid = fork();
     cr_assert(pid >= 0);
     if (pid == 0) {
-        if (chdir(test_folder())) _exit(125);
+        if (chdir(folder)) _exit(125);
         dup2(in[0], 0), dup2(out[1], 1), dup2(err[1], 2);
         for (int i = 0; i < 2; i++) close(in[i]), close(out[i]), close(err[i]);
         signal(SIGINT, SIG_DFL);
@@ -121,8 +142,8 @@ static inline Outcome weldc_run(const char *const *words, const char *input, int
     }
     close(in[0]), close(out[1]), close(err[1]);
     if (input) cr_assert(write(in[1], input, strlen(input)) == (ssize_t)strlen(input));
-    if (interrupt_ms) {
-        usleep((useconds_t)interrupt_ms * 1000);
+    if (interrupt) {
+        wait_busy(pid);
         kill(pid, SIGINT);
     }
     close(in[1]);

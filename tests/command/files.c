@@ -78,7 +78,7 @@ Test(files, npy_every_dtype_order_and_version) {
                         ? boolean ? "[[true,false,true,false,true,false],2,3]\n" : "[[1,0,3,0,5,0],2,3]\n"
                     : boolean ? "[[true,true,true,false,false,false],2,3]\n"
                               : "[[1,3,5,0,0,0],2,3]\n";
-                Outcome got = weldc_run(WORDS("run", "--eval", "--json", "-e", code, "@x.npy"), NULL, 0);
+                Outcome got = weldc_run(WORDS("run", "--eval", "--json", "-e", code, "@x.npy"), NULL, false);
                 /* Floats may be written 1 or 1.0. */
                 char *to = got.out;
                 for (char *p = got.out; *p; p++) {
@@ -224,7 +224,8 @@ static void normalize(char *json) {
 Test(files, csv) {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         test_write("t.csv", tables[i].text, strlen(tables[i].text));
-        Outcome got = weldc_run(WORDS("run", "--json", "-e", tables[i].code, tables[i].argument), NULL, 0);
+        Outcome got =
+            weldc_run(WORDS("run", "--json", "-e", tables[i].code, tables[i].argument), NULL, false);
         char want[200];
         snprintf(want, sizeof want, "%s", tables[i].out);
         normalize(want);

@@ -1,7 +1,8 @@
 /* directive.c: what a session does besides evaluating: lines that start with a colon.
  *
- * Each is a row of the table near the end; a beginning of its name that fits no other will do. The words that
- * Weld's own REPL had, `load FILE`, `getconf KEY` and `setconf KEY VALUE`, are taken without a colon.
+ * Each is a row of the table near the end; the beginning of a name will do, of several the first row's. The
+ * words that Weld's own REPL had, `load FILE`, `getconf KEY` and `setconf KEY VALUE`, are taken without a
+ * colon.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -223,16 +224,15 @@ static void command_help(Repl *repl, const char *rest) {
     fflush(stdout);
 }
 
-/* The row of this name, or the only one that begins so; -1: none. */
+/* The row of this name, or the first one that begins so; -1: none. */
 static int find_row(const char *name, size_t length) {
-    int found = -1, count = 0;
-    for (int i = 0; i < ROWS; i++) {
-        if (strncmp(rows[i].name, name, length)) continue;
+    int found = -1;
+    for (int i = ROWS - 1; i >= 0; i--) {
+        if (length == 0 || strncmp(rows[i].name, name, length)) continue;
         if (!rows[i].name[length]) return i;
         found = i;
-        count++;
     }
-    return length && count == 1 ? found : -1;
+    return found;
 }
 
 static void unknown_directive(Repl *repl, const char *name, size_t length) {

@@ -181,12 +181,12 @@ static void run_definition(Repl *repl, const char *input, size_t length, const W
         value.first = part->value;
         buf_printf(&out, "%s: ", name);
     }
-    bool ok = names_function(repl, input, words, part);
-    if (!ok && session_compose(repl->session, input, length, words, &value, NULL, &composed, &fault)) {
+    bool ok = false, vague = lacks_types(words, part) || names_function(repl, input, words, part);
+    if (session_compose(repl->session, input, length, words, &value, NULL, &composed, &fault)) {
         ok = composed_type(&composed, &out, &fault);
         composed_release(&composed);
     }
-    if (fault.error.code == E_Type && part->kind == ST_let && lacks_types(words, part)) {
+    if (fault.error.code == E_Type && part->kind == ST_let && vague) {
         fault_release(&fault);
         buf_printf(&out, "a function");
         ok = true;

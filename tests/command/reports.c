@@ -1,0 +1,157 @@
+/* reports.c: what the command says of programs and of itself: --stats, check, explain, the tables, help. */
+#include "command.h"
+
+TestSuite(reports, .fini = test_folder_remove, .timeout = 600);
+
+static const char loop[] =
+    "|x: vec[i64]| result(for(map(x, |e| e + 1l), merger[i64,+], |b, i, e| merge(b, e)))";
+
+/* The number behind a name of the line of JSON; -1: it is not there. */
+static double stat_of(const char *json, const char *name) {
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\": ", name);
+    const char *found = strstr(json, key);
+    return found ? strtod(found + strlen(key), NULL) : -1;
+}
+
+Test(reports, stats) {
+    static const char *const names[] = {"load_ms",   "parse_ms",   "infer_ms",   "optimize_ms",  "codegen_ms",
+                                        "run_ms",    "run_ms_min", "total_ms",   "tier",         "threads",
+                                        "fragments", "peak_bytes", "live_bytes", "planned_bytes"};
+    static const char *const engines[][2] = {{"--eval", "\"tier\": \"eval\""},
+                                             {"--no-eval", "\"tier\": \"jit\""}};
+    for (int e = 0; e < 2; e++) {
+        Outcome got = weldc_run(
+            WORDS("run", engines[e][0], "--stats", "--repeat", "5", "-e", loop, "[1l, 2l]"), NULL, false);
+        cr_expect_eq(got.status, 0);
+        cr_expect_str_eq(got.out, "5l\n");
+        cr_expect(got.err[0] == '{' && strchr(got.err, '\n') == got.err + strlen(got.err) - 1, "%s", got.err);
+        const char *at = got.err;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            char key[40];
+            snprintf(key, sizeof key, "\"%s\": ", names[i]);
+            const char *found = strstr(at, key);
+            cr_assert(found, "%s in %s", key, got.err);
+            at = found;
+        }
+        cr_expect(strstr(got.err, engines[e][1]), "%s", got.err);
+        cr_expect(stat_of(got.err, "run_ms_min") <= stat_of(got.err, "run_ms"));
+        cr_expect(stat_of(got.err, "total_ms") >= stat_of(got.err, "codegen_ms"));
+        cr_expect_eq(stat_of(got.err, "threads"), 1);
+        cr_expect_eq(stat_of(got.err, "live_bytes"), 8, "%s", got.err); /* the result */
+        outcome_release(&got);
+    }
+}
+
+/* Every repetition evaluates anew, and only the last result stays. */
+Test(reports, repeat_frees) {
+    static const char code[] =
+        "result(for(rangeiter(0l, 100000l, 1l), appender[i64], |b, i, e| merge(b, e)))";
+    Outcome once = weldc_run(WORDS("run", "--stats", "-e", code), NULL, false);
+    Outcome often = weldc_run(WORDS("run", "--stats", "--repeat", "20", "-e", code), NULL, false);
+    cr_expect_str_eq(once.out, often.out);
+    cr_expect_eq(stat_of(once.err, "live_bytes"), stat_of(often.err, "live_bytes"));
+    cr_expect_eq(stat_of(once.err, "peak_bytes"), stat_of(often.err, "peak_bytes"), "%s%s", once.err,
+                 often.err);
+    cr_expect(stat_of(once.err, "peak_bytes") >= 800000);
+    outcome_release(&once);
+    outcome_release(&often);
+}
+
+/* Inputs count neither as live nor as peak. */
+Test(reports, inputs_are_borrowed) {
+    FILE *file = fopen(test_file("t.csv"), "w");
+    cr_assert(file);
+    fprintf(file, "a\n");
+    for (int i = 0; i < 200000; i++) fprintf(file, "%d\n", i);
+    fclose(file);
+    Outcome got =
+        weldc_run(WORDS("run", "--stats", "--memory-limit", "200K", "-e", "|a: vec[i64]| sum(a)", "@t.csv:a"),
+                  NULL, false);
+    cr_expect_str_eq(got.out, "19999900000l\n", "%s", got.err);
+    cr_expect(stat_of(got.err, "peak_bytes") < 100000, "%s", got.err);
+    cr_expect(stat_of(got.err, "load_ms") > 0);
+    outcome_release(&got);
+}
+
+Test(reports, check) {
+    static const struct {
+        const char *code, *out;
+    } rows[] = {
+        {"5", "i32\n"},
+        {"|| 5", "|| i32\n"},
+        {"{1l, [2.0]}", "{i64,vec[f64]}\n"},
+        {"|x: vec[i64], y: f64| f64(len(x)) * y", "|vec[i64],f64| f64\n"},
+        {"|x, y: i64| x + y", "|i64,i64| i64\n"},
+        {"|d: dict[i64, vec[f32]]| lookup(d, 1l)", "|dict[i64,vec[f32]]| vec[f32]\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        expect(WORDS("check", "-e", rows[i].code), NULL, 0, rows[i].out, "");
+    }
+    expect(WORDS("check", "-e", "|x: i64| x + 1"), NULL, 1, "", "<command line>:1:");
+    expect(WORDS("check", "-e", "|x: i64| x + 1"), NULL, 1, "", "error[Type]");
+    expect(WORDS("check", "-"), "|x: i64| x", 0, "|i64| i64\n", "");
+}
+
+Test(reports, explain) {
+    static const struct {
+        const char *stage, *part;
+    } rows[] = {{"parsed", "|x: vec[i64]|"},
+                {"typed", "merger[i64,+]"},
+                {"optimized", "|x: vec[i64]|"},
+                {"plan", "fragment 0: line 1 of <command line>"},
+                {"llvm", "define "},
+                {"asm", ".text"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Outcome got = weldc_run(WORDS("explain", "-e", loop, "--stage", rows[i].stage), NULL, false);
+        cr_expect_eq(got.status, 0, "%s", got.err);
+        cr_expect(strstr(got.out, rows[i].part), "%s: %s", rows[i].stage, got.out);
+        cr_expect_str_eq(got.err, "");
+        outcome_release(&got);
+    }
+    Outcome got = weldc_run(WORDS("explain", "-e", loop, "--after", "inline-apply", "--times"), NULL, false);
+    cr_expect(strstr(got.out, "|x: vec[i64]|") && !strstr(got.out, "(|e: i64|"), "%s", got.out);
+    cr_expect(strstr(got.err, "inline-apply") && strstr(got.err, " ms"), "%s", got.err);
+    outcome_release(&got);
+    /* What explain prints is a program that does the same. */
+    got = weldc_run(WORDS("explain", "-e", loop, "--stage", "optimized"), NULL, false);
+    expect(WORDS("run", "-", "[1l, 2l]"), got.out, 0, "5l\n", "");
+    outcome_release(&got);
+    expect(WORDS("explain", "-e", "1 + 1.5", "--stage", "typed"), NULL, 1, "", "error[Type]");
+}
+
+Test(reports, tables) {
+    static const struct {
+        const char *command, *parts[5];
+    } rows[] = {{"ops", {"dictmerger[K, V, op]", "lookup(vec, index)", "nditer(", "a << b", "erf(a)"}},
+                {"passes", {"inline-let", "loop-fusion"}},
+                {"settings", {"weld.memory.limit", "weld.threads", "weld.llvm.optimization.level"}},
+                {"adapters", {"no adapters are installed"}}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Outcome got = weldc_run(WORDS(rows[i].command), NULL, false);
+        cr_expect_eq(got.status, 0);
+        for (int p = 0; p < 5 && rows[i].parts[p]; p++) {
+            cr_expect(strstr(got.out, rows[i].parts[p]), "%s without %s", rows[i].command, rows[i].parts[p]);
+        }
+        outcome_release(&got);
+    }
+}
+
+Test(reports, help) {
+    static const char *const commands[] = {"run", "check",  "explain",  "repl",
+                                           "ops", "passes", "settings", "adapters"};
+    Outcome got = weldc_run(WORDS("--help"), NULL, false);
+    cr_expect_eq(got.status, 0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[40];
+        snprintf(line, sizeof line, "weldc %s ", commands[i]);
+        cr_expect(strstr(got.out, line), "%s", commands[i]);
+        Outcome one = weldc_run(WORDS(commands[i], "--help"), NULL, false);
+        cr_expect(one.status == 0 && strstr(one.out, "--help"), "%s: %s", commands[i], one.out);
+        outcome_release(&one);
+    }
+    outcome_release(&got);
+    got = weldc_run(WORDS("--version"), NULL, false);
+    cr_expect(got.status == 0 && strncmp(got.out, "weldc ", 6) == 0);
+    outcome_release(&got);
+}
