@@ -147,13 +147,13 @@ static enum Judgement judge(Infer *in, const Type *type, Span span);
 
 /* Data that can lie in vectors and dictionaries. */
 static bool judge_data(Infer *in, const Type *whole, const Type *part, Span span) {
-    const char *what = part->builders                   ? "a builder"
-                       : part->kind == TY_function      ? "a function"
-                       : judge(in, part, span) == LANES ? "a simd value"
+    const char *what = part->builders                   ? "builders"
+                       : part->kind == TY_function      ? "functions"
+                       : judge(in, part, span) == LANES ? "simd values"
                                                         : NULL;
     if (!what) return true;
-    infer_fail(in, span, "there is no %s: %s cannot be in a %s", infer_text(in, (Type *)whole).text, what,
-               type_classes[whole->kind].spelling);
+    infer_fail(in, span, "there is no %s: %s cannot hold %s", infer_text(in, (Type *)whole).text,
+               type_classes[whole->kind].spelling, what);
     return false;
 }
 
@@ -169,7 +169,7 @@ static bool judge_parts(Infer *in, const Type *type, Span span) {
                           text.text);
     if (type_classes[type->kind].has_op) {
         if (!combinable(args[type->count - 1]))
-            return infer_fail(in, span, "there is no %s: a %s combines numbers, or structs of numbers",
+            return infer_fail(in, span, "there is no %s: %s combines numbers, or structs of numbers",
                               text.text, name);
         if (!(op_classes[type->op].traits & REDUCE))
             return infer_fail(in, span, "there is no %s: its operator must be one of + * min max", text.text);
@@ -395,7 +395,7 @@ static bool infer_want_params(Infer *in, Type *want) {
     Node *root = in->program->root;
     if (want->kind != TY_function) return true;
     if (want->count - 1 != root->nparams)
-        return infer_fail(in, root->span, "this takes %d arguments, but is given %d", root->nparams,
+        return infer_fail(in, root->span, "the program takes %d arguments, but is given %d", root->nparams,
                           want->count - 1);
     for (int i = 0; i < root->nparams; i++) {
         Symbol *param = root->params[i];

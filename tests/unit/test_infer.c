@@ -124,6 +124,13 @@ static const Good good[] = {
     {"|b: appender[i32]| merge(b, 1)", "|appender[i32]| appender[i32]"},
     {"iterate({appender[i32], 0}, |s| {{merge(s.$0, 1), s.$1 + 1}, s.$1 < 3}).$1", "i32"},
     {"let b = if(true, appender[i32], merge(appender[i32], 1)); result(b)", "vec[i32]"},
+    {"iterate({appender[i32], 0}, |s| let r = result(s.$0);"
+     "{{for(r, appender[i32], |b, i, e| merge(b, e)), s.$1 + 1}, s.$1 < 3}).$1",
+     "i32"},
+    {"|s: {appender[i32], i64}| {merge(s.$0, 1), s.$1}", "|{appender[i32],i64}| {appender[i32],i64}"},
+    {"|d| let x = iterate(0, |x| lookup(d, x)); let k: dict[i32, {i32, bool}] = d; x",
+     "|dict[i32,{i32,bool}]| i32"},
+    {"let b = {appender[i32], 1}; let c = if(true, b, {appender[i32], 2}); result(c.$0)", "vec[i32]"},
     /* lanes */
     {"result(for(simditer([1f]), merger[f32, +], |b, i, e: simd[f32]| merge(b, e)))", "f32"},
     {"result(for(simditer([1f]), appender, |b, i, e| merge(b, e * broadcast(2f))))", "vec[f32]"},
@@ -205,13 +212,26 @@ static const Bad bad[] = {
     {"let d: dict[i64, f64] = (iterate({1}, |x| {x, false})); d",
      "this is {i32}, but the declared type of d is dict[i64,f64]", "iterate({1}, |x| {x, false})"},
     {"|d: dict[i64, i64]| d == d", "values of type dict[i64,i64] cannot be compared with ==", "d == d"},
+    {"|p| let a: f64 = p.$0; let q: {i32} = p; a", "this is i32, but its use needs f64; convert with f64(..)",
+     "p.$0"},
+    {"broadcast([1])", "this is vec[i32], but broadcast widens scalars", "[1]"},
+    {"select(broadcast(true), 1, 2)",
+     "this is i32, but a condition of type simd[bool] chooses between simd values", "1"},
+    {"deserialize[i32]([1l])", "this is vec[i64], but deserialize reads vec[u8]", "[1l]"},
+    {"for(rangeiter(0, 1, 1), appender, |b, i, e| merge(b, e))",
+     "this is i32, but the start of rangeiter is i64; convert with i64(..)", "0"},
+    {"{"
+     "{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, "
+     "28, 29, 30}"
+     "} + 1",
+     "i32,i3...", NULL},
     /* types that there are not */
     {"|x: dict[dict[i32, i32], i32]| 1", "there is no dict[dict[i32,i32],i32]: a key is a scalar", NULL},
-    {"|x: vec[appender[i32]]| 1", "there is no vec[appender[i32]]: a builder cannot be in a vec", NULL},
-    {"[appender[i32]]", "there is no vec[appender[i32]]: a builder cannot be in a vec", NULL},
-    {"|x: merger[vec[i32], +]| 1", "there is no merger[vec[i32],+]: a merger combines numbers", NULL},
-    {"merger[bool, +]", "there is no merger[bool,+]: a merger combines numbers", NULL},
-    {"[broadcast(1)]", "there is no vec[simd[i32]]: a simd value cannot be in a vec", NULL},
+    {"|x: vec[appender[i32]]| 1", "there is no vec[appender[i32]]: vec cannot hold builders", NULL},
+    {"[appender[i32]]", "there is no vec[appender[i32]]: vec cannot hold builders", NULL},
+    {"|x: merger[vec[i32], +]| 1", "there is no merger[vec[i32],+]: merger combines numbers", NULL},
+    {"merger[bool, +]", "there is no merger[bool,+]: merger combines numbers", NULL},
+    {"[broadcast(1)]", "there is no vec[simd[i32]]: vec cannot hold simd values", NULL},
     {"serialize(appender[i32])", "this is appender[i32], but serialize works on plain data", "appender[i32]"},
     /* loops and builders */
     {"for(1, appender, |b, i, e| merge(b, e))", "this is i32, but the data of a loop must be a vec", "1"},
@@ -234,6 +254,9 @@ static const Bad bad[] = {
     {"for(simditer([[1]]), appender, |b, i, e| b)",
      "this is vec[vec[i32]], but simditer walks vectors of scalars", "[[1]]"},
     {"vecmerger[i32, +]", NULL, NULL},
+    {"merge({appender[i32], {merger[i32, +]}}, 5)",
+     "this is i32, but {appender[i32],{merger[i32,+]}} merges {i32,{i32}}", "5"},
+    {"merge({appender[i32], merger[i32, +]}, {1, 2, 3})", "merges {i32,i32}", "{1, 2, 3}"},
     {"merge(1, 2)", "this is i32, but merge adds to a builder", "1"},
     {"result([1])", "this is vec[i32], but result ends a builder", "[1]"},
     /* builders are linear */
@@ -246,6 +269,15 @@ static const Bad bad[] = {
     {"for([1], {appender[i32], appender[i32]}, |b, i, e| {b.$0, b.$0})",
      "this struct holds one builder twice", "{b.$0, b.$0}"},
     {"let b = appender[i32]; let r = result(b); result(b)", "result has ended this builder already", "b"},
+    {"iterate({appender[i32], 0}, |s| let r = result(s.$0); {s, false})",
+     "result has ended this builder already", "{s, false}"},
+    {"for([1], {appender[i32], appender[i32]}, |b, i, e| let r = result(b.$0); b)",
+     "result has ended this builder, so the function cannot give it back", "b"},
+    {"iterate(0, |x| let b = appender[i32]; let r = iterate(0, |y| let c = merge(b, y); {y, false}); {r, "
+     "false})",
+     "this builder is from outside the loop", "merge(b, y)"},
+    {"let a = appender[i32]; let b = appender[i32]; let c = if(true, a, b); {result(c), result(a)}",
+     "result has ended this builder already", "a"},
     {"let b = appender[i32]; {b, result(b)}", "result has ended this builder already", "{b, result(b)}"},
     {"let b = merger[i32, +]; for([1], b, |c, i, e| let r = result(c); c)",
      "result has ended this builder already", "c"},
@@ -299,6 +331,32 @@ Test(infer, takes_a_wanted_type) {
         program_free(program);
         program_free(other);
     }
+}
+
+/* Parameters without types get those of the arguments. */
+Test(infer, takes_types_of_arguments) {
+    Program *other = program_new("want", "", 0);
+    Type *parts[3] = {type_parse(other, "i64"), type_parse(other, "vec[i8]"), NULL};
+    parts[2] = type_unknown(&other->types);
+    Type *two = type_make(&other->types, TY_function, OP_none, 3, parts);
+    static const struct {
+        const char *text, *found;
+    } rows[] = {
+        {"|x, y| {y, x}", "|i64,vec[i8]| {vec[i8],i64}"},
+        {"|x: i64, y| y", "|i64,vec[i8]| vec[i8]"},
+        {"|x: f64, y| y", "the parameter x is f64, but the argument is i64"},
+        {"|x| x", "the program takes 1 arguments, but is given 2"},
+    };
+    for (int i = 0; i < 4; i++) {
+        Program *program = program_new("test", rows[i].text, strlen(rows[i].text));
+        Buf out = {0};
+        if (program_read(program) && program_infer(program, two) && program_verify(program))
+            type_text(program, &out);
+        cr_expect_str_eq(out.text ? out.text : program->error.text, rows[i].found);
+        buf_release(&out);
+        program_free(program);
+    }
+    program_free(other);
 }
 
 /* ---- large programs ---- */
