@@ -51,7 +51,8 @@ static void print_elements(Buf *out, const Type *type, const void *data, int64_t
     put(out, "[");
     for (int64_t i = 0; i < length; i++) {
         if (i) put(out, comma);
-        item(out, type, (const char *)data + i * type->size, first && i == 0);
+        /* Elements without bytes may lie nowhere. */
+        item(out, type, type->size ? (const char *)data + i * type->size : data, first && i == 0);
     }
     put(out, "]");
 }
