@@ -7,7 +7,10 @@
  *
  * Every case is checked for more than its answer: the module is freed before the result is read, since
  * results must not point into it; the arguments must be as they were; the context must hold no byte once the
- * result is gone; and after a failure the same context runs the next case.
+ * result is gone; a second run must do the same; and after a failure the same context runs the next case.
+ *
+ * Every case also runs with the n-th block of memory refused, for n = 1, 2, ... until it needs fewer: the
+ * answer is the right one or OutOfMemory, and no byte stays behind.
  *
  * A test of its own prints each program and reads it back: print, parse, print must be the identity, before
  * and after the optimizer, and what was printed must have the same answer.
@@ -127,7 +130,7 @@ typedef struct Bench { /* what the cases of a configuration share */
     const Config *config;
     weld_conf_t conf;
     weld_context_t context;
-    int run, failed;
+    int run, failed, refused;
 } Bench;
 
 static volatile int32_t stop;
@@ -278,27 +281,41 @@ static void check_result(Bench *bench, const Case *c, const Type *type, const vo
     buf_release(&name);
 }
 
-/* Through the runtime. */
-static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_context_t context) {
+static weld_module_t compile_case(Bench *bench, const Case *c, weld_conf_t conf) {
     Error error = {.code = E_None};
-    CaseArgs arguments = {0};
-    weld_value_t value = NULL;
     weld_module_t module = module_compile("program", c->text, c->length, NULL, conf, &error, NULL);
     const char *engine = conf_get(conf, "weld.engine");
-    if (module && strcmp(module_tier(module), engine) != 0)
-        complain(bench, c, "runs by %s, not %s", module_tier(module), engine);
-    if (!module) {
+    if (!module)
         check_error(bench, c, &error);
-    } else if (case_args_read(&arguments, bench, c, module_argument_type(module))) {
-        value = module_run(module, context, arguments.data, &stop, &error);
+    else if (strcmp(module_tier(module), engine) != 0)
+        complain(bench, c, "runs by %s, not %s", module_tier(module), engine);
+    return module;
+}
+
+static void check_no_bytes(Bench *bench, const Case *c, weld_context_t context) {
+    long long bytes = (long long)weld_context_memory_usage(context);
+    if (bytes != 0) complain(bench, c, "leaves %lld bytes", bytes);
+}
+
+/* Through the runtime, twice: nothing of a run may stay in its module. */
+static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_context_t context) {
+    weld_module_t module = compile_case(bench, c, conf);
+    if (!module) return;
+    CaseArgs arguments = {0};
+    weld_value_t values[2] = {NULL, NULL};
+    bool ok = case_args_read(&arguments, bench, c, module_argument_type(module));
+    for (int i = 0; ok && i < 2; i++) {
+        Error error = {.code = E_None};
+        values[i] = module_run(module, context, arguments.data, &stop, &error);
         case_args_check(&arguments, bench, c);
-        if (!value) check_error(bench, c, &error);
+        if (!values[i]) check_error(bench, c, &error);
     }
     weld_module_free(module);
-    if (value) check_result(bench, c, value_type(value), weld_value_data(value));
-    weld_value_free(value);
-    if (weld_context_memory_usage(context) != 0)
-        complain(bench, c, "leaves %lld bytes", (long long)weld_context_memory_usage(context));
+    for (int i = 0; i < 2; i++) {
+        if (values[i]) check_result(bench, c, value_type(values[i]), weld_value_data(values[i]));
+        weld_value_free(values[i]);
+    }
+    check_no_bytes(bench, c, context);
     case_args_free(&arguments, bench, c);
 }
 
@@ -414,6 +431,106 @@ ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     corpus_free(&corpus);
     weld_context_free(bench.context);
     weld_conf_free(bench.conf);
+    bench_report(&bench);
+}
+
+/* ---- memory that is refused ---- */
+
+typedef struct Refusal {
+    Budget *budget;
+    void *(*take)(void *data, size_t bytes);
+    void (*give)(void *data, void *block, size_t bytes);
+    void *data;
+    int left; /* blocks until one is refused */
+    bool refused;
+} Refusal;
+
+static void *refusing_take(void *data, size_t bytes) {
+    Refusal *refusal = data;
+    if (--refusal->left == 0) refusal->refused = true;
+    return refusal->left == 0 ? NULL : refusal->take(refusal->data, bytes);
+}
+
+static void refusing_give(void *data, void *block, size_t bytes) {
+    Refusal *refusal = data;
+    refusal->give(refusal->data, block, bytes);
+}
+
+/* The context's n-th block from now on is refused. */
+static void refuse(Refusal *refusal, weld_context_t handle, int n) {
+    Budget *budget = &((Context *)handle_as(handle, HANDLE_CONTEXT))->budget;
+    *refusal = (Refusal){budget, budget->take, budget->give, budget->data, n, false};
+    budget->take = refusing_take;
+    budget->give = refusing_give;
+    budget->data = refusal;
+}
+
+static void refuse_no_more(Refusal *refusal) {
+    refusal->budget->take = refusal->take;
+    refusal->budget->give = refusal->give;
+    refusal->budget->data = refusal->data;
+}
+
+/* Runs with the n-th block refused. False: the run did not come that far. */
+static bool run_refused(Bench *bench, const Case *c, weld_module_t module, const CaseArgs *arguments, int n) {
+    Refusal refusal;
+    Error error = {.code = E_None};
+    refuse(&refusal, bench->context, n);
+    weld_value_t value = module_run(module, bench->context, arguments->data, &stop, &error);
+    bool refused = refusal.refused;
+    bench->refused += refused;
+    if (value)
+        check_result(bench, c, value_type(value), weld_value_data(value));
+    else if (!refused || error.code != E_OutOfMemory)
+        check_error(bench, c, &error);
+    weld_value_free(value);
+    refuse_no_more(&refusal);
+    check_no_bytes(bench, c, bench->context);
+    return refused;
+}
+
+static void refuse_case(Bench *bench, const Case *c) {
+    enum { MOST = 60 }; /* blocks: more tell nothing new */
+    snprintf(current, sizeof current, "\n%s:%d: %s [%s]: died\n", c->file, c->line, c->name,
+             bench->config->name);
+    weld_module_t module = compile_case(bench, c, bench->conf);
+    if (!module) return;
+    CaseArgs arguments = {0};
+    stop = 0;
+    alarm(60);
+    bench->run++;
+    if (case_args_read(&arguments, bench, c, module_argument_type(module))) {
+        for (int n = 1; n < MOST && run_refused(bench, c, module, &arguments, n); n++) continue;
+        case_args_check(&arguments, bench, c);
+    }
+    alarm(0);
+    weld_module_free(module);
+    case_args_free(&arguments, bench, c);
+}
+
+ParameterizedTestParameters(matrix, survives_refused_memory) {
+    static int engines[] = {0, 1};
+    return cr_make_param_array(int, engines, 2);
+}
+
+ParameterizedTest(int *compiled, matrix, survives_refused_memory, .timeout = 1800) {
+    const char *engine = *compiled ? "jit" : "eval";
+    Config config = {.settings = {ENGINE(engine), LLVM("0")}};
+    snprintf(config.name, sizeof config.name, "%s, memory refused", engine);
+    if (!is_chosen("WELD_CONFIG", config.name)) return;
+    Corpus corpus = {0};
+    read_corpus(&corpus);
+    watch_signals();
+    Bench bench = {.config = &config, .conf = conf_of(&config, NULL)};
+    bench.context = weld_context_new(bench.conf);
+    for (int i = 0; i < corpus.count; i++) {
+        const Case *c = &corpus.cases[i];
+        if (is_chosen_case(c) && c->nsettings == 0) refuse_case(&bench, c);
+    }
+    corpus_free(&corpus);
+    weld_context_free(bench.context);
+    weld_conf_free(bench.conf);
+    fprintf(stderr, "%-36s %5d runs refused\n", config.name, bench.refused);
     bench_report(&bench);
 }
 
