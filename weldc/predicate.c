@@ -9,27 +9,28 @@
  */
 #include "weldc.h"
 
-#include <string.h>
-
 bool pass_predicate(Program *program);
 
 enum { CHEAP = 16 };
 
-static uint64_t neutral_bits(Op op, const Type *type) {
-    uint64_t bits = 0;
-    if (type_is_float(type) && op != OP_mul) {
-        bool wide = type->kind == TY_f64;
-        if (op == OP_add) return wide ? UINT64_C(1) << 63 : UINT64_C(1) << 31;
-        return wide ? UINT64_C(0x7ff8000000000000) : UINT64_C(0x7fc00000);
-    }
-    combine_identity(type, op, &bits);
-    return bits;
-}
-
+/* As expressions that print and read back as what they are: there are no literals of -0.0 and NaN. */
 static Node *neutral(Program *program, Span span, Op op, Type *type) {
-    if (type->kind != TY_struct) return node_literal(program, span, type, neutral_bits(op, type));
-    Node *node = node_new(program, N_Struct, span, type, type->count);
-    for (int i = 0; i < node->count; i++) node->kids[i] = neutral(program, span, op, type->args[i]);
+    if (type->kind == TY_struct) {
+        Node *node = node_new(program, N_Struct, span, type, type->count);
+        for (int i = 0; i < node->count; i++) node->kids[i] = neutral(program, span, op, type->args[i]);
+        return node;
+    }
+    uint64_t bits = 0;
+    if (!type_is_float(type) || op == OP_mul) {
+        combine_identity(type, op, &bits);
+        return node_literal(program, span, type, bits);
+    }
+    Node *zero = node_literal(program, span, type, 0), *node;
+    if (op == OP_add)
+        node = node_make(program, N_Unary, span, type, 1, zero);
+    else
+        node = node_make(program, N_Binary, span, type, 2, zero, node_literal(program, span, type, 0));
+    node->op = op == OP_add ? OP_neg : OP_div;
     return node;
 }
 
