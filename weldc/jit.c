@@ -24,6 +24,7 @@ struct Code {
     TypeTable types;
     const Type **type_table;
     const Type *result;
+    bool builders_come_in; /* in arguments: they may keep what a run allocates */
     Buf strings;
     LLVMOrcLLJITRef jit;
     ErrorCode (*run)(Worker *worker, const void *args, void *out);
@@ -289,6 +290,8 @@ static bool import_types(Code *code, const Cg *cg) {
     code->type_table = arena_alloc(&code->arena, sizeof *code->type_table * (size_t)(cg->ntypes + 1));
     if (!code->type_table) return false;
     for (int i = 0; i < cg->ntypes; i++) code->type_table[i] = type_import(&code->types, cg->types[i]);
+    const Node *root = cg->program->root;
+    for (int i = 0; i < root->nparams; i++) code->builders_come_in |= root->params[i]->type->builders;
     code->result = type_import(&code->types, program_result_type(cg->program));
     return true;
 }
@@ -340,7 +343,12 @@ static Code *compile(Program *program, const CodeOptions *options, Error *error)
 static ErrorCode jit_run(const Code *code, Worker *worker, const void *args, void *out) {
     RegionMark mark = region_mark(worker->region);
     ErrorCode status = code->run(worker, args, out);
-    if (status == E_None) region_finish(worker->region, mark, code->result, out);
+    if (status != E_None)
+        region_reset(worker->region, mark);
+    else if (code->builders_come_in)
+        region_sweep(worker->region, mark, code->result, out);
+    else
+        region_finish(worker->region, mark, code->result, out);
     return status;
 }
 
