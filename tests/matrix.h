@@ -68,7 +68,7 @@ static inline Case *corpus_add_case(Corpus *corpus) {
 }
 
 static inline bool corpus_fault(Corpus *corpus, const char *file, int line, const char *why) {
-    snprintf(corpus->fault, sizeof corpus->fault, "%s:%d: %s", file, line, why);
+    snprintf(corpus->fault, sizeof corpus->fault, "%.120s:%d: %.100s", file, line, why);
     return false;
 }
 

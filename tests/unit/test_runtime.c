@@ -79,10 +79,19 @@ Test(runtime, freed_blocks_are_used_again_and_never_twice) {
     memory_budget_release(&budget);
 }
 
+/* Sanitizers need terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 Test(runtime, the_default_limit_respects_the_address_space) {
     int64_t before = memory_default_limit();
     cr_assert_gt(before, 1 << 20);
-#if !defined(__SANITIZE_ADDRESS__) && !(defined(__clang__) && __has_feature(address_sanitizer))
+#ifndef SANITIZED
     struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
     getrlimit(RLIMIT_AS, &limit);
     limit.rlim_cur = (rlim_t)1 << 30;
