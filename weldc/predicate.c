@@ -64,8 +64,9 @@ static void predicate(Walk *walk, Node **slot) {
         *slot = merge;
         return;
     }
-    if (type_is_scalar(node->type) && is_cheap(node->kids[1]) && is_cheap(node->kids[2]))
-        node->kind = N_Select;
+    if (!type_is_scalar(node->type) || !is_cheap(node->kids[1]) || !is_cheap(node->kids[2])) return;
+    node->kind = N_Select;
+    node->notes = NULL; /* hints to an if */
 }
 
 bool pass_predicate(Program *program) {
