@@ -16,7 +16,7 @@
 #include "command.h"
 
 bool word_is(const Words *words, int at, const char *text) {
-    return at < words->count && words->items[at].kind != TK_string &&
+    return at >= 0 && at < words->count && words->items[at].kind != TK_string &&
            strcmp(words->items[at].text, text) == 0;
 }
 
