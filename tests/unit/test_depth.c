@@ -27,9 +27,10 @@
 #define SLOWER 1
 #endif
 
+/* Of the processor: other tests run at the same time. */
 static double now(void) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -260,7 +261,7 @@ static const struct {
     {"lets in arguments", lets_in_arguments, 2000, 1},
     {"lets in arguments", lets_in_arguments, 9900, 1},
     {"structs", structs, 2000, 1},
-    {"vectors", vectors, 2000, 1},
+    {"vectors", vectors, 2000, 2},
     {"applications", applications, 2000, 1},
     {"applications", applications, 9900, 1},
     {"short circuits", short_circuits, 9900, 1},
