@@ -531,6 +531,16 @@ static bool keeps_builders(Walk *walk, Node **slot) {
     return true;
 }
 
+/* The list of kept functions that LLVM knows as llvm.compiler.used. */
+static void keep_functions(Cg *cg) {
+    if (!cg->nkept) return;
+    LLVMTypeRef type = LLVMArrayType2(cg->ptr, (uint64_t)cg->nkept);
+    LLVMValueRef list = LLVMAddGlobal(cg->module, type, "llvm.compiler.used");
+    LLVMSetInitializer(list, LLVMConstArray2(cg->ptr, cg->kept, (uint64_t)cg->nkept));
+    LLVMSetLinkage(list, LLVMAppendingLinkage);
+    LLVMSetSection(list, "llvm.metadata");
+}
+
 bool cg_program(Cg *cg) {
     Node *root = cg->program->root;
     Walk walk = {cg->program, keeps_builders, NULL, cg};
@@ -548,5 +558,6 @@ bool cg_program(Cg *cg) {
     cg_store(cg, root->kids[0]->type, cg_expr(cg, root->kids[0]), LLVMGetParam(fn.function, 2), NULL);
     LLVMBuildRet(cg->builder, cg_i32(cg, 0));
     cg_fn_close(cg, &fn);
+    keep_functions(cg);
     return cg->error->code == E_None && !cg->program->arena.exhausted;
 }

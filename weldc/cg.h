@@ -23,7 +23,7 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 
-enum { ROOMY = 16 };
+enum { ROOMY = 16, MATH_KEPT = 96 };
 
 typedef struct Fn {
     struct Fn *outer;
@@ -57,8 +57,12 @@ typedef struct Cg {
     int ntypes, types_capacity;
     Buf strings; /* the bytes of string constants, referred to by offset */
     LLVMValueRef type_table, string_base;
+    LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
+    int nkept;
     bool heap_builders; /* builders' states outlive their function */
-    bool wide;          /* the processor prefers narrower vectors than it has: ask for 512 bits */
+    bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool fma;           /* AVX2 and FMA */
+    bool sleef;         /* SLEEF's functions can be called */
 } Cg;
 
 typedef LLVMValueRef Leaf;
@@ -124,6 +128,7 @@ LLVMValueRef cg_call(Cg *cg, RtCall call, ...);            /* as many arguments 
 void cg_try(Cg *cg, LLVMValueRef status);                  /* returns a status that is not 0 */
 LLVMValueRef cg_try_pointer(Cg *cg, LLVMValueRef pointer); /* returns the worker's error if NULL */
 LLVMValueRef cg_type_pointer(Cg *cg, const Type *type);
+void cg_keep(Cg *cg, LLVMValueRef function); /* though only an attribute mentions it */
 LLVMValueRef cg_foreign(Cg *cg, const char *name, LLVMTypeRef type); /* a function from outside */
 
 /* ---- cg_scalar.c: the operators of scalar.def

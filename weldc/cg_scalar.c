@@ -29,13 +29,8 @@ static Leaf constant(Cg *cg, const Type *type, int64_t value) {
     return LLVMConstVector(lanes, WELD_LANES);
 }
 
-/* Calls a libm function lane by lane. name: of the f64 version. */
-static Leaf libm(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
-    const Type *scalar = lane(type);
-    char symbol[32];
-    snprintf(symbol, sizeof symbol, "%s%s", name, scalar->kind == TY_f32 ? "f" : "");
-    LLVMTypeRef as = cg_scalar_type(cg, scalar), params[2] = {as, as};
-    LLVMTypeRef signature = LLVMFunctionType(as, params, b ? 2 : 1, false);
+/* Declares a function without effects. */
+static LLVMValueRef pure_function(Cg *cg, const char *symbol, LLVMTypeRef signature) {
     LLVMValueRef function = cg_foreign(cg, symbol, signature);
     static const char *const traits[] = {"memory", "willreturn"};
     for (int i = 0; i < 2; i++) {
@@ -43,15 +38,77 @@ static Leaf libm(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
         LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                                 LLVMCreateEnumAttribute(cg->context, kind, 0));
     }
-    if (type->kind != TY_simd) {
-        Leaf args[2] = {a, b};
-        return LLVMBuildCall2(cg->builder, signature, function, args, b ? 2 : 1, "");
+    return function;
+}
+
+/* SLEEF's widths of vectors for the processor, widest first (math.c): bytes, and how their functions' names
+ * end. */
+static const struct SleefWidth {
+    int bytes;
+    bool wide, fma; /* needs */
+    const char *ending;
+} sleef_widths[] = {{64, true, true, "avx512f"},
+                    {32, false, true, "avx2"},
+                    {16, false, true, "avx2128"},
+                    {16, false, false, "sse2"}};
+
+static void sleef_name(const Cg *cg, char *out, size_t room, const char *name, bool f32, int lanes,
+                       const char *ending) {
+    snprintf(out, room, "Sleef_%s_%s%c%d_u10%s", cg->fma ? "finz" : "cinz", name, f32 ? 'f' : 'd', lanes,
+             ending);
+}
+
+/* Tells the loop vectorizer which functions do the same to several values: `_ZGV_LLVM_N8v_one(many)`, per
+ * LLVM's vector function ABI. */
+static void add_variants(Cg *cg, LLVMValueRef call, const char *one, const char *name, const Type *type,
+                         int arity) {
+    char list[512] = "", many[64];
+    size_t at = 0;
+    bool f32 = type->kind == TY_f32;
+    for (size_t i = 0; i < sizeof sleef_widths / sizeof *sleef_widths; i++) {
+        const struct SleefWidth *width = &sleef_widths[i];
+        if ((width->wide && !cg->wide) || width->fma != cg->fma) continue;
+        int lanes = width->bytes / (int)type->size;
+        sleef_name(cg, many, sizeof many, name, f32, lanes, width->ending);
+        LLVMTypeRef vector = LLVMVectorType(cg_scalar_type(cg, type), (unsigned)lanes),
+                    params[2] = {vector, vector};
+        LLVMValueRef function =
+            pure_function(cg, many, LLVMFunctionType(vector, params, (unsigned)arity, false));
+        cg_keep(cg, function);
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s_ZGV_LLVM_N%d%s_%s(%s)", at ? "," : "", lanes,
+                               arity == 2 ? "vv" : "v", one, many);
     }
+    LLVMAttributeRef attribute =
+        LLVMCreateStringAttribute(cg->context, "vector-function-abi-variant", 27, list, (unsigned)at);
+    LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+}
+
+/* One value's function: SLEEF's, which has vector counterparts with the same bits, or libm's. */
+static Leaf math_call(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
+    LLVMTypeRef as = cg_scalar_type(cg, type), params[2] = {as, as};
+    Leaf args[2] = {a, b};
+    unsigned arity = b ? 2 : 1;
+    bool sleef = cg->sleef && strcmp(name, "fmod") != 0;
+    char symbol[64];
+    if (sleef)
+        sleef_name(cg, symbol, sizeof symbol, name, type->kind == TY_f32, 1, cg->fma ? "purecfma" : "purec");
+    else
+        snprintf(symbol, sizeof symbol, "%s%s", name, type->kind == TY_f32 ? "f" : "");
+    LLVMTypeRef signature = LLVMFunctionType(as, params, arity, false);
+    LLVMValueRef call =
+        LLVMBuildCall2(cg->builder, signature, pure_function(cg, symbol, signature), args, arity, "");
+    if (sleef) add_variants(cg, call, symbol, name, type, (int)arity);
+    return call;
+}
+
+/* A math function, lane by lane on simd values. name: of the f64 version in libm. */
+static Leaf libm(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
+    if (type->kind != TY_simd) return math_call(cg, name, type, a, b);
     Leaf out = LLVMGetUndef(cg_scalar_type(cg, type));
     for (int i = 0; i < WELD_LANES; i++) {
-        Leaf args[2] = {LLVMBuildExtractElement(cg->builder, a, cg_i32(cg, i), ""), NULL};
-        if (b) args[1] = LLVMBuildExtractElement(cg->builder, b, cg_i32(cg, i), "");
-        Leaf value = LLVMBuildCall2(cg->builder, signature, function, args, b ? 2 : 1, "");
+        Leaf one = LLVMBuildExtractElement(cg->builder, a, cg_i32(cg, i), "");
+        Leaf other = b ? LLVMBuildExtractElement(cg->builder, b, cg_i32(cg, i), "") : NULL;
+        Leaf value = math_call(cg, name, lane(type), one, other);
         out = LLVMBuildInsertElement(cg->builder, out, value, cg_i32(cg, i), "");
     }
     return out;

@@ -256,6 +256,13 @@ LLVMValueRef cg_foreign(Cg *cg, const char *name, LLVMTypeRef type) {
     return function;
 }
 
+void cg_keep(Cg *cg, LLVMValueRef function) {
+    for (int i = 0; i < cg->nkept; i++) {
+        if (cg->kept[i] == function) return;
+    }
+    if (cg->nkept < MATH_KEPT) cg->kept[cg->nkept++] = function;
+}
+
 /* The module refers to its table of types by a symbol, never by address, so that code can be kept on disk. */
 LLVMValueRef cg_type_pointer(Cg *cg, const Type *type) {
     int at = 0;

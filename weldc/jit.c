@@ -14,7 +14,6 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,23 +27,6 @@ struct Code {
     Buf strings;
     LLVMOrcLLJITRef jit;
     ErrorCode (*run)(Worker *worker, const void *args, void *out);
-};
-
-/* The libm functions behind the operators, for both widths. */
-static const struct MathRow {
-    const char *name;
-    void *address;
-} math_rows[] = {
-#define HAS_FLT(id) {#id, (void *)id}, {#id "f", (void *)id##f},
-#define HAS_NUM(id)
-#define HAS_INT(id)
-#define HAS_LOGIC(id)
-#define HAS_BOOLS(id)
-#define UNARY(id, spelling, class, iexpr, fexpr, doc) HAS_##class(id)
-#define BINARY(id, spelling, precedence, class, traits, iexpr, fexpr, sop, uop, fop, doc) HAS_##class(id)
-#include "../lang/scalar.def"
-    {"fmod", (void *)fmod},     {"fmodf", (void *)fmodf},     {"memcpy", (void *)memcpy},
-    {"memset", (void *)memset}, {"memmove", (void *)memmove},
 };
 
 /* ---- the target ---- */
@@ -94,6 +76,16 @@ static bool target_open(Target *target, const CodeOptions *options, Error *error
     return error_set(error, E_Internal, (Span){0}, "no code can be generated for this machine");
 }
 
+/* Of the machine at hand as LLVM found it; of a named processor if it is the least level that has it. */
+static bool has_feature(const Target *target, const char *feature, const char *level) {
+    if (!target->native) return strcmp(target->processor, level) == 0;
+    size_t length = strlen(feature);
+    for (const char *at = target->features; (at = strstr(at, feature)); at += length) {
+        if (at > target->features && at[-1] == '+' && (at[length] == ',' || !at[length])) return true;
+    }
+    return false;
+}
+
 /* ---- the module ---- */
 
 static void cg_types(Cg *cg) {
@@ -131,7 +123,9 @@ static bool cg_open(Cg *cg, Program *program, const Target *target, bool names, 
     cg_types(cg);
     cg->type_table = LLVMAddGlobal(cg->module, cg->ptr, "weld_types");
     cg->string_base = LLVMAddGlobal(cg->module, cg->i8, "weld_strings");
-    cg->wide = target->features && strstr(target->features, "+avx512f") != NULL;
+    cg->wide = has_feature(target, "avx512f", "x86-64-v4");
+    cg->fma = has_feature(target, "fma", "x86-64-v3") || cg->wide;
+    cg->sleef = math_has_vectors() && strncmp(target->triple, "x86_64", 6) == 0;
     return true;
 }
 
@@ -193,9 +187,8 @@ static void *find_symbol(const Code *code, const CodeOptions *options, const cha
     if (strcmp(name, "weld_types") == 0) return code->type_table;
     if (strcmp(name, "weld_strings") == 0)
         return code->strings.text ? code->strings.text : (char *)&code->strings;
-    for (size_t i = 0; i < sizeof math_rows / sizeof *math_rows; i++) {
-        if (strcmp(name, math_rows[i].name) == 0) return math_rows[i].address;
-    }
+    void *math = math_symbol(name);
+    if (math) return math;
     size_t prefix = sizeof FOREIGN_PREFIX - 1;
     return options->symbol(options->data, strncmp(name, FOREIGN_PREFIX, prefix) == 0 ? name + prefix : name);
 }
@@ -229,23 +222,22 @@ static bool add_symbol(Symbols *symbols, const Code *code, const CodeOptions *op
 
 /* All that the module leaves open, and what the code generator may call by itself. */
 static bool define_symbols(Code *code, Cg *cg, const CodeOptions *options, Error *error) {
+    static const char *const implicit[] = {"memcpy", "memset",     "memmove",     "fmod",
+                                           "fmodf",  "weld_types", "weld_strings"};
+    enum { IMPLICIT = sizeof implicit / sizeof *implicit };
     Symbols symbols = {NULL, 0};
-    size_t most = sizeof math_rows / sizeof *math_rows + 2;
+    size_t most = IMPLICIT;
     for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); f; f = LLVMGetNextFunction(f)) most++;
     symbols.pairs = calloc(most, sizeof *symbols.pairs);
     if (!symbols.pairs) return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    bool ok = add_symbol(&symbols, code, options, "weld_types", error) &&
-              add_symbol(&symbols, code, options, "weld_strings", error);
-    for (size_t i = 0; ok && i < sizeof math_rows / sizeof *math_rows; i++) {
-        ok = add_symbol(&symbols, code, options, math_rows[i].name, error);
-    }
+    bool ok = true;
+    for (int i = 0; ok && i < IMPLICIT; i++) ok = add_symbol(&symbols, code, options, implicit[i], error);
     for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); ok && f; f = LLVMGetNextFunction(f)) {
         size_t length;
         const char *name = LLVMGetValueName2(f, &length);
-        bool math = false;
-        for (size_t i = 0; i < sizeof math_rows / sizeof *math_rows; i++)
-            math |= strcmp(name, math_rows[i].name) == 0;
-        if (is_foreign(f) && !math) ok = add_symbol(&symbols, code, options, name, error);
+        bool given = false;
+        for (int i = 0; i < IMPLICIT; i++) given |= strcmp(name, implicit[i]) == 0;
+        if (is_foreign(f) && !given) ok = add_symbol(&symbols, code, options, name, error);
     }
     if (ok) {
         LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(code->jit);

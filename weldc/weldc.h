@@ -41,6 +41,11 @@ typedef struct PassOptions {
 bool program_optimize(Program *program, const PassOptions *options);
 bool passes_check(const char *passes, Error *error); /* are these names of passes */
 
+/* ---- math.c: what the operators call ------------------------------------------------------------------ */
+
+void *math_symbol(const char *name); /* a function of libm, memcpy and its like, or SLEEF; NULL: none */
+bool math_has_vectors(void);         /* is SLEEF installed */
+
 /* ---- jit.c: machine code ------------------------------------------------------------------------------ */
 
 /* A compiled program. Independent of the Program it came from; may run from many threads at once. */
