@@ -144,6 +144,23 @@ LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a 
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 bool key_is_flat(const Type *type);                                                /* made of scalars only */
 
+/* ---- cg_prefetch.c: memory asked for ahead ---- */
+
+enum { PREFETCH_TARGETS = 4, PREFETCH_LETS = 8, PREFETCH_BLOCK = 64 };
+typedef struct PrefetchTarget {
+    const Node *dict, *key; /* dict: or the dictmerger */
+    const Node *lets[PREFETCH_LETS];
+    int nlets; /* that the key may use */
+} PrefetchTarget;
+typedef struct Prefetch {
+    PrefetchTarget target[PREFETCH_TARGETS];
+    int count;
+} Prefetch;
+Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
+LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tables large now */
+void cg_prefetch_step(Cg *cg, const Prefetch *plan,
+                      bool entries); /* for the iteration that is bound: slots, or entries */
+
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
 Leaf *cg_for(Cg *cg, const Node *node);

@@ -188,15 +188,9 @@ static bool iteration_is_private(Cg *cg, const Loop *loop) {
     return true;
 }
 
-/* Iterations [begin, end), of which there is at least one. */
-static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    LLVMBuilderRef builder = cg->builder;
+/* Gives the names of the loop's function their values in iteration `index`. */
+static void bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
     const Node *lambda = loop->lambda;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = cg_block(cg, "loop"),
-                      after = cg_block(cg, "");
-    LLVMBuildBr(builder, body);
-    cg_goto(cg, body);
-    LLVMValueRef index = LLVMBuildPhi(builder, cg->i64, "");
     Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
     for (int i = 0; i < loop->ncursors; i++) at += cursor_element(cg, &loop->cursors[i], index, at);
     Leaf *number = arena_alloc(&cg->program->arena, sizeof *number);
@@ -204,18 +198,80 @@ static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     cg_bind(cg, lambda->params[0], loop->builders);
     cg_bind(cg, lambda->params[1], number);
     cg_bind(cg, lambda->params[2], element);
-    cg_expr(cg, lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
+}
+
+/* for (index = begin; index < end; index += 1), at least once. */
+typedef struct Counter {
+    LLVMValueRef index, begin, end;
+    LLVMBasicBlockRef before, body, after;
+} Counter;
+
+static Counter counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
+    Counter counter = {
+        NULL, begin, end, LLVMGetInsertBlock(cg->builder), cg_block(cg, "loop"), cg_block(cg, "")};
+    LLVMBuildBr(cg->builder, counter.body);
+    cg_goto(cg, counter.body);
+    counter.index = LLVMBuildPhi(cg->builder, cg->i64, "");
+    return counter;
+}
+
+static void counter_close(Cg *cg, Counter *counter) {
+    LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, counter->index, cg_i64(cg, 1), "");
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(cg->builder);
+    LLVMValueRef more = LLVMBuildICmp(cg->builder, LLVMIntULT, next, counter->end, "");
+    LLVMBuildCondBr(cg->builder, more, counter->body, counter->after);
+    LLVMAddIncoming(counter->index, &counter->begin, &counter->before, 1);
+    LLVMAddIncoming(counter->index, &next, &last, 1);
+    cg_goto(cg, counter->after);
+}
+
+/* Iterations [begin, end), of which there is at least one. */
+static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    Counter counter = counter_open(cg, begin, end);
+    bind_iteration(cg, loop, counter.index);
+    cg_expr(cg, loop->lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
     if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
-    LLVMValueRef next = LLVMBuildNUWAdd(builder, index, cg_i64(cg, 1), "");
-    LLVMBasicBlockRef last = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, next, end, ""), body, after);
-    LLVMAddIncoming(index, &begin, &before, 1);
-    LLVMAddIncoming(index, &next, &last, 1);
-    cg_goto(cg, after);
+    counter_close(cg, &counter);
 }
 
 static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
+}
+
+/* The same in blocks, before each of which the memory of its keys is asked for (cg_prefetch.c). */
+static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMBuilderRef builder = cg->builder;
+    cg_bind(cg, loop->lambda->params[0], loop->builders);
+    Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
+    if (!plan.count) {
+        loop_range(cg, loop, begin, end);
+        return;
+    }
+    LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
+    LLVMBasicBlockRef after = cg_block(cg, ""), before, last;
+    LLVMValueRef pays = cg_prefetch_pays(cg, &plan);
+    before = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, block);
+    cg_goto(cg, block);
+    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), cg_i64(cg, PREFETCH_BLOCK));
+    LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
+    LLVMBuildCondBr(builder, pays, ahead, now);
+    cg_goto(cg, ahead);
+    for (int entries = 0; entries < 2; entries++) {
+        Counter counter = counter_open(cg, from, to);
+        bind_iteration(cg, loop, counter.index);
+        cg_prefetch_step(cg, &plan, entries);
+        counter_close(cg, &counter);
+    }
+    LLVMBuildBr(builder, now);
+    cg_goto(cg, now);
+    loop_range(cg, loop, from, to);
+    last = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
+    LLVMAddIncoming(from, &begin, &before, 1);
+    LLVMAddIncoming(from, &to, &last, 1);
+    cg_goto(cg, after);
 }
 
 /* Makes room in the appenders that take at most so many values per iteration. exactly: only in those that
@@ -378,7 +434,7 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     make_room(cg, loop, loop->builder, 0, iterations, false);
     make_direct(cg, loop->builder, loop->builders, iterations);
     begin_private(cg, loop);
-    loop_range(cg, loop, begin, end);
+    loop_in_blocks(cg, loop, begin, end);
     copy_states(cg, loop->builder, loop->builders, given);
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_closure_leave(cg, closure);

@@ -1,0 +1,163 @@
+/* cg_prefetch.c: loops that look keys up in large dictionaries ask for the memory before they need it.
+ *
+ * A probe of a table that is larger than the caches waits for memory twice, for the index and for the entry,
+ * and one iteration's wait hides little of the next one's. So a loop whose keys can be computed ahead runs in
+ * blocks:
+ *
+ *     for each iteration of the block: hash its keys, prefetch their slots of the index
+ *     for each iteration of the block: read the slots, prefetch the entries
+ *     for each iteration of the block: the body, as ever
+ *
+ * Keys that qualify are cheap and cannot fail (node_is_cheap), and so are the lets on the way to them; a key
+ * behind an `if` is fetched whatever the condition. Whether the tables are large is asked before each range
+ * of iterations. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
+ * Prefetching, ICDE 2004).
+ */
+#include "cg.h"
+
+#include <stddef.h>
+
+enum { LARGE_TABLE = 1 << 15 }; /* slots */
+
+typedef struct Search {
+    Cg *cg;
+    const Node *lambda;
+    Prefetch *plan;
+    const Node *lets[PREFETCH_LETS];
+    int nlets;
+} Search;
+
+static bool is_cheap(const Node *node) {
+    int budget = 16;
+    return node_is_cheap(node, &budget);
+}
+
+/* Every name in the node is bound outside the loop, is the index or element, or a let that will be evaluated.
+ */
+static bool is_reachable(const Search *search, const Node *node) {
+    if (node->kind == N_Let || node->nparams) return false;
+    if (node->kind == N_Ident) {
+        for (int i = 0; i < search->nlets; i++) {
+            if (search->lets[i]->symbol == node->symbol) return true;
+        }
+        if (node->symbol == search->lambda->params[1] || node->symbol == search->lambda->params[2])
+            return true;
+        return search->cg->values[node->symbol->id] != NULL;
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (!is_reachable(search, node->kids[i])) return false;
+    }
+    return true;
+}
+
+static bool is_path(const Node *node) {
+    while (node->kind == N_Field) node = node->kids[0];
+    return node->kind == N_Ident;
+}
+
+static void add_target(Search *search, const Node *dict, const Node *key) {
+    Prefetch *plan = search->plan;
+    int width = key_width(key->type);
+    if (plan->count == PREFETCH_TARGETS || !is_path(dict) || !key_is_flat(key->type)) return;
+    if ((width && width <= DIRECT_BITS) || !is_cheap(key) || !is_reachable(search, key) ||
+        !is_reachable(search, dict))
+        return;
+    for (int i = 0; i < plan->count; i++) {
+        if (node_equal(plan->target[i].dict, dict) && node_equal(plan->target[i].key, key)) return;
+    }
+    PrefetchTarget *target = &plan->target[plan->count++];
+    target->dict = dict;
+    target->key = key;
+    target->nlets = search->nlets;
+    for (int i = 0; i < search->nlets; i++) target->lets[i] = search->lets[i];
+}
+
+/* Not into functions: what they do with a key happens some other number of times. */
+static void find_targets(Search *search, const Node *node) {
+    int lets = search->nlets;
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        find_targets(search, node->kids[0]);
+        bool known = is_cheap(node->kids[0]) && is_reachable(search, node->kids[0]);
+        if (known && search->nlets < PREFETCH_LETS) search->lets[search->nlets++] = node;
+    }
+    bool lookup = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
+    if (lookup && node->kids[0]->type->kind == TY_dict) add_target(search, node->kids[0], node->kids[1]);
+    if (node->kind == N_Merge && node->type->kind == TY_dictmerger && node->kids[1]->kind == N_Struct) {
+        add_target(search, node->kids[0], node->kids[1]->kids[0]);
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (node->kids[i]->kind != N_Lambda) find_targets(search, node->kids[i]);
+    }
+    search->nlets = lets;
+}
+
+static bool is_builder(const PrefetchTarget *target) {
+    return target->dict->type->builders;
+}
+
+/* The Dict itself; a builder's is in its state. */
+static LLVMValueRef table_of(Cg *cg, const PrefetchTarget *target) {
+    LLVMValueRef leaf = cg_one(cg, target->dict);
+    return is_builder(target) ? cg_load_at(cg, cg->ptr, leaf, 0) : leaf;
+}
+
+/* The loop's builders must be bound when this is asked. */
+Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda) {
+    Prefetch plan = {.count = 0};
+    Search search = {.cg = cg, .lambda = lambda, .plan = &plan};
+    find_targets(&search, lambda->kids[0]);
+    return plan;
+}
+
+LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan) {
+    LLVMValueRef pays = LLVMConstInt(cg->i1, 0, false);
+    for (int i = 0; i < plan->count; i++) {
+        LLVMValueRef dict = table_of(cg, &plan->target[i]);
+        LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->builder), some = cg_block(cg, ""),
+                          after = cg_block(cg, "");
+        LLVMValueRef is = LLVMBuildICmp(cg->builder, LLVMIntNE, dict, LLVMConstNull(cg->ptr), "");
+        LLVMBuildCondBr(cg->builder, is, some, after);
+        cg_goto(cg, some);
+        LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
+        LLVMValueRef large = LLVMBuildICmp(cg->builder, LLVMIntUGE, mask, cg_i64(cg, LARGE_TABLE), "");
+        LLVMBuildBr(cg->builder, after);
+        cg_goto(cg, after);
+        LLVMValueRef phi = LLVMBuildPhi(cg->builder, cg->i1, ""), no = LLVMConstInt(cg->i1, 0, false);
+        LLVMAddIncoming(phi, &no, &before, 1);
+        LLVMAddIncoming(phi, &large, &some, 1);
+        pays = i ? LLVMBuildAnd(cg->builder, pays, phi, "") : phi;
+    }
+    return pays;
+}
+
+static void prefetch(Cg *cg, LLVMValueRef address) {
+    LLVMValueRef args[4] = {address, cg_i32(cg, 0), cg_i32(cg, 3), cg_i32(cg, 1)}; /* read, keep, data */
+    cg_intrinsic(cg, "llvm.prefetch", &cg->ptr, 1, args, 4);
+}
+
+void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries) {
+    LLVMBuilderRef builder = cg->builder;
+    for (int i = 0; i < plan->count; i++) {
+        const PrefetchTarget *target = &plan->target[i];
+        for (int k = 0; k < target->nlets; k++)
+            cg_bind(cg, target->lets[k]->symbol, cg_expr(cg, target->lets[k]->kids[0]));
+        LLVMValueRef dict = table_of(cg, target);
+        LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
+        LLVMValueRef slot =
+            LLVMBuildAnd(builder, hash, cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask)), "");
+        LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+        LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
+        if (!entries) {
+            prefetch(cg, at);
+            continue;
+        }
+        /* An empty slot leads before the first entry: a prefetch of any address is harmless. */
+        const Type *entry = dict_entry_type(&cg->program->types, target->dict->type);
+        LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
+        LLVMValueRef number =
+            LLVMBuildSub(builder, LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), ""), cg_i64(cg, 1), "");
+        LLVMValueRef offset = LLVMBuildMul(builder, number, cg_i64(cg, entry->size), "");
+        LLVMValueRef base = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
+        prefetch(cg, LLVMBuildGEP2(builder, cg->i8, base, &offset, 1, ""));
+    }
+}
