@@ -182,10 +182,12 @@ static void on_terminal(const char *engine) {
     terminal_type(&t, "\033[A"); /* the history's last line */
     terminal_type(&t, "0\r");
     cr_expect(terminal_wait(&t, "51: i32"), "%s", t.seen);
+    cr_expect(terminal_wait(&t, ">>> "));
     terminal_type(&t, "\004");
+    terminal_wait(&t, "what never comes"); /* its end: a terminal that nobody reads holds the process up */
     int status;
     waitpid(t.pid, &status, 0);
-    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", t.seen);
     close(t.file);
     struct stat history;
     cr_expect(stat(test_file("weldc/history"), &history) == 0 && history.st_size > 0, "no history was kept");

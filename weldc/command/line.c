@@ -1,15 +1,19 @@
 /* line.c: where a session's lines come from: a terminal, with editing and history, or a pipe.
  *
- * On a terminal libedit edits the line. While it does, Ctrl-C is a key and not a signal: it is bound to a
- * function that empties the line and ends it. During a run the terminal is as it was, and Ctrl-C is a signal
- * again (cancel.c). The history lies in $XDG_STATE_HOME/weldc/history, by default under ~/.local/state.
+ * On a terminal libedit edits the line and asks read_char for every character. SIGINT is blocked but while
+ * read_char waits, and becomes the character Ctrl-C, which is bound to a function that empties the line and
+ * ends it. The terminal is in libedit's mode before the prompt appears, so that what is typed at once is not
+ * lost. The history lies in $XDG_STATE_HOME/weldc/history, by default under ~/.local/state.
  */
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
 
 #include "command.h"
 
@@ -74,6 +78,32 @@ static unsigned char on_interrupt(EditLine *edit, int key) {
     return CC_NEWLINE;
 }
 
+/* One character of the terminal. SIGINT is blocked but while it waits: one that comes between the prompt and
+ * the change of the terminal's mode is taken for the key. */
+static int read_char(EditLine *edit, wchar_t *out) {
+    (void)edit;
+    mbstate_t state = {0};
+    for (;;) {
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+        sigset_t open;
+        pthread_sigmask(SIG_SETMASK, NULL, &open);
+        sigdelset(&open, SIGINT);
+        int ready = cancel_flag ? 0 : ppoll(&input, 1, NULL, &open);
+        if (cancel_flag) {
+            cancel_flag = 0;
+            *out = 'C' & 31;
+            return 1;
+        }
+        if (ready < 0 && errno == EINTR) continue;
+        char byte;
+        ssize_t got = ready < 0 ? -1 : read(STDIN_FILENO, &byte, 1);
+        if (got <= 0) return (int)got;
+        size_t length = mbrtowc(out, &byte, 1, &state);
+        if (length != (size_t)-2 && length != (size_t)-1) return 1;
+        if (length == (size_t)-1) memset(&state, 0, sizeof state); /* no character: skip it */
+    }
+}
+
 static bool edit_start(Lines *lines) {
     setlocale(LC_CTYPE, "");
     lines->edit = el_init("weldc", stdin, stdout, stderr);
@@ -81,8 +111,10 @@ static bool edit_start(Lines *lines) {
     el_set(lines->edit, EL_CLIENTDATA, lines);
     el_set(lines->edit, EL_PROMPT, prompt);
     el_set(lines->edit, EL_EDITOR, "emacs");
+    el_wset(lines->edit, EL_GETCFN, read_char);
     history_start(lines);
-    el_set(lines->edit, EL_ADDFN, "weldc-interrupt", "Drop the line", on_interrupt);
+    /* The wide form keeps the names; the narrow one would leak copies of them. */
+    el_wset(lines->edit, EL_ADDFN, L"weldc-interrupt", L"Drop the line", on_interrupt);
     el_set(lines->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(lines->edit, NULL);
     el_set(lines->edit, EL_SETTY, "-d", "intr=", NULL);
@@ -113,8 +145,15 @@ void lines_close(Lines *lines) {
 static LineKind next_edited(Lines *lines, Buf *out) {
     int length = 0;
     lines->interrupted = false;
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    cancel_flag = 0; /* that was for the run before */
     errno = 0;
+    el_set(lines->edit, EL_PREP_TERM, 1);
     const char *line = el_gets(lines->edit, &length);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (lines->interrupted || (!line && errno == EINTR)) {
         fputs("^C\n", stdout);
         fflush(stdout);
