@@ -133,7 +133,7 @@ static Program *read_again(const Module *module) {
     TypeTable *types = &module->signature->types;
     Type **parts = calloc((size_t)count + 1, sizeof *parts);
     if (!parts) return NULL;
-    memcpy(parts, signature->argument->args, (size_t)count * sizeof *parts);
+    for (int i = 0; i < count; i++) parts[i] = signature->argument->args[i];
     parts[count] = signature->result;
     Type *function = type_make(types, TY_function, OP_none, count + 1, parts);
     free(parts);
