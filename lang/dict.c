@@ -142,16 +142,25 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     return true;
 }
 
+/* The number of keys that lead through the direct table: all of them, or the lowest of a wide key's. */
+static uint64_t direct_keys(const Type *key) {
+    int width = key_width(key);
+    return UINT64_C(1) << (width < DIRECT_BITS ? width : DIRECT_BITS);
+}
+
+static void direct_set(Dict *dict, const Type *key, const void *at, int64_t number) {
+    uint64_t word = key_word(key, at);
+    if (word < direct_keys(key)) dict->direct[word] = (uint32_t)number + 1;
+}
+
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
-    int width = key_width(entry->args[0]);
-    if (dict->direct || width == 0 || width > DIRECT_BITS || dict->values < 0) return;
-    size_t bytes = sizeof *dict->direct << width;
+    const Type *key = entry->args[0];
+    if (dict->direct || !key_width(key) || dict->values < 0) return;
+    size_t bytes = sizeof *dict->direct * direct_keys(key);
     dict->direct = region_grow(worker->region, NULL, (int64_t)bytes);
     if (!dict->direct) return;
     memset(dict->direct, 0, bytes);
-    for (int64_t i = 0; i < dict->length; i++) {
-        dict->direct[key_word(entry->args[0], dict->entries + i * entry->size)] = (uint32_t)i + 1;
-    }
+    for (int64_t i = 0; i < dict->length; i++) direct_set(dict, key, dict->entries + i * entry->size, i);
 }
 
 /* ---- probing ---- */
@@ -192,7 +201,7 @@ static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const v
     memset(at, 0, (size_t)entry->size);
     memcpy(at, key, (size_t)entry->args[0]->size);
     dict->index[slot] = (hash & tag_mask) | (uint64_t)dict->length;
-    if (dict->direct) dict->direct[key_word(entry->args[0], key)] = (uint32_t)dict->length;
+    if (dict->direct) direct_set(dict, entry->args[0], key, number);
     return number;
 }
 

@@ -533,7 +533,7 @@ void number_print_json(Buf *out, const Type *scalar, const void *value); /* one 
 typedef struct Dict {
     int64_t length, capacity; /* of entries */
     uint64_t mask;            /* slots - 1 */
-    uint32_t *direct; /* of a builder whose keys are words of few bits: by key, entry + 1 or 0; or NULL */
+    uint32_t *direct;         /* of a builder: by keys that are small words, entry + 1 or 0; or NULL */
     uint64_t *index;
     char *entries;
     /* of a groupmerger that still grows: */
@@ -561,7 +561,7 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span); /* mak
 bool group_merge(Worker *worker, Dict *dict, const Type *entry, const void *key, const void *value,
                  Span span);
 bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* makes the values' vectors */
-/* Makes `direct` for keys of at most DIRECT_BITS, unless there is no memory. */
+/* Makes `direct`, for keys that are one word and less than 1 << DIRECT_BITS, unless there is no memory. */
 enum { DIRECT_BITS = 16 };
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry);
 bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* settles its memory */

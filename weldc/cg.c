@@ -213,6 +213,8 @@ static Leaf *join(Cg *cg, const Type *type, Leaf *a, LLVMBasicBlockRef from_a, L
 }
 
 static Leaf *cg_If(Cg *cg, const Node *node) {
+    Leaf *compacted = cg_merge_if(cg, node);
+    if (compacted) return compacted;
     Leaf condition = cg_one(cg, node->kids[0]);
     LLVMBasicBlockRef yes = cg_block(cg, ""), no = cg_block(cg, ""), after = cg_block(cg, "");
     LLVMBuildCondBr(cg->builder, condition, yes, no);

@@ -179,6 +179,8 @@ void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
 Leaf *cg_new_builder(Cg *cg, const Node *node);
 Leaf *cg_merge(Cg *cg, const Node *node);
+/* if(c, merge(b, e), b) without a branch, where b is an appender with room and e is cheap; else NULL. */
+Leaf *cg_merge_if(Cg *cg, const Node *node);
 Leaf *cg_result(Cg *cg, const Node *node);
 void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count);
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node);

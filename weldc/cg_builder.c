@@ -348,6 +348,32 @@ Leaf *cg_merge(Cg *cg, const Node *node) {
     return state;
 }
 
+/* The value is stored behind the last one in any case, and counted if the condition holds: conditions that
+ * are hard to predict cost more than a store. The room that was made counts the merge whether it happens or
+ * not. */
+Leaf *cg_merge_if(Cg *cg, const Node *node) {
+    enum { LARGEST = 16, DEAREST = 8 };
+    int arm = node->kids[1]->kind == N_Merge ? 1 : 2, budget = DEAREST;
+    const Node *merge = node->kids[arm], *other = node->kids[3 - arm];
+    if (merge->kind != N_Merge || merge->type->kind != TY_appender || !node_equal(merge->kids[0], other))
+        return NULL;
+    const Type *type = merge->type->args[0];
+    bool path = other->kind == N_Ident || (other->kind == N_Field && other->kids[0]->kind == N_Ident);
+    if (!path || merge->kids[1]->type != type || type->size > LARGEST) return NULL;
+    if (!node_is_cheap(merge->kids[1], &budget)) return NULL;
+    Leaf *state = cg_expr(cg, other);
+    if (!is_roomy(cg, state[0])) return NULL;
+    Leaf condition = cg_one(cg, node->kids[0]), *value = cg_expr(cg, merge->kids[1]);
+    LLVMValueRef length = appender_field(cg, state[0], offsetof(Appender, length));
+    LLVMValueRef at = cg_element(cg, type, appender_field(cg, state[0], 0), length);
+    cg_store(cg, type, value, at, cg->fn->scope);
+    if (arm == 2) condition = LLVMBuildNot(cg->builder, condition, "");
+    LLVMValueRef next =
+        LLVMBuildAdd(cg->builder, length, LLVMBuildZExt(cg->builder, condition, cg->i64, ""), "");
+    cg_store_at(cg, next, state[0], offsetof(Appender, length));
+    return state;
+}
+
 Leaf *cg_result(Cg *cg, const Node *node) {
     const Type *builder = node->kids[0]->type;
     LLVMValueRef state = cg_one(cg, node->kids[0]);

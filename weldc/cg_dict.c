@@ -96,8 +96,7 @@ static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef ha
 
 void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count) {
     int width = key_width(builder->args[0]);
-    if (builder->kind != TY_dictmerger || width == 0 || width > DIRECT_BITS || cg->fn->ndirect == ROOMY)
-        return;
+    if (builder->kind != TY_dictmerger || width == 0 || cg->fn->ndirect == ROOMY) return;
     LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0),
                  entry = cg_type_pointer(cg, entry_type(cg, builder));
     LLVMValueRef table = cg_call(cg, RT_dict_direct, cg->fn->worker, dict, entry, count);
@@ -120,6 +119,12 @@ static void try_direct(Cg *cg, const Type *builder, LLVMValueRef state, const Le
     cg_likely(cg, LLVMBuildCondBr(build, has, look, probing), true);
     cg_goto(cg, look);
     LLVMValueRef word = cg_key_word(cg, entry->args[0], pair);
+    if (key_width(entry->args[0]) > DIRECT_BITS) {
+        LLVMBasicBlockRef small = cg_block(cg, "");
+        LLVMValueRef is_small = LLVMBuildICmp(build, LLVMIntULT, word, cg_i64(cg, 1 << DIRECT_BITS), "");
+        LLVMBuildCondBr(build, is_small, small, probing);
+        cg_goto(cg, small);
+    }
     LLVMValueRef at = LLVMBuildInBoundsGEP2(build, cg->i32, table, &word, 1, "");
     LLVMValueRef number = LLVMBuildZExt(build, LLVMBuildLoad2(build, cg->i32, at, ""), cg->i64, "");
     LLVMValueRef found = LLVMBuildICmp(build, LLVMIntNE, number, cg_i64(cg, 0), "");
