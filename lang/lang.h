@@ -586,6 +586,20 @@ typedef ErrorCode (*SortCompare)(void *closure, Worker *worker, const void *a, c
 ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                       SortCompare compare, void *closure);
 
+/* ---- radix.c --------------------------------------------------------------------------------------------
+ */
+
+/* An order by a scalar that lies `offset` bytes into each element. */
+typedef struct SortKey {
+    TypeKind kind;
+    bool descending;
+    int64_t offset;
+} SortKey;
+/* Stable, from data to out; takes memory for two records of 8 or 16 bytes an element while it runs. A NaN
+ * goes anywhere. */
+ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
+                      const SortKey *key, Span span);
+
 /* ---- eval.c: the interpreter, the meaning of the language ---------------------------------------------- */
 
 /* Runs a typed program. args: a struct of the parameters' types (NULL if none); out: room for the result's

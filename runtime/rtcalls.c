@@ -151,6 +151,17 @@ static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out
     return (I)status;
 }
 
+static I rt_sort_key(P worker, P data, L length, L size, L key, P out, L span) {
+    SortKey order = {(TypeKind)(key & 255), (key >> 8 & 1) != 0, key >> 16};
+    L bytes;
+    if (__builtin_mul_overflow(length, size, &bytes)) bytes = INT64_MAX;
+    P copy = worker_alloc(worker, bytes, span_of(span));
+    if (!copy) return rt_error(worker);
+    ErrorCode status = sort_by_key(worker, data, copy, length, size, &order, span_of(span));
+    if (status == E_None) *(Vec *)out = (Vec){copy, length};
+    return (I)status;
+}
+
 static I rt_compare(P type, P a, P b) {
     return value_compare(type, a, b);
 }

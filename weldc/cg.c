@@ -254,12 +254,6 @@ static Leaf *cg_Len(Cg *cg, const Node *node) {
     return cg_expr(cg, node->kids[0]) + 1;
 }
 
-static Leaf *load_new(Cg *cg, const Type *type, LLVMValueRef pointer) {
-    Leaf *leaves = cg_leaves(cg, type);
-    cg_load(cg, type, pointer, NULL, leaves);
-    return leaves;
-}
-
 static LLVMValueRef not_null(Cg *cg, LLVMValueRef pointer) {
     return LLVMBuildICmp(cg->builder, LLVMIntNE, pointer, LLVMConstNull(cg->ptr), "");
 }
@@ -270,11 +264,11 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
     if (container->kind == TY_vec) {
         LLVMValueRef inside = LLVMBuildICmp(cg->builder, LLVMIntULT, key[0], data[1], "");
         cg_check(cg, inside, E_OutOfBounds, node, key[0], data[1]);
-        return load_new(cg, node->type, cg_element(cg, node->type, data[0], key[0]));
+        return cg_load_new(cg, node->type, cg_element(cg, node->type, data[0], key[0]));
     }
     LLVMValueRef value = cg_dict_value(cg, container, data[0], key);
     cg_check(cg, not_null(cg, value), E_KeyNotFound, node, NULL, NULL);
-    return load_new(cg, node->type, value);
+    return cg_load_new(cg, node->type, value);
 }
 
 static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
@@ -285,7 +279,7 @@ static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
                       after = cg_block(cg, "");
     LLVMBuildCondBr(cg->builder, found, yes, after);
     cg_goto(cg, yes);
-    Leaf *value = load_new(cg, type, pointer);
+    Leaf *value = cg_load_new(cg, type, pointer);
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, after);
     Leaf *leaves = cg_leaves(cg, node->type);
@@ -331,38 +325,14 @@ static Leaf *cg_ToVec(Cg *cg, const Node *node) {
     return join(cg, node->type, zero(cg, node->type), before, entries, some);
 }
 
-/* ---- sort, bytes, foreign functions, assert ---- */
-
-/* The order of a sort becomes a function compare(closure, worker, a, b, order). */
-static Leaf *cg_Sort(Cg *cg, const Node *node) {
-    const Node *lambda = node->kids[1];
-    const Type *element = node->type->args[0];
-    Leaf *data = cg_expr(cg, node->kids[0]);
-    NameList names = cg_free_names(cg, lambda);
-    Closure closure = cg_closure(cg, names, 0);
-    LLVMTypeRef params[5] = {cg->ptr, cg->ptr, cg->ptr, cg->ptr, cg->ptr};
-    Fn fn = {0};
-    cg_fn_open(cg, &fn, "compare", params, 5);
-    fn.worker = LLVMGetParam(fn.function, 1);
-    cg_closure_enter(cg, &closure, LLVMGetParam(fn.function, 0));
-    for (int i = 0; i < 2; i++)
-        cg_bind(cg, lambda->params[i], load_new(cg, element, LLVMGetParam(fn.function, (unsigned)i + 2)));
-    cg_store_at(cg, cg_one(cg, lambda->kids[0]), LLVMGetParam(fn.function, 4), 0);
-    LLVMBuildRet(cg->builder, cg_i32(cg, 0));
-    cg_closure_leave(cg, &closure);
-    cg_fn_close(cg, &fn);
-    LLVMValueRef out = cg_slot(cg, sizeof(Vec), 8);
-    cg_try(cg, cg_call(cg, RT_sort, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size), fn.function,
-                       closure.state, out, cg_span(cg, node)));
-    return load_new(cg, node->type, out);
-}
+/* ---- bytes, foreign functions, assert ---- */
 
 static Leaf *cg_Serialize(Cg *cg, const Node *node) {
     const Type *type = node->kids[0]->type;
     LLVMValueRef value = cg_spill(cg, type, cg_expr(cg, node->kids[0])), out = cg_slot(cg, sizeof(Vec), 8);
     cg_try(cg, cg_call(cg, RT_serialize, cg->fn->worker, cg_type_pointer(cg, type), value, out,
                        cg_span(cg, node)));
-    return load_new(cg, node->type, out);
+    return cg_load_new(cg, node->type, out);
 }
 
 static Leaf *cg_Deserialize(Cg *cg, const Node *node) {
@@ -370,7 +340,7 @@ static Leaf *cg_Deserialize(Cg *cg, const Node *node) {
     LLVMValueRef out = cg_slot(cg, node->type->size, node->type->align);
     cg_try(cg, cg_call(cg, RT_deserialize, cg->fn->worker, cg_type_pointer(cg, node->type), bytes, out,
                        cg_span(cg, node)));
-    return load_new(cg, node->type, out);
+    return cg_load_new(cg, node->type, out);
 }
 
 /* The symbol is the name behind a prefix, so that a foreign `exp` is not taken for the operator's. */
@@ -390,7 +360,7 @@ static Leaf *cg_Cudf(Cg *cg, const Node *node) {
     LLVMBuildMemSet(cg->builder, args[count - 1], LLVMConstNull(cg->i8), cg_i64(cg, node->type->size), 8);
     LLVMTypeRef type = LLVMFunctionType(cg->none, params, (unsigned)count, false);
     LLVMBuildCall2(cg->builder, type, cg_foreign(cg, symbol, type), args, (unsigned)count, "");
-    return load_new(cg, node->type, args[count - 1]);
+    return cg_load_new(cg, node->type, args[count - 1]);
 }
 
 static Leaf *cg_Assert(Cg *cg, const Node *node) {
@@ -398,6 +368,9 @@ static Leaf *cg_Assert(Cg *cg, const Node *node) {
     return single(cg, node, LLVMConstInt(cg->i1, 1, false));
 }
 
+static Leaf *cg_Sort(Cg *cg, const Node *node) {
+    return cg_sort(cg, node);
+}
 static Leaf *cg_Iterate(Cg *cg, const Node *node) {
     return cg_iterate(cg, node);
 }
@@ -489,7 +462,7 @@ void cg_closure_enter(Cg *cg, Closure *closure, LLVMValueRef state) {
     for (int i = 0; i < closure->names.count; i++) {
         const Symbol *symbol = closure->names.symbol[i];
         closure->saved[i] = cg->values[symbol->id];
-        cg_bind(cg, symbol, load_new(cg, symbol->type, cg_at(cg, state, closure_place(symbol, &at))));
+        cg_bind(cg, symbol, cg_load_new(cg, symbol->type, cg_at(cg, state, closure_place(symbol, &at))));
     }
 }
 
@@ -555,7 +528,7 @@ bool cg_program(Cg *cg) {
     const Type *arguments = program_argument_type(cg->program);
     for (int i = 0; i < root->nparams; i++) {
         LLVMValueRef at = cg_at(cg, LLVMGetParam(fn.function, 1), arguments->offsets[i]);
-        cg_bind(cg, root->params[i], load_new(cg, arguments->args[i], at));
+        cg_bind(cg, root->params[i], cg_load_new(cg, arguments->args[i], at));
     }
     cg_store(cg, root->kids[0]->type, cg_expr(cg, root->kids[0]), LLVMGetParam(fn.function, 2), NULL);
     LLVMBuildRet(cg->builder, cg_i32(cg, 0));

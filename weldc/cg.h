@@ -100,6 +100,7 @@ int leaf_count(const Type *type);
 int leaf_at(const Type *type, int field); /* a struct's first leaf of a field */
 int leaf_types(Cg *cg, const Type *type, LLVMTypeRef *out);
 Leaf *cg_leaves(Cg *cg, const Type *type);
+Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load into fresh leaves */
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type);
 void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out);
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias);
@@ -143,6 +144,9 @@ LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of ke
 LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 bool key_is_flat(const Type *type);                                                /* made of scalars only */
+
+/* ---- cg_sort.c ---- */
+Leaf *cg_sort(Cg *cg, const Node *node);
 
 /* ---- cg_prefetch.c: memory asked for ahead ---- */
 

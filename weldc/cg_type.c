@@ -132,6 +132,12 @@ void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope,
     }
 }
 
+Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer) {
+    Leaf *leaves = cg_leaves(cg, type);
+    cg_load(cg, type, pointer, NULL, leaves);
+    return leaves;
+}
+
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias) {
     if (type->kind == TY_struct) {
         for (int i = 0; i < type->count; i++) {

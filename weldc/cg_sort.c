@@ -1,0 +1,115 @@
+/* cg_sort.c: sort.
+ *
+ * The order of a sort becomes a function compare(closure, worker, a, b, order), which the runtime's merge
+ * sort calls. An order that only compares one scalar of a with the same one of b, as
+ *
+ *     |a, b| compare(a.$1, b.$1)    |a, b| b - a    |a, b| if(a < b, -1, if(a > b, 1, 0))
+ *
+ * is recognized by what it gives for less, equal and greater, and sorted by that key instead (lang/radix.c).
+ */
+#include "cg.h"
+
+/* An order that only asks how one scalar field of a compares to that of b: what it is for less, equal and
+ * greater. */
+typedef struct KeyOrder {
+    const Node *lambda, *path; /* path: the field of a */
+    int relation;              /* -1, 0, 1: how a's field is assumed to compare to b's */
+    bool known;                /* the shape was understood so far */
+} KeyOrder;
+
+static const Symbol *path_root(const Node *node) {
+    while (node->kind == N_Field) node = node->kids[0];
+    return node->kind == N_Ident ? node->symbol : NULL;
+}
+
+static bool same_path(const Node *a, const Node *b) {
+    for (; a->kind == N_Field && b->kind == N_Field; a = a->kids[0], b = b->kids[0]) {
+        if (a->index != b->index) return false;
+    }
+    return a->kind == N_Ident && b->kind == N_Ident;
+}
+
+/* How kid 0 compares to kid 1 where one is the key of a and the other that of b. */
+static int relation_of(KeyOrder *order, const Node *node) {
+    const Node *x = node->kids[0], *y = node->kids[1];
+    const Symbol *a = order->lambda->params[0], *b = order->lambda->params[1];
+    bool straight = path_root(x) == a && path_root(y) == b, swapped = path_root(x) == b && path_root(y) == a;
+    if (!order->path) order->path = x;
+    order->known = order->known && (straight || swapped) && type_is_scalar(x->type) && same_path(x, y) &&
+                   same_path(order->path, x);
+    return swapped ? -order->relation : order->relation;
+}
+
+static int order_value(KeyOrder *order, const Node *node) {
+    if (node->kind == N_Literal && node->type->kind == TY_i32) return (int32_t)node->bits;
+    if (node->kind == N_Unary && node->op == OP_neg) return -order_value(order, node->kids[0]);
+    if (node->kind == N_Binary && node->op == OP_sub && node->type->kind == TY_i32)
+        return relation_of(order, node);
+    if ((node->kind != N_If && node->kind != N_Select) || node->kids[0]->kind != N_Compare) {
+        order->known = false;
+        return 0;
+    }
+    int r = relation_of(order, node->kids[0]);
+    bool holds = false;
+    switch (node->kids[0]->op) {
+    case OP_lt: holds = r < 0; break;
+    case OP_le: holds = r <= 0; break;
+    case OP_gt: holds = r > 0; break;
+    case OP_ge: holds = r >= 0; break;
+    case OP_eq: holds = r == 0; break;
+    default: holds = r != 0; break;
+    }
+    /* Both arms are looked at, so that the whole shape is understood. */
+    int yes = order_value(order, node->kids[1]), no = order_value(order, node->kids[2]);
+    return holds ? yes : no;
+}
+
+static int64_t path_offset(const Node *node) {
+    int64_t offset = 0;
+    for (; node->kind == N_Field; node = node->kids[0]) offset += node->kids[0]->type->offsets[node->index];
+    return offset;
+}
+
+/* The key of a sort as rt_sort_key takes it, or -1: its function must be called. */
+static int64_t sort_key(const Node *lambda) {
+    int value[3];
+    KeyOrder order = {lambda, NULL, 0, true};
+    for (int r = -1; r <= 1; r++) {
+        order.relation = r;
+        value[r + 1] = order_value(&order, lambda->kids[0]);
+    }
+    bool ascending = value[0] < 0 && value[2] > 0, descending = value[0] > 0 && value[2] < 0;
+    if (!order.known || !order.path || value[1] != 0 || (!ascending && !descending)) return -1;
+    return path_offset(order.path) << 16 | (int64_t)descending << 8 | order.path->type->kind;
+}
+
+/* The order of a sort becomes a function compare(closure, worker, a, b, order). */
+Leaf *cg_sort(Cg *cg, const Node *node) {
+    const Node *lambda = node->kids[1];
+    const Type *element = node->type->args[0];
+    Leaf *data = cg_expr(cg, node->kids[0]);
+    int64_t key = sort_key(lambda);
+    if (key >= 0) {
+        LLVMValueRef sorted = cg_slot(cg, sizeof(Vec), 8);
+        cg_try(cg, cg_call(cg, RT_sort_key, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size),
+                           cg_i64(cg, key), sorted, cg_span(cg, node)));
+        return cg_load_new(cg, node->type, sorted);
+    }
+    NameList names = cg_free_names(cg, lambda);
+    Closure closure = cg_closure(cg, names, 0);
+    LLVMTypeRef params[5] = {cg->ptr, cg->ptr, cg->ptr, cg->ptr, cg->ptr};
+    Fn fn = {0};
+    cg_fn_open(cg, &fn, "compare", params, 5);
+    fn.worker = LLVMGetParam(fn.function, 1);
+    cg_closure_enter(cg, &closure, LLVMGetParam(fn.function, 0));
+    for (int i = 0; i < 2; i++)
+        cg_bind(cg, lambda->params[i], cg_load_new(cg, element, LLVMGetParam(fn.function, (unsigned)i + 2)));
+    cg_store_at(cg, cg_one(cg, lambda->kids[0]), LLVMGetParam(fn.function, 4), 0);
+    LLVMBuildRet(cg->builder, cg_i32(cg, 0));
+    cg_closure_leave(cg, &closure);
+    cg_fn_close(cg, &fn);
+    LLVMValueRef out = cg_slot(cg, sizeof(Vec), 8);
+    cg_try(cg, cg_call(cg, RT_sort, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size), fn.function,
+                       closure.state, out, cg_span(cg, node)));
+    return cg_load_new(cg, node->type, out);
+}
