@@ -6,9 +6,10 @@
  *     program  := { type NAME = T ; | macro NAME ( NAME, .. ) = expr ; } expr
  *     expr     := { let NAME [: T] = expr ; } ( lambda | binary )
  *     lambda   := || expr  |  '|' NAME [: T], .. '|' expr
- *     binary   := ascribed { OP binary }                      a tighter OP on the right; all group to the
- * left ascribed := prefix [: T] prefix   := (- | ! | ~) prefix  |  [@(key: value, ..)] postfix postfix  :=
- * atom { .$N | ( expr, .. ) }
+ *     binary   := ascribed { OP binary }       a tighter OP on the right; all group to the left
+ *     ascribed := prefix [: T]
+ *     prefix   := (- | ! | ~) prefix  |  [@(key: value, ..)] postfix
+ *     postfix  := atom { .$N | ( expr, .. ) }
  *
  * Everything written `name(..)` goes through one rule that takes name, node and arity from the tables. A list
  * may end in a comma. Lets are a loop, so that ten thousand of them need no stack.

@@ -1,9 +1,9 @@
 /* inline.c: calls become lets, and lets that need no name become their values.
  *
  *     inline-apply   (|x, y| e)(a, b)          =>  let x = a; let y = b; e
- *     inline-let     let x = a; .. x ..        =>  .. a ..       x is used once, and not in a function that
- * runs many times let x = y; .. x .. x ..   =>  .. y .. y ..  y is a name or a constant let x = a; e =>  e x
- * is not used
+ *     inline-let     let x = a; .. x ..        =>  .. a ..        x is used once, not in a function that runs often
+ *                    let x = y; .. x .. x ..   =>  .. y .. y ..   y is a name or a constant
+ *                    let x = a; e              =>  e              x is not used
  *
  * Nothing is evaluated twice that was evaluated once, so both passes keep the program's size. A value that
  * touches a builder bound outside it stays where it is: merges have an order. A value that nobody uses may
