@@ -50,18 +50,21 @@ static bool is_reachable(const Search *search, const Node *node) {
     return true;
 }
 
-static bool is_path(const Node *node) {
+/* A dictionary that is the same in all iterations: a name from outside, the loop's builder, or a field of these. */
+static bool is_fixed(const Search *search, const Node *node) {
     while (node->kind == N_Field) node = node->kids[0];
-    return node->kind == N_Ident;
+    if (node->kind != N_Ident || !search->cg->values[node->symbol->id]) return false;
+    for (int i = 0; i < search->nlets; i++) {
+        if (search->lets[i]->symbol == node->symbol) return false;
+    }
+    return node->symbol != search->lambda->params[1] && node->symbol != search->lambda->params[2];
 }
 
 static void add_target(Search *search, const Node *dict, const Node *key) {
     Prefetch *plan = search->plan;
     int width = key_width(key->type);
-    if (plan->count == PREFETCH_TARGETS || !is_path(dict) || !key_is_flat(key->type)) return;
-    if ((width && width <= DIRECT_BITS) || !is_cheap(key) || !is_reachable(search, key) ||
-        !is_reachable(search, dict))
-        return;
+    if (plan->count == PREFETCH_TARGETS || !is_fixed(search, dict) || !key_is_flat(key->type)) return;
+    if ((width && width <= DIRECT_BITS) || !is_cheap(key) || !is_reachable(search, key)) return;
     for (int i = 0; i < plan->count; i++) {
         if (node_equal(plan->target[i].dict, dict) && node_equal(plan->target[i].key, key)) return;
     }
