@@ -224,8 +224,27 @@ static const char *name_for(Printer *p, const Symbol *symbol) {
 
 /* ---- layout ---- */
 
+/* As how many nodes a literal reads back: a minus is one of its own, except that of the least integer; NaN and the
+ * infinities are quotients. */
+static int literal_nodes(const Node *node) {
+    const Type *type = node->type;
+    if (type_is_float(type)) {
+        double value;
+        float narrow;
+        memcpy(&narrow, &node->bits, sizeof narrow);
+        memcpy(&value, &node->bits, sizeof value);
+        if (type->kind == TY_f32) value = (double)narrow;
+        if (isnan(value)) return 3;
+        return (isinf(value) ? 3 : 1) + (signbit(value) != 0);
+    }
+    if (!type_is_signed(type)) return 1;
+    uint64_t sign = UINT64_C(1) << (type->size * 8 - 1);
+    return (node->bits & sign) && (node->bits & (sign - 1)) ? 2 : 1;
+}
+
 /* What is left of `budget` after the nodes below; lets and loops are long in themselves. */
 static int weigh(const Node *node, int budget) {
+    if (node->kind == N_Literal) return budget - literal_nodes(node);
     if (node->kind == N_Let || node->kind == N_For) budget -= LONG;
     budget--;
     for (int i = 0; i < node->count && budget > 0; i++) budget = weigh(node->kids[i], budget);
