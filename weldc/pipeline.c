@@ -19,6 +19,12 @@ const PassClass pass_classes[PASS_COUNT] = {
 #include "passes.def"
 };
 
+static const PassId order[] = {
+#define PASS(id, spelling, needs, breaks, level, doc) PASS_##id,
+#define AGAIN(id) PASS_##id,
+#include "passes.def"
+};
+
 static const struct {
     const char *spelling;
     PassId pass;
@@ -103,8 +109,8 @@ static bool run_named(void *data, const char *name, size_t length) {
 
 static void run_all(void *data) {
     Run *run = data;
-    for (int id = PASS_None + 1; id < PASS_COUNT; id++) {
-        const PassClass *pass = &pass_classes[id];
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const PassClass *pass = &pass_classes[order[i]];
         bool wanted = pass->level == 0 || (!run->options->passes && pass->level <= run->options->level);
         if (wanted && !run_pass(run, pass)) return;
     }

@@ -5,7 +5,9 @@
  * Program number SEED + i is generated (generate.c) and
  *   1. read, typed, verified, printed; its text reads back to the same text, with and without types;
  *   2. run by the interpreter, as it was read;
- *   3. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on.
+ *   3. optimized, printed and run by the interpreter: by all passes, by one alone, by all but that one (which
+ *      one goes by the seed), the verifier on;
+ *   4. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on.
  * Exact programs must give equal results, NaN being equal to NaN; the others may differ by rounding
  * (TOLERANCE). A program that fails must fail everywhere, but which of several failures is reported is open,
  * and code that drops a failing expression whose value nobody needs may succeed (counted as `dropped`). A
@@ -15,6 +17,7 @@
 #include "generate.h"
 
 #include "../../runtime/rt.h"
+#include "../../weldc/weldc.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -241,6 +244,45 @@ static void compare_runs(Case *c, const Run *first, const Run *run, const Engine
     }
 }
 
+/* The program after these passes (NULL: those of level 2) has the same answer. */
+static void check_passes(Case *c, const Run *first, const char *name, const char *passes) {
+    PassOptions options = {.level = 2, .passes = passes, .verify = true};
+    Engine engine = {name, "eval", "0", "0"};
+    Case optimized = *c;
+    Run run = {0};
+    Program *program = read_typed(c->text.text, c->text.length);
+    optimized.text = (Buf){0};
+    if (!program || !program_optimize(program, &options)) {
+        complain(c, name, &program->error);
+    } else {
+        program_print(&optimized.text, program, true);
+        run_begin(&run, &optimized, &engine);
+        c->complaint = optimized.complaint;
+        if (c->complaint.length == 0) compare_runs(c, first, &run, &engine);
+        if (c->complaint.length) buf_printf(&c->complaint, "after these passes:\n%s\n", optimized.text.text);
+        run_end(&run);
+    }
+    buf_release(&optimized.text);
+    program_free(program);
+}
+
+static void check_optimizer(Case *c, const Run *first, uint64_t seed) {
+    int chosen = 1 + (int)(seed % (PASS_COUNT - 1));
+    Buf others = {0}, name = {0};
+    buf_put(&others, " ", 1);
+    for (int id = PASS_None + 1; id < PASS_COUNT; id++) {
+        if (id != chosen && pass_classes[id].level <= 2)
+            buf_printf(&others, "%s,", pass_classes[id].spelling);
+    }
+    buf_printf(&name, "all passes but %s", pass_classes[chosen].spelling);
+    check_passes(c, first, "all passes", NULL);
+    if (c->complaint.length == 0)
+        check_passes(c, first, pass_classes[chosen].spelling, pass_classes[chosen].spelling);
+    if (c->complaint.length == 0) check_passes(c, first, name.text, others.text);
+    buf_release(&others);
+    buf_release(&name);
+}
+
 /* Everything about one program; true: all agree. */
 static bool check(Case *c, uint64_t seed, int size, int count) {
     Run runs[ENGINES] = {0};
@@ -250,6 +292,7 @@ static bool check(Case *c, uint64_t seed, int size, int count) {
     for (int i = 0; i < count && c->complaint.length == 0; i++) {
         run_begin(&runs[i], c, &engines[i]);
         if (i && c->complaint.length == 0) compare_runs(c, &runs[0], &runs[i], &engines[i]);
+        if (i == 0 && c->complaint.length == 0) check_optimizer(c, &runs[0], seed);
     }
     c->failed = runs[0].compiled && !runs[0].value;
     for (int i = 0; i < count; i++) run_end(&runs[i]);
