@@ -212,27 +212,31 @@ static bool code_at_once(Unit *unit, const Dump *dump, Error *error, Timings *ti
     return unit->hopeless = true;
 }
 
-/* Code, if there shall be some for `runs` runs with these arguments. NULL: the interpreter. */
+/* Makes code if it pays. The lock is held. */
+static void choose(Unit *unit, const void *args, int64_t runs, Timings *timings) {
+    const Program *program = unit->consumed ? unit->typed : unit->program;
+    if (unit->hopeless || !program || atomic_load(&unit->code)) return;
+    double ns = unit->spent_ns + tier_estimate(program, unit->signature->argument, args) * (double)runs;
+    if (ns >= TINY_NS && !unit->probed) {
+        double start = rt_clock_ms();
+        unit->probed = true;
+        if (load_from_disk(unit)) {
+            timings->codegen_ms = rt_clock_ms() - start;
+            return;
+        }
+    }
+    Error error = {.code = E_None};
+    if (ns < WORTH_NS || generate(unit, NULL, &error, timings)) return;
+    rt_log(WELD_LOG_WARN, "interpreting: %s", error.text);
+    unit->hopeless = true;
+}
+
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings) {
+    Timings ignored;
     const Code *code = atomic_load_explicit(&unit->code, memory_order_acquire);
     if (code || strcmp(unit->options.engine, "auto") != 0) return code;
     pthread_mutex_lock(&unit->lock);
-    const Program *program = unit->consumed ? unit->typed : unit->program;
-    double ns = unit->spent_ns;
-    if (!unit->hopeless && program && !atomic_load(&unit->code))
-        ns += tier_estimate(program, unit->signature->argument, args) * (double)runs;
-    double start = rt_clock_ms();
-    if (ns >= TINY_NS && !unit->hopeless && !atomic_load(&unit->code) && !unit->probed) {
-        unit->probed = true;
-        if (load_from_disk(unit)) timings->codegen_ms = rt_clock_ms() - start;
-    }
-    if (ns >= WORTH_NS && !unit->hopeless && !atomic_load(&unit->code)) {
-        Error error = {.code = E_None};
-        if (!generate(unit, NULL, &error, timings)) {
-            rt_log(WELD_LOG_WARN, "interpreting: %s", error.text);
-            unit->hopeless = true;
-        }
-    }
+    choose(unit, args, runs, timings ? timings : &ignored);
     code = atomic_load(&unit->code);
     pthread_mutex_unlock(&unit->lock);
     return code;
