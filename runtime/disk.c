@@ -82,8 +82,8 @@ static void machine_print(Buf *key) {
 #endif
 }
 
-void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want) {
-    buf_printf(key, "%s ", build_id);
+void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want, bool math) {
+    buf_printf(key, "%s %d ", build_id, math && math_has_vectors());
     machine_print(key);
     buf_put(key, "", 1);
     conf_print(conf, true, key);

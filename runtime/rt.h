@@ -192,6 +192,7 @@ struct Unit {
     char *texts[4]; /* of options */
     Signature *signature;
     bool calls_foreign; /* C functions */
+    bool math;          /* operators that SLEEF has functions for */
     bool constants;     /* may results point into the program or the code */
     bool dumps;         /* it wrote files: to be done anew each time */
     Buf disk_key;       /* "": not on disk */
@@ -238,8 +239,8 @@ double tier_estimate(const Program *program, const Type *argument, const void *a
 /* As unit_new; *hit: it is one that was made before. */
 Unit *unit_find(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
                 Error *error, Timings *timings, weld_error_t handle, bool *hit);
-/* All that the code of a program depends on. */
-void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want);
+/* All that the code of a program depends on. math: it depends on SLEEF, too. */
+void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want, bool math);
 bool disk_find(const Buf *key, Buf *image); /* false: there is none, and image is empty */
 void disk_store(const Buf *key, const Buf *image, int64_t limit);
 extern const char build_id[]; /* a hash of the sources, made by the build */

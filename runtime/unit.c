@@ -89,6 +89,8 @@ static bool survey_node(Walk *walk, Node **slot) {
     Survey *survey = walk->data;
     const Node *node = *slot;
     if (node->kind == N_String || node->kind == N_Vec) survey->unit->constants = true;
+    bool operates = node->kind == N_Unary || node->kind == N_Binary;
+    survey->unit->math |= operates && op_classes[node->op].class == 'f';
     if (node->kind != N_Cudf) return true;
     survey->unit->calls_foreign = true;
     if (!survey->unit->options.foreign) {
@@ -297,7 +299,7 @@ static bool compile(Unit *unit, const char *name, const char *text, size_t lengt
     if (!dump_program(&dump, "weld", unit->program, error)) return false;
     unit->dumps = dump.formats != NULL;
     bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
-    if (cached && !unit->dumps) disk_key(&unit->disk_key, conf, text, length, want);
+    if (cached && !unit->dumps) disk_key(&unit->disk_key, conf, text, length, want, unit->math);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
     return code_at_once(unit, &dump, error, timings);
 }

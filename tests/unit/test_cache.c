@@ -97,7 +97,7 @@ static Buf read_file(const char *name) {
 /* The image of `text` as it lies on disk. */
 static Buf image_of(weld_conf_t conf, Buf *key) {
     Buf image = {0};
-    disk_key(key, conf, text, strlen(text), NULL);
+    disk_key(key, conf, text, strlen(text), NULL, true);
     cr_assert(disk_find(key, &image));
     return image;
 }
