@@ -330,3 +330,36 @@ Test(cache, what_runs_often_is_compiled) {
     weld_conf_free(conf);
     end();
 }
+
+static void *run_often(void *data) {
+    weld_conf_t conf = data;
+    weld_context_t context = weld_context_new(conf);
+    double numbers[3000] = {1, 2};
+    Vec some = {numbers, 3000};
+    for (int i = 0; i < 100; i++) {
+        Error error = {.code = E_None};
+        weld_module_t module = module_compile("sum", sum, strlen(sum), NULL, conf, &error, NULL);
+        if (i % 7 == 3) cr_assert_not_null(module_program(module));
+        weld_value_t value = module_run(module, context, &some, NULL, &error);
+        cr_assert(value && *(double *)weld_value_data(value) == 3, "%s", error.text);
+        weld_value_free(value);
+        weld_module_free(module);
+    }
+    weld_context_free(context);
+    return NULL;
+}
+
+Test(cache, threads_share_a_unit_while_it_is_compiled) {
+    enum { THREADS = 8 };
+    begin();
+    pthread_t threads[THREADS];
+    weld_conf_t conf = conf_with("auto", "disk");
+    for (int i = 0; i < THREADS; i++) cr_assert_eq(pthread_create(&threads[i], NULL, run_often, conf), 0);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    Error error = {.code = E_None};
+    weld_module_t module = module_compile("sum", sum, strlen(sum), NULL, conf, &error, NULL);
+    cr_expect_str_eq(module_tier(module), "cached");
+    weld_module_free(module);
+    weld_conf_free(conf);
+    end();
+}
