@@ -1,4 +1,4 @@
-# The libraries we stand on, each as a target of ours: weld_ffi, weld_jemalloc, weld_llvm, weld_edit, weld_criterion.
+# The libraries we stand on, each as a target of ours: weld_ffi, weld_jemalloc, weld_llvm, weld_llvm_module, weld_edit, weld_criterion.
 
 # weld_package(TARGET HEADER LIBRARY DEBIAN-PACKAGE): an imported library found by header and name.
 function(weld_package target header library package)
@@ -41,3 +41,47 @@ add_library(weld_llvm INTERFACE)
 target_include_directories(weld_llvm SYSTEM INTERFACE ${llvm_includedir})
 target_link_directories(weld_llvm INTERFACE ${llvm_libdir})
 target_link_libraries(weld_llvm INTERFACE ${llvm_libs})
+
+# The same for libweldjit, as static libraries where they are installed: LLVM's shared library is made for everybody, and
+# takes four times as long to load.
+add_library(weld_llvm_module INTERFACE)
+option(WELD_LLVM_STATIC "Link LLVM into libweldjit, where its static libraries are installed" ON)
+if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
+  execute_process(COMMAND ${WELD_LLVM_CONFIG} --link-static --libs passes orcjit object native
+                  OUTPUT_VARIABLE llvm_static OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE llvm_failed)
+  separate_arguments(llvm_static)
+  foreach(name stdc++ z zstd)
+    find_library(WELD_LLVM_${name} NAMES ${name} lib${name}.so.6 lib${name}.so.1)
+    mark_as_advanced(WELD_LLVM_${name})
+    if(WELD_LLVM_${name})
+      list(APPEND llvm_static ${WELD_LLVM_${name}})
+    endif()
+  endforeach()
+  if(NOT llvm_failed)
+    include(CheckCSourceCompiles)
+    set(CMAKE_REQUIRED_INCLUDES ${llvm_includedir})
+    set(CMAKE_REQUIRED_LINK_OPTIONS -L${llvm_libdir})
+    set(CMAKE_REQUIRED_LIBRARIES ${llvm_static} m pthread ${CMAKE_DL_LIBS})
+    check_c_source_compiles("
+      #include <llvm-c/LLJIT.h>
+      #include <llvm-c/Target.h>
+      #include <llvm-c/Transforms/PassBuilder.h>
+      int main(void) {
+        LLVMOrcLLJITRef jit;
+        LLVMInitializeNativeTarget();
+        LLVMInitializeNativeAsmPrinter();
+        LLVMDisposePassBuilderOptions(LLVMCreatePassBuilderOptions());
+        return LLVMOrcCreateLLJIT(&jit, 0) != 0;
+      }" WELD_LLVM_STATIC_LINKS)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_LINK_OPTIONS)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+  endif()
+endif()
+if(WELD_LLVM_STATIC_LINKS AND WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
+  target_link_directories(weld_llvm_module INTERFACE ${llvm_libdir})
+  target_link_libraries(weld_llvm_module INTERFACE ${llvm_static})
+  target_link_options(weld_llvm_module INTERFACE -Wl,--gc-sections)
+else()
+  target_link_libraries(weld_llvm_module INTERFACE weld_llvm)
+endif()

@@ -54,6 +54,8 @@ typedef struct Options {
 /* What was set, or the default of settings.def, or NULL. Takes a NULL conf. */
 const char *conf_get(weld_conf_t conf, const char *key);
 bool conf_options(weld_conf_t conf, Options *out, Error *error); /* false: a bad value, code Setting */
+/* Appends what was set, in the order of settings.def; code: only what may change the code. */
+void conf_print(weld_conf_t conf, bool code, Buf *out);
 
 /* ---- log.c ------------------------------------------------------------------------------------------ */
 
@@ -175,21 +177,87 @@ bool dump_wants(const Dump *dump, const char *format);
 bool dump_text(const Dump *dump, const char *format, const Buf *text, Error *error);
 bool dump_program(const Dump *dump, const char *format, const Program *program, Error *error);
 
-/* ---- module.c --------------------------------------------------------------------------------------- */
+/* ---- unit.c: what a program's text becomes ------------------------------------------------------------- */
 
 typedef struct Timings {
     double parse_ms, infer_ms, optimize_ms, codegen_ms;
 } Timings;
+double rt_clock_ms(void);
+
+typedef struct Unit Unit;
+struct Unit {
+    _Atomic int refs;
+    /* Fixed once it was made: */
+    Options options;
+    char *texts[4]; /* of options */
+    Signature *signature;
+    bool calls_foreign; /* C functions */
+    bool math;          /* operators that SLEEF has functions for */
+    bool constants;     /* may results point into the program or the code */
+    bool dumps;         /* it wrote files: to be done anew each time */
+    Buf disk_key;       /* "": not on disk */
+    /* Under the lock: */
+    pthread_mutex_t lock;
+    Program *program; /* as read; once `consumed`, optimized: errors are rendered against its text */
+    Program *typed;   /* the program once more, not optimized; NULL: not yet asked for */
+    bool consumed, shown;
+    int interpreting; /* runs */
+    double spent_ns;  /* by the interpreter so far */
+    bool probed;      /* code was looked for on disk */
+    bool hopeless;    /* there will be no code */
+    bool from_disk;
+    const Jit *jit;
+    _Atomic(Code *) code; /* once set, it stays */
+    /* Of the cache in memory, under its lock: */
+    Unit *next;
+    uint64_t hash;
+    Buf key;
+};
+/* A unit of this text, with one reference. NULL: error set and, like success, reported to the handle. */
+Unit *unit_new(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
+               Error *error, Timings *timings, weld_error_t handle);
+Unit *unit_hold(Unit *unit);
+void unit_drop(Unit *unit); /* takes NULL */
+/* Code, if there shall be some for so many runs with these arguments. NULL: the interpreter. timings: or
+ * NULL. */
+const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings);
+/* The typed program for a run by the interpreter, which is told how long it took. NULL: no memory. */
+const Program *unit_interpret_begin(Unit *unit);
+void unit_interpret_end(Unit *unit, double ns);
+Program *unit_typed(Unit *unit); /* the typed program, to look at; NULL: no memory */
+static inline bool unit_has_code(const Unit *unit) {
+    return unit->code != NULL;
+}
+
+/* ---- tier.c ------------------------------------------------------------------------------------------- */
+
+/* About how many nanoseconds the interpreter takes with these arguments. */
+double tier_estimate(const Program *program, const Type *argument, const void *args);
+
+/* ---- cache.c: units in memory; disk.c: images in files ------------------------------------------------ */
+
+/* As unit_new; *hit: it is one that was made before. */
+Unit *unit_find(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
+                Error *error, Timings *timings, weld_error_t handle, bool *hit);
+/* All that the code of a program depends on. math: it depends on SLEEF, too. */
+void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want, bool math);
+bool disk_find(const Buf *key, Buf *image); /* false: there is none, and image is empty */
+void disk_store(const Buf *key, const Buf *image, int64_t limit);
+extern const char build_id[]; /* a hash of the sources, made by the build */
+
+/* ---- module.c --------------------------------------------------------------------------------------- */
 
 /* A compiled program; the handle behind weld_module_t. want: the type that the program shall have, or NULL.
  */
 weld_module_t module_compile(const char *name, const char *text, size_t length, const Type *want,
                              weld_conf_t conf, Error *error, Timings *timings);
 Program *module_program(weld_module_t module);     /* as read and typed, not optimized; NULL: no memory */
-const char *module_tier(weld_module_t module);     /* "eval" or "jit" */
+const char *module_tier(weld_module_t module);     /* "eval", "jit" or "cached" */
 const Type *module_argument_type(weld_module_t m); /* the struct of its parameters */
 const Type *module_result_type(weld_module_t m);
 
+/* Makes code now if it pays for so many runs with these arguments, and adds its times. */
+bool module_prepare(weld_module_t module, const void *args, int64_t runs, Timings *timings);
 /* Runs it. args: the struct of arguments. cancel: becomes non-zero to stop it, or NULL. Error with span. */
 weld_value_t module_run(weld_module_t module, weld_context_t context, const void *args,
                         const volatile int32_t *cancel, Error *error);

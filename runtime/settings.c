@@ -94,6 +94,26 @@ const char *conf_get(weld_conf_t conf, const char *key) {
     return value;
 }
 
+/* Does a setting leave the code as it is? */
+static bool is_outside_code(const char *key) {
+    static const char *const keys[] = {"weld.memory.limit", "weld.threads", "weld.grain",
+                                       "weld.engine",       "weld.cache",   "weld.cache.size",
+                                       "weld.verify",       "weld.foreign", "weld.compile.dumpCode"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(key, keys[i]) == 0) return true;
+    }
+    return false;
+}
+
+void conf_print(weld_conf_t conf, bool code, Buf *out) {
+    for (int i = 0; i < setting_count; i++) {
+        const char *value = weld_conf_get(conf, settings[i].key);
+        if (!value || (code && is_outside_code(settings[i].key))) continue;
+        buf_put(out, settings[i].key, strlen(settings[i].key) + 1);
+        buf_put(out, value, strlen(value) + 1);
+    }
+}
+
 /* ---- readers of values: one for each kind; they return what is wrong, or NULL ----------------------------
  */
 

@@ -67,8 +67,6 @@ typedef struct Cg {
 
 typedef LLVMValueRef Leaf;
 
-#define FOREIGN_PREFIX "cudf " /* before the names of foreign functions */
-
 /* ---- cg.c: programs, functions, expressions, one cg_<id> per row of ops.def ------------------------------
  */
 bool cg_program(Cg *cg);

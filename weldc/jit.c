@@ -1,33 +1,22 @@
-/* jit.c: from an optimized program to callable code: LLVM's modules, passes, emission and linking.
+/* jit.c: from an optimized program to an object file in memory: LLVM's modules, passes and emission.
  *
- *     program -> cg.c -> LLVM module -> LLVMRunPasses -> object in memory -> ORC LLJIT -> address
+ *     program -> cg.c -> LLVM module -> LLVMRunPasses -> object -> an image (code.c)
  *
- * The module refers to everything outside by symbols, which are given to ORC as absolute: runtime calls, libm
- * functions, foreign functions, the table of types and the bytes of string constants. A Code owns what those
- * point to, so it lives without the program it came from. Nothing is shared between compilations; LLVM's own
- * registration of the target happens once.
+ * The module refers to everything outside by symbols, so that the object may be kept and linked in another
+ * process: runtime calls, libm functions, foreign functions, the table of types and the bytes of string
+ * constants. object.c links it, without LLVM; for machines that it does not know LLVM's own linker (ORC
+ * LLJIT) does. Nothing is shared between compilations; LLVM's own registration of the target happens once.
  */
 #include "cg.h"
 
 #include <llvm-c/LLJIT.h>
+#include <llvm-c/Object.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct Code {
-    Arena arena;
-    TypeTable types;
-    const Type **type_table;
-    const Type *result;
-    bool builders_come_in; /* in arguments: they may keep what a run allocates */
-    Buf strings;
-    LLVMOrcLLJITRef jit;
-    ErrorCode (*run)(Worker *worker, const void *args, void *out);
-};
 
 /* ---- the target ---- */
 
@@ -149,6 +138,22 @@ static const char *const pipelines[] = {
     "default<O3>",
 };
 
+/* The level that a module's size leaves of the wanted one: at 2 an instruction takes some 50 us, at 1 some 20, at
+ * 0 two. Level 3 is what somebody asked for by name. */
+static int affordable(LLVMModuleRef module, int level) {
+    enum { MOST_2 = 10000, MOST_1 = 50000 };
+    if (level < 1 || level > 2) return level;
+    int count = 0;
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
+            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i)) {
+                if (++count > MOST_1) return 0;
+            }
+        }
+    }
+    return count > MOST_2 ? 1 : level;
+}
+
 static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, int level, Error *error) {
     level = level < 0 ? 0 : level > 3 ? 3 : level;
     if (!*pipelines[level]) return true;
@@ -173,7 +178,13 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
         ok = error_set(error, E_Internal, (Span){0}, "invalid code: %s", message);
     }
     if (message) LLVMDisposeMessage(message);
-    ok = ok && run_passes(cg->module, target->machine, options->level, error);
+    int level = ok ? affordable(cg->module, options->level) : 0;
+    if (ok && level == 0 && options->level > 0) { /* the machine was made for a higher one */
+        LLVMDisposeTargetMachine(target->machine);
+        target->machine = machine_new(target, 0);
+        if (!target->machine) ok = error_set(error, E_Internal, (Span){0}, "no code can be generated");
+    }
+    ok = ok && run_passes(cg->module, target->machine, level, error);
     if (ok) return true;
     if (error->code == E_None) error_set(error, E_Internal, (Span){0}, "code generation failed");
     cg_release(cg);
@@ -181,173 +192,103 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
     return false;
 }
 
-/* ---- linking ---- */
+/* ---- objects ---- */
 
-static void *find_symbol(const Code *code, const CodeOptions *options, const char *name) {
-    if (strcmp(name, "weld_types") == 0) return code->type_table;
-    if (strcmp(name, "weld_strings") == 0)
-        return code->strings.text ? code->strings.text : (char *)&code->strings;
-    void *math = math_symbol(name);
-    if (math) return math;
-    size_t prefix = sizeof FOREIGN_PREFIX - 1;
-    return options->symbol(options->data, strncmp(name, FOREIGN_PREFIX, prefix) == 0 ? name + prefix : name);
-}
-
-static bool is_foreign(LLVMValueRef value) {
-    size_t length;
-    const char *name = LLVMGetValueName2(value, &length);
-    return LLVMIsDeclaration(value) && strncmp(name, "llvm.", 5) != 0;
-}
-
-typedef struct Symbols {
-    LLVMOrcCSymbolMapPair *pairs;
-    size_t count;
-} Symbols;
-
-static bool add_symbol(Symbols *symbols, const Code *code, const CodeOptions *options, const char *name,
-                       Error *error) {
-    void *address = find_symbol(code, options, name);
-    if (!address) {
-        size_t prefix =
-            strncmp(name, FOREIGN_PREFIX, sizeof FOREIGN_PREFIX - 1) == 0 ? sizeof FOREIGN_PREFIX - 1 : 0;
-        return error_set(error, E_Library, (Span){0}, "there is no C function %s; load its library first",
-                         name + prefix);
-    }
-    LLVMOrcCSymbolMapPair *pair = &symbols->pairs[symbols->count++];
-    pair->Name = LLVMOrcLLJITMangleAndIntern(code->jit, name);
-    pair->Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
-    pair->Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
-    return true;
-}
-
-/* All that the module leaves open, and what the code generator may call by itself. */
-static bool define_symbols(Code *code, Cg *cg, const CodeOptions *options, Error *error) {
-    static const char *const implicit[] = {"memcpy", "memset",     "memmove",     "fmod",
-                                           "fmodf",  "weld_types", "weld_strings"};
-    enum { IMPLICIT = sizeof implicit / sizeof *implicit };
-    Symbols symbols = {NULL, 0};
-    size_t most = IMPLICIT;
-    for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); f; f = LLVMGetNextFunction(f)) most++;
-    symbols.pairs = calloc(most, sizeof *symbols.pairs);
-    if (!symbols.pairs) return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
+static bool emit(Program *program, const CodeOptions *options, Buf *image, Error *error) {
+    Cg cg;
+    Target target;
+    if (!build(&cg, &target, program, options, false, error)) return false;
+    char *message = NULL;
+    LLVMMemoryBufferRef object = NULL;
     bool ok = true;
-    for (int i = 0; ok && i < IMPLICIT; i++) ok = add_symbol(&symbols, code, options, implicit[i], error);
-    for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); ok && f; f = LLVMGetNextFunction(f)) {
-        size_t length;
-        const char *name = LLVMGetValueName2(f, &length);
-        bool given = false;
-        for (int i = 0; i < IMPLICIT; i++) given |= strcmp(name, implicit[i]) == 0;
-        if (is_foreign(f) && !given) ok = add_symbol(&symbols, code, options, name, error);
-    }
-    if (ok) {
-        LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(code->jit);
-        LLVMErrorRef failed =
-            LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(symbols.pairs, symbols.count));
-        if (failed) LLVMConsumeError(failed);
-        ok = !failed || error_set(error, E_Internal, (Span){0}, "the linker refused a symbol");
+    if (LLVMTargetMachineEmitToMemoryBuffer(target.machine, cg.module, LLVMObjectFile, &message, &object)) {
+        LLVMDisposeMessage(message);
+        ok = error_set(error, E_Internal, (Span){0}, "no machine code could be emitted");
     } else {
-        for (size_t i = 0; i < symbols.count; i++) LLVMOrcReleaseSymbolStringPoolEntry(symbols.pairs[i].Name);
+        ok = image_write(image, program, cg.types, cg.ntypes, &cg.strings, LLVMGetBufferStart(object),
+                         LLVMGetBufferSize(object)) ||
+             error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
+        LLVMDisposeMemoryBuffer(object);
     }
-    free(symbols.pairs);
+    cg_release(&cg);
+    target_release(&target);
     return ok;
 }
 
-static bool link_object(Code *code, LLVMMemoryBufferRef object, Error *error) {
-    LLVMOrcExecutorAddress address = 0;
-    LLVMErrorRef failed =
-        LLVMOrcLLJITAddObjectFile(code->jit, LLVMOrcLLJITGetMainJITDylib(code->jit), object);
-    if (!failed) failed = LLVMOrcLLJITLookup(code->jit, &address, "weld_run");
-    if (failed) {
-        LLVMConsumeError(failed);
-        return error_set(error, E_Internal, (Span){0}, "the linker failed");
-    }
-    code->run = (ErrorCode(*)(Worker *, const void *, void *))(uintptr_t)address;
-    return true;
-}
+/* ---- LLVM's linker, for machines that object.c does not know ---- */
 
-static LLVMOrcLLJITRef linker_new(const Target *target) {
-    LLVMTargetMachineRef machine = machine_new(target, 2);
-    LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
-    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(
-        builder, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine));
+static LLVMOrcLLJITRef linker_new(void) {
     LLVMOrcLLJITRef jit = NULL;
-    LLVMErrorRef failed = LLVMOrcCreateLLJIT(&jit, builder);
+    pthread_once(&initialized, initialize);
+    LLVMErrorRef failed = LLVMOrcCreateLLJIT(&jit, NULL);
     if (!failed) return jit;
     LLVMConsumeError(failed);
     return NULL;
 }
 
-static bool import_types(Code *code, const Cg *cg) {
-    types_init(&code->types, &code->arena);
-    code->type_table = arena_alloc(&code->arena, sizeof *code->type_table * (size_t)(cg->ntypes + 1));
-    if (!code->type_table) return false;
-    for (int i = 0; i < cg->ntypes; i++) code->type_table[i] = type_import(&code->types, cg->types[i]);
-    const Node *root = cg->program->root;
-    for (int i = 0; i < root->nparams; i++) code->builders_come_in |= root->params[i]->type->builders;
-    code->result = type_import(&code->types, program_result_type(cg->program));
-    return true;
+/* Gives the linker the address of a symbol. */
+static bool define_symbol(LLVMOrcLLJITRef jit, const char *name, const CodeOptions *options, Error *error) {
+    void *address = options->symbol(options->data, name);
+    if (!address) return true; /* not a symbol of ours; a missing one shows when the linker needs it */
+    LLVMOrcCSymbolMapPair pair = {.Name = LLVMOrcLLJITMangleAndIntern(jit, name)};
+    pair.Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
+    pair.Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
+    LLVMErrorRef failed =
+        LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), LLVMOrcAbsoluteSymbols(&pair, 1));
+    if (!failed) return true;
+    LLVMConsumeError(failed);
+    return error_set(error, E_Internal, (Span){0}, "the linker refused a symbol");
 }
 
-static void jit_release(Code *code) {
-    if (!code) return;
-    if (code->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(code->jit));
-    buf_release(&code->strings);
-    arena_release(&code->arena);
-    free(code);
-}
-
-static bool emit(Code *code, Cg *cg, const Target *target, const CodeOptions *options, Error *error) {
-    code->strings = cg->strings;
-    memset(&cg->strings, 0, sizeof cg->strings);
-    if (code->strings.failed || !arena_init(&code->arena) || !import_types(code, cg)) {
-        return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    }
+/* Defines what the object leaves open. */
+static bool define_symbols(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object, const CodeOptions *options,
+                           Error *error) {
     char *message = NULL;
-    LLVMMemoryBufferRef object = NULL;
-    if (LLVMTargetMachineEmitToMemoryBuffer(target->machine, cg->module, LLVMObjectFile, &message, &object)) {
-        LLVMDisposeMessage(message);
-        return error_set(error, E_Internal, (Span){0}, "no machine code could be emitted");
+    LLVMBinaryRef binary = LLVMCreateBinary(object, NULL, &message);
+    if (message) LLVMDisposeMessage(message);
+    if (!binary) return error_set(error, E_Internal, (Span){0}, "the machine code is damaged");
+    LLVMSymbolIteratorRef symbol = LLVMObjectFileCopySymbolIterator(binary);
+    LLVMSectionIteratorRef section;
+    bool ok = true;
+    for (; ok && !LLVMObjectFileIsSymbolIteratorAtEnd(binary, symbol); LLVMMoveToNextSymbol(symbol)) {
+        const char *name = LLVMGetSymbolName(symbol);
+        section = LLVMObjectFileCopySectionIterator(binary);
+        LLVMMoveToContainingSection(section, symbol);
+        bool open = LLVMObjectFileIsSectionIteratorAtEnd(binary, section);
+        LLVMDisposeSectionIterator(section);
+        if (open && *name) ok = define_symbol(jit, name, options, error);
     }
-    code->jit = linker_new(target);
-    if (!code->jit || !define_symbols(code, cg, options, error)) {
-        LLVMDisposeMemoryBuffer(object);
-        return error_set(error, E_Internal, (Span){0}, "the linker could not be started");
-    }
-    return link_object(code, object, error);
+    LLVMDisposeSymbolIterator(symbol);
+    LLVMDisposeBinary(binary);
+    return ok;
 }
 
-static Code *compile(Program *program, const CodeOptions *options, Error *error) {
-    Cg cg;
-    Target target;
-    if (!build(&cg, &target, program, options, false, error)) return NULL;
-    Code *code = calloc(1, sizeof *code);
-    bool ok = code ? emit(code, &cg, &target, options, error)
-                   : error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    cg_release(&cg);
-    target_release(&target);
-    if (ok) return code;
-    jit_release(code);
+static void jit_unlink(void *linked) {
+    if (linked) LLVMConsumeError(LLVMOrcDisposeLLJIT(linked));
+}
+
+static void *jit_link(const char *bytes, size_t size, const CodeOptions *options, const void **entry,
+                      Error *error) {
+    LLVMOrcExecutorAddress address = 0;
+    LLVMOrcLLJITRef jit = linker_new();
+    LLVMMemoryBufferRef object = LLVMCreateMemoryBufferWithMemoryRangeCopy(bytes, size, "weld");
+    bool ok = jit ? define_symbols(jit, object, options, error) : false;
+    if (ok) {
+        LLVMErrorRef failed = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
+        if (!failed) failed = LLVMOrcLLJITLookup(jit, &address, "weld_run");
+        if (failed) LLVMConsumeError(failed);
+        ok = !failed;
+    } else {
+        LLVMDisposeMemoryBuffer(object);
+    }
+    *entry = (const void *)(uintptr_t)address;
+    if (ok) return jit;
+    error_set(error, E_Internal, (Span){0}, "the linker failed");
+    jit_unlink(jit);
     return NULL;
 }
 
-/* ---- running, and looking ---- */
-
-static ErrorCode jit_run(const Code *code, Worker *worker, const void *args, void *out) {
-    RegionMark mark = region_mark(worker->region);
-    ErrorCode status = code->run(worker, args, out);
-    if (status != E_None)
-        region_reset(worker->region, mark);
-    else if (code->builders_come_in)
-        region_sweep(worker->region, mark, code->result, out);
-    else
-        region_finish(worker->region, mark, code->result, out);
-    return status;
-}
-
-static bool jit_owns(const Code *code, const void *pointer) {
-    const char *at = pointer, *text = code->strings.text;
-    return text && at >= text && at <= text + code->strings.length;
-}
+/* ---- looking ---- */
 
 static bool text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
     Cg cg;
@@ -377,18 +318,18 @@ typedef struct Compilation {
     Program *program;
     const CodeOptions *options;
     Error *error;
-    Code *code;      /* what is wanted, when out is NULL */
-    CodeStage stage; /* else its text */
+    Buf *image; /* what is wanted, or NULL: */
+    CodeStage stage;
     Buf *out;
     bool ok;
 } Compilation;
 
 static void compile_deep(void *data) {
     Compilation *c = data;
-    if (c->out)
-        c->ok = text(c->program, c->options, c->stage, c->out, c->error);
+    if (c->image)
+        c->ok = emit(c->program, c->options, c->image, c->error);
     else
-        c->code = compile(c->program, c->options, c->error);
+        c->ok = text(c->program, c->options, c->stage, c->out, c->error);
 }
 
 static void compile_anywhere(Compilation *c) {
@@ -396,10 +337,10 @@ static void compile_anywhere(Compilation *c) {
     error_set(c->error, E_OutOfMemory, (Span){0}, "no memory for the stack that this program needs");
 }
 
-static Code *jit_compile(Program *program, const CodeOptions *options, Error *error) {
-    Compilation c = {.program = program, .options = options, .error = error};
+static bool jit_emit(Program *program, const CodeOptions *options, Buf *image, Error *error) {
+    Compilation c = {.program = program, .options = options, .error = error, .image = image};
     compile_anywhere(&c);
-    return c.code;
+    return c.ok;
 }
 
 static bool jit_text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
@@ -408,5 +349,4 @@ static bool jit_text(Program *program, const CodeOptions *options, CodeStage sta
     return c.ok;
 }
 
-__attribute__((visibility("default")))
-const Jit weld_jit = {jit_compile, jit_run, jit_release, jit_text, jit_owns};
+__attribute__((visibility("default"))) const Jit weld_jit = {jit_emit, jit_text, jit_link, jit_unlink};

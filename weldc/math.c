@@ -29,7 +29,8 @@ static const struct MathRow {
 #define BINARY(id, spelling, precedence, class, traits, iexpr, fexpr, sop, uop, fop, doc) HAS_##class(id)
 #include "../lang/scalar.def"
     {"fmod", (void *)fmod},     {"fmodf", (void *)fmodf},     {"memcpy", (void *)memcpy},
-    {"memset", (void *)memset}, {"memmove", (void *)memmove},
+    {"memset", (void *)memset}, {"memmove", (void *)memmove}, {"memcmp", (void *)memcmp},
+    {"bcmp", (void *)memcmp},
 };
 
 static pthread_once_t opened = PTHREAD_ONCE_INIT;

@@ -3,7 +3,8 @@
  *
  * passes rewrite the program (pipeline.c runs them); code generation turns it into a module of machine code.
  * Everything that includes llvm-c is linked into a library of its own, libweldjit, which jit.c's caller loads
- * when the first program is compiled: a process that only interprets never pays for LLVM.
+ * when the first program is compiled: a process that only interprets, or whose code comes from the cache,
+ * never pays for LLVM.
  */
 #ifndef WELDC_H
 #define WELDC_H
@@ -46,7 +47,7 @@ bool passes_check(const char *passes, Error *error); /* are these names of passe
 void *math_symbol(const char *name); /* a function of libm, memcpy and its like, or SLEEF; NULL: none */
 bool math_has_vectors(void);         /* is SLEEF installed */
 
-/* ---- jit.c: machine code ------------------------------------------------------------------------------ */
+/* ---- code.c: machine code ----------------------------------------------------------------------------- */
 
 /* A compiled program. Independent of the Program it came from; may run from many threads at once. */
 typedef struct Code Code;
@@ -59,20 +60,49 @@ typedef struct CodeOptions {
     void *data;
 } CodeOptions;
 
+#define FOREIGN_PREFIX "cudf " /* before the names of foreign functions in an object */
+
+typedef struct Jit Jit;
+
+/* Makes an image callable. jit: needed only where object.c does not know the machine, and then outlives the
+ * code; else NULL. NULL: error set: Library for a missing symbol, Internal for a damaged image. */
+Code *code_load(const char *image, size_t size, const CodeOptions *options, const Jit *jit, Error *error);
+void code_free(Code *code); /* takes NULL */
+/* As program_eval. Threads: any number at once, a worker each. */
+ErrorCode code_run(const Code *code, Worker *worker, const void *args, void *out);
+/* Is this pointer in the constants of the code (which go when it is freed)? */
+bool code_owns(const Code *code, const void *pointer);
+/* For the code generator: appends an image. types: what runtime calls are given. False: no memory. */
+bool image_write(Buf *image, const Program *program, const Type **types, int count, const Buf *strings,
+                 const char *object, size_t size);
+bool code_missing_symbol(const char *name, Error *error); /* sets Library; false */
+
+/* ---- object.c: a linker for one object file -------------------------------------------------------------
+ */
+
+typedef struct Object Object;
+bool object_known_machine(void);
+/* Links a file, whose open symbols options->symbol finds. NULL: error set. */
+Object *object_load(const char *file, size_t size, const CodeOptions *options, Error *error);
+const void *object_entry(const Object *object); /* the function weld_run */
+void object_free(Object *object);               /* takes NULL */
+
+/* ---- jit.c: the code generator --------------------------------------------------------------------------
+ */
+
 typedef enum CodeStage { CODE_LLVM, CODE_ASM } CodeStage;
 
 /* What libweldjit exports as `weld_jit`. */
-typedef struct Jit {
-    /* Compiles an optimized program. NULL: error set. */
-    Code *(*compile)(Program *program, const CodeOptions *options, Error *error);
-    /* As program_eval. Threads: any number at once, a worker each. */
-    ErrorCode (*run)(const Code *code, Worker *worker, const void *args, void *out);
-    void (*release)(Code *code);
+struct Jit {
+    /* Appends the image of an optimized program. False: error set. */
+    bool (*emit)(Program *program, const CodeOptions *options, Buf *image, Error *error);
     /* The text of a stage of compilation. False: error set. */
     bool (*text)(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error);
-    /* Is this pointer in the constants of the code (which go when it is released)? */
-    bool (*owns)(const Code *code, const void *pointer);
-} Jit;
+    /* Links an object with LLVM's linker: for machines that object.c does not know. NULL: error set. */
+    void *(*link)(const char *object, size_t size, const CodeOptions *options, const void **entry,
+                  Error *error);
+    void (*unlink)(void *linked);
+};
 extern const Jit weld_jit;
 
 #endif

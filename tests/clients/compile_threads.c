@@ -11,7 +11,11 @@ static int compile_and_run(int64_t number) {
     snprintf(program, sizeof program,
              "|x: i64| result(for([x, %lldL], merger[i64, +], |b, i, e| merge(b, e)))", (long long)number);
     weld_error_t error = weld_error_new();
-    weld_module_t module = weld_module_compile(program, NULL, error);
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", "jit");
+    weld_conf_set(conf, "weld.cache", "off");
+    weld_module_t module = weld_module_compile(program, conf, error);
+    weld_conf_free(conf);
     weld_context_t context = weld_context_new(NULL);
     int64_t x = 1;
     weld_value_t argument = weld_value_new(&x), result = weld_module_run(module, context, argument, error);

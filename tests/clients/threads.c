@@ -51,13 +51,16 @@ static void *work(void *data) {
     return NULL;
 }
 
-int main(void) {
+static int run_in_threads(const char *engine) {
     weld_error_t error = weld_error_new();
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", engine);
     weld_module_t module =
         weld_module_compile("|v: vec[i64], at: i64| let x = lookup(v, at);"
                             "{result(for(v, merger[i64, +], |b, i, e| merge(b, e))) + x - x,"
                             " result(for(v, appender[i64], |b, i, e| merge(b, e * 2L)))}",
-                            NULL, error);
+                            conf, error);
+    weld_conf_free(conf);
     if (!module) {
         fprintf(stderr, "%s\n", weld_error_message(error));
         return 1;
@@ -75,7 +78,12 @@ int main(void) {
     }
     weld_module_free(module);
     weld_error_free(error);
-    if (failures) return 3;
-    puts("ok");
-    return 0;
+    return failures ? 3 : 0;
+}
+
+int main(void) {
+    int bad = run_in_threads("jit");
+    bad = bad ? bad : run_in_threads("eval");
+    if (!bad) puts("ok");
+    return bad;
 }

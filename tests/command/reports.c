@@ -21,8 +21,9 @@ Test(reports, stats) {
     static const char *const engines[][2] = {{"--eval", "\"tier\": \"eval\""},
                                              {"--no-eval", "\"tier\": \"jit\""}};
     for (int e = 0; e < 2; e++) {
-        Outcome got = weldc_run(
-            WORDS("run", engines[e][0], "--stats", "--repeat", "5", "-e", loop, "[1l, 2l]"), NULL, false);
+        Outcome got = weldc_run(WORDS("run", engines[e][0], "--stats", "--repeat", "5", "--set",
+                                      "weld.cache=off", "-e", loop, "[1l, 2l]"),
+                                NULL, false);
         cr_expect_eq(got.status, 0);
         cr_expect_str_eq(got.out, "5l\n");
         cr_expect(got.err[0] == '{' && strchr(got.err, '\n') == got.err + strlen(got.err) - 1, "%s", got.err);

@@ -163,6 +163,7 @@ static weld_conf_t conf_for(const Engine *engine) {
     weld_conf_set(conf, "weld.llvm.optimization.level", engine->llvm_level);
     weld_conf_set(conf, "weld.verify", "true");
     weld_conf_set(conf, "weld.memory.limit", "256M");
+    weld_conf_set(conf, "weld.cache", "off");
     return conf;
 }
 

@@ -37,6 +37,7 @@ static bool prepare(Run *run) {
     run->context = weld_context_new(request->conf);
     run->run_ms = calloc((size_t)request->repeat, sizeof *run->run_ms);
     if (!run->context || !run->run_ms) return fault_set(&run->fault, E_OutOfMemory, "no memory for the run");
+    module_prepare(run->module, args, request->repeat, &run->timings);
     progress_phase(run->progress, "running");
     for (int64_t i = 0; i < request->repeat; i++) {
         Error error = {0};

@@ -1,0 +1,16 @@
+# Writes OUTPUT, a C file with `build_id`: a hash of the sources that decide what code is generated and what it may
+# rely on. FILES: their names, separated by |. VERSION: of LLVM.
+string(REPLACE "|" ";" files "${FILES}")
+set(all "${VERSION}")
+foreach(file IN LISTS files)
+  file(SHA256 ${file} hash)
+  string(APPEND all ${hash})
+endforeach()
+string(SHA256 id "${all}")
+set(text "/* Made by cmake/BuildId.cmake. */\nextern const char build_id[];\nconst char build_id[] = \"${id}\";\n")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT text STREQUAL old)
+  file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -1,0 +1,340 @@
+/* unit.c: what a program's text becomes, shared by every module of that text: the typed program, and code.
+ *
+ *     text -> read -> infer -> verify -> typed program -> the interpreter runs it                 tier eval
+ *                                              |
+ *                                              +-> optimize -> Jit.emit -> image -> Code          tier jit
+ *                                                                            ^
+ *                                                   disk.c, from an earlier process -> Code       tier cached
+ *
+ * With weld.engine jit code is made at once. With auto it is made when it pays: before a run, tier.c
+ * estimates how long the interpreter would take, to which is added how long it took so far. Below TINY it
+ * just runs; from there on it is worth to look for code on disk; from WORTH on code is made. Where the code
+ * generator is not installed, or fails by a fault of its own, the interpreter goes on and the log says so.
+ *
+ * The optimizer consumes a typed program. That happens in place where no run is interpreting the program and
+ * nobody was shown it; else the text is read once more. `lock` guards all that changes after unit_new.
+ */
+#include "rt.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TINY_NS = 300 * 1000, WORTH_NS = 8 * 1000 * 1000 };
+
+static const Span nowhere = {0, 0, 0};
+
+double rt_clock_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* ---- reading ---- */
+
+/* Moves a phase's error out of its program. Returns false, always. */
+static bool phase_failed(Program *program, Error *error) {
+    if (program->error.code)
+        return error_set(error, program->error.code, program->error.span, "%s", program->error.text);
+    return error_set(error, E_Internal, nowhere, "a phase failed without saying why");
+}
+
+static bool no_memory(Error *error) {
+    return error_set(error, E_OutOfMemory, nowhere, "no memory to compile the program");
+}
+
+/* Reads and types a text. NULL or a program whose error is set: failed; the caller frees the program. */
+static bool read_program(Program **program, const char *name, const char *text, size_t length,
+                         const Type *want, Error *error, Timings *timings) {
+    double start = rt_clock_ms();
+    *program = program_new(name, text, length);
+    if (!*program) return no_memory(error);
+    bool ok = program_read(*program);
+    double parsed = rt_clock_ms();
+    ok = ok && program_infer(*program, want) && program_verify(*program);
+    timings->parse_ms = parsed - start;
+    timings->infer_ms = rt_clock_ms() - parsed;
+    return ok || phase_failed(*program, error);
+}
+
+/* Reads the unit's program again, as it was before the optimizer. */
+static Program *read_again(const Unit *unit) {
+    const Source *source = &unit->program->source[0];
+    const Signature *signature = unit->signature;
+    int count = signature->argument->count;
+    TypeTable *types = &unit->signature->types;
+    Type **parts = calloc((size_t)count + 1, sizeof *parts);
+    if (!parts) return NULL;
+    for (int i = 0; i < count; i++) parts[i] = signature->argument->args[i];
+    parts[count] = signature->result;
+    Type *function = type_make(types, TY_function, OP_none, count + 1, parts);
+    free(parts);
+    Error error = {.code = E_None};
+    Timings timings;
+    Program *program;
+    if (read_program(&program, source->name, source->text, source->length, function, &error, &timings))
+        return program;
+    program_free(program);
+    return NULL;
+}
+
+/* What a walk over the typed program finds out. */
+typedef struct Survey {
+    Unit *unit;
+    Error *error;
+} Survey;
+
+static bool survey_node(Walk *walk, Node **slot) {
+    Survey *survey = walk->data;
+    const Node *node = *slot;
+    if (node->kind == N_String || node->kind == N_Vec) survey->unit->constants = true;
+    bool operates = node->kind == N_Unary || node->kind == N_Binary;
+    survey->unit->math |= operates && op_classes[node->op].class == 'f';
+    if (node->kind != N_Cudf) return true;
+    survey->unit->calls_foreign = true;
+    if (!survey->unit->options.foreign) {
+        error_set(survey->error, E_Library, node->span,
+                  "calls of C functions are switched off (weld.foreign)");
+    } else if (!foreign_symbol(node->text)) {
+        error_set(survey->error, E_Library, node->span,
+                  "there is no C function %s in the process or in a loaded library", node->text);
+    }
+    return true;
+}
+
+static bool survey_program(Unit *unit, Error *error) {
+    Survey survey = {unit, error};
+    Walk walk = {.program = unit->program, .enter = survey_node, .data = &survey};
+    node_walk(&walk, &unit->program->root);
+    return error->code == E_None;
+}
+
+/* ---- code ---- */
+
+static void *code_symbol(void *data, const char *name) {
+    const Unit *unit = data;
+    if (strncmp(name, "rt_", 3) == 0) {
+        void *call = rtcall_symbol(name);
+        if (call) return call;
+    }
+    return unit->options.foreign ? foreign_symbol(name) : NULL;
+}
+
+static CodeOptions code_options(Unit *unit) {
+    return (CodeOptions){(int)unit->options.llvm_level, unit->options.processor, code_symbol, unit};
+}
+
+static bool dump_stages(Unit *unit, Program *program, const Dump *dump, Error *error) {
+    static const struct {
+        const char *format;
+        CodeStage stage;
+    } stages[] = {{"llvm", CODE_LLVM}, {"llvmopt", CODE_LLVM}, {"assembly", CODE_ASM}};
+    CodeOptions options = code_options(unit);
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof stages / sizeof *stages; i++) {
+        if (!dump_wants(dump, stages[i].format)) continue;
+        Buf text = {0};
+        ok = unit->jit->text(program, &options, stages[i].stage, &text, error) &&
+             dump_text(dump, stages[i].format, &text, error);
+        buf_release(&text);
+    }
+    return ok;
+}
+
+static bool on_disk(const Unit *unit) {
+    return unit->disk_key.length && strcmp(unit->options.cache, "disk") == 0;
+}
+
+/* Loads code that an earlier process made. False: there is none. */
+static bool load_from_disk(Unit *unit) {
+    Buf image = {0};
+    if (!on_disk(unit) || !disk_find(&unit->disk_key, &image)) return false;
+    CodeOptions options = code_options(unit);
+    Error error = {.code = E_None};
+    if (!object_known_machine()) unit->jit = jit_load(&error);
+    Code *code = code_load(image.text, image.length, &options, unit->jit, &error);
+    if (!code) rt_log(WELD_LOG_WARN, "code from the cache: %s", error.text);
+    buf_release(&image);
+    unit->from_disk = code != NULL;
+    atomic_store(&unit->code, code);
+    return code != NULL;
+}
+
+static bool optimize_and_emit(Unit *unit, Program *program, const Dump *dump, Buf *image, Error *error,
+                              Timings *timings) {
+    double start = rt_clock_ms();
+    const Options *options = &unit->options;
+    PassOptions passes = {.level = (int)options->level, .passes = options->passes, .verify = options->verify};
+    if (!program_optimize(program, &passes)) return phase_failed(program, error);
+    if (!dump_program(dump, "weldopt", program, error)) return false;
+    double optimized = rt_clock_ms();
+    CodeOptions code = code_options(unit);
+    unit->jit = jit_load(error);
+    bool ok = unit->jit && (unit->jit->emit(program, &code, image, error) ||
+                            error_set(error, E_Internal, nowhere, "code generation failed"));
+    timings->optimize_ms = optimized - start;
+    ok = ok && dump_stages(unit, program, dump, error);
+    timings->codegen_ms = rt_clock_ms() - optimized;
+    return ok;
+}
+
+/* Makes code of the typed program. The lock is held. */
+static bool generate(Unit *unit, const Dump *dump, Error *error, Timings *timings) {
+    static const Dump no_dump;
+    bool consume = !unit->interpreting && !unit->shown && !unit->consumed;
+    Program *program = consume ? unit->program : read_again(unit);
+    if (!program) return no_memory(error);
+    unit->consumed |= consume;
+    Buf image = {0};
+    bool ok = optimize_and_emit(unit, program, dump ? dump : &no_dump, &image, error, timings);
+    double start = rt_clock_ms();
+    CodeOptions options = code_options(unit);
+    Code *code = ok ? code_load(image.text, image.length, &options, unit->jit, error) : NULL;
+    if (code && on_disk(unit)) disk_store(&unit->disk_key, &image, unit->options.cache_size);
+    timings->codegen_ms += rt_clock_ms() - start;
+    buf_release(&image);
+    if (!consume) program_free(program);
+    atomic_store(&unit->code, code);
+    return code != NULL;
+}
+
+static bool code_at_once(Unit *unit, const Dump *dump, Error *error, Timings *timings) {
+    bool automatic = strcmp(unit->options.engine, "auto") == 0;
+    if (strcmp(unit->options.engine, "eval") == 0 || (automatic && !dump->formats)) return true;
+    double start = rt_clock_ms();
+    if (!dump->formats && load_from_disk(unit)) {
+        timings->codegen_ms = rt_clock_ms() - start;
+        return true;
+    }
+    if (generate(unit, dump, error, timings)) return true;
+    if (!automatic || (unit->jit && error->code != E_Internal)) return false;
+    rt_log(WELD_LOG_WARN, "interpreting: %s", error->text);
+    *error = (Error){.code = E_None};
+    return unit->hopeless = true;
+}
+
+/* Makes code if it pays. The lock is held. */
+static void choose(Unit *unit, const void *args, int64_t runs, Timings *timings) {
+    const Program *program = unit->consumed ? unit->typed : unit->program;
+    if (unit->hopeless || !program || atomic_load(&unit->code)) return;
+    double ns = unit->spent_ns + tier_estimate(program, unit->signature->argument, args) * (double)runs;
+    if (ns >= TINY_NS && !unit->probed) {
+        double start = rt_clock_ms();
+        unit->probed = true;
+        if (load_from_disk(unit)) {
+            timings->codegen_ms = rt_clock_ms() - start;
+            return;
+        }
+    }
+    Error error = {.code = E_None};
+    if (ns < WORTH_NS || generate(unit, NULL, &error, timings)) return;
+    rt_log(WELD_LOG_WARN, "interpreting: %s", error.text);
+    unit->hopeless = true;
+}
+
+const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings) {
+    Timings ignored;
+    const Code *code = atomic_load_explicit(&unit->code, memory_order_acquire);
+    if (code || strcmp(unit->options.engine, "auto") != 0) return code;
+    pthread_mutex_lock(&unit->lock);
+    choose(unit, args, runs, timings ? timings : &ignored);
+    code = atomic_load(&unit->code);
+    pthread_mutex_unlock(&unit->lock);
+    return code;
+}
+
+const Program *unit_interpret_begin(Unit *unit) {
+    pthread_mutex_lock(&unit->lock);
+    if (unit->consumed && !unit->typed) unit->typed = read_again(unit);
+    const Program *program = unit->consumed ? unit->typed : unit->program;
+    unit->interpreting++;
+    pthread_mutex_unlock(&unit->lock);
+    return program;
+}
+
+void unit_interpret_end(Unit *unit, double ns) {
+    pthread_mutex_lock(&unit->lock);
+    unit->interpreting--;
+    unit->spent_ns += ns;
+    pthread_mutex_unlock(&unit->lock);
+}
+
+Program *unit_typed(Unit *unit) {
+    pthread_mutex_lock(&unit->lock);
+    if (unit->consumed && !unit->typed) unit->typed = read_again(unit);
+    unit->shown = true;
+    Program *typed = unit->consumed ? unit->typed : unit->program;
+    pthread_mutex_unlock(&unit->lock);
+    return typed;
+}
+
+/* ---- units ---- */
+
+/* The options' texts are the configuration's, which may go before the unit. */
+static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
+    if (!conf_options(conf, &unit->options, error)) return false;
+    if (unit->options.passes && !passes_check(unit->options.passes, error)) return false;
+    const char **texts[] = {&unit->options.engine, &unit->options.passes, &unit->options.processor,
+                            &unit->options.cache};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (!*texts[i]) continue;
+        *texts[i] = unit->texts[i] = strdup(*texts[i]);
+        if (!unit->texts[i]) return no_memory(error);
+    }
+    return true;
+}
+
+static bool compile(Unit *unit, const char *name, const char *text, size_t length, const Type *want,
+                    weld_conf_t conf, Error *error, Timings *timings) {
+    Options options;
+    Dump dump;
+    if (!keep_options(unit, conf, error)) return false;
+    if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
+    if (!read_program(&unit->program, name, text, length, want, error, timings)) return false;
+    if (!survey_program(unit, error)) return false;
+    unit->signature = signature_new(unit->program, program_argument_type(unit->program),
+                                    program_result_type(unit->program));
+    if (!unit->signature) return no_memory(error);
+    if (!dump_program(&dump, "weld", unit->program, error)) return false;
+    unit->dumps = dump.formats != NULL;
+    bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
+    if (cached && !unit->dumps) disk_key(&unit->disk_key, conf, text, length, want, unit->math);
+    if (unit->disk_key.failed) unit->disk_key.length = 0;
+    return code_at_once(unit, &dump, error, timings);
+}
+
+Unit *unit_new(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
+               Error *error, Timings *timings, weld_error_t handle) {
+    Unit *unit = calloc(1, sizeof *unit);
+    if (!unit || pthread_mutex_init(&unit->lock, NULL)) {
+        free(unit);
+        no_memory(error);
+        report(handle, error, NULL);
+        return NULL;
+    }
+    atomic_init(&unit->refs, 1);
+    bool ok = compile(unit, name, text, length, want, conf, error, timings);
+    report(handle, error, unit->program);
+    if (ok) return unit;
+    unit_drop(unit);
+    return NULL;
+}
+
+Unit *unit_hold(Unit *unit) {
+    atomic_fetch_add_explicit(&unit->refs, 1, memory_order_relaxed);
+    return unit;
+}
+
+void unit_drop(Unit *unit) {
+    if (!unit || atomic_fetch_sub_explicit(&unit->refs, 1, memory_order_acq_rel) != 1) return;
+    code_free(atomic_load(&unit->code));
+    program_free(unit->program);
+    program_free(unit->typed);
+    signature_drop(unit->signature);
+    for (size_t i = 0; i < sizeof unit->texts / sizeof *unit->texts; i++) free(unit->texts[i]);
+    buf_release(&unit->key);
+    buf_release(&unit->disk_key);
+    pthread_mutex_destroy(&unit->lock);
+    free(unit);
+}
