@@ -61,6 +61,15 @@ typedef struct CodeOptions {
 
 typedef enum CodeStage { CODE_LLVM, CODE_ASM } CodeStage;
 
+/* What compiled code tells rt_for about a loop. */
+typedef struct LoopShape {
+    int64_t size;    /* of the body's state in bytes */
+    int64_t least;   /* iterations that are worth handing to another thread */
+    int64_t exact[]; /* for each builder: an appender that has room already, as every iteration merges so
+                      * often; else 0
+                      */
+} LoopShape;
+
 /* What libweldjit exports as `weld_jit`. */
 typedef struct Jit {
     /* Compiles an optimized program. NULL: error set. */

@@ -5,12 +5,12 @@
  * Program number SEED + i is generated (generate.c) and
  *   1. read, typed, verified, printed; its text reads back to the same text, with and without types;
  *   2. run by the interpreter, as it was read;
- *   3. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on.
- * Exact programs must give equal results, NaN being equal to NaN; the others may differ by rounding
- * (TOLERANCE). A program that fails must fail everywhere, but which of several failures is reported is open,
- * and code that drops a failing expression whose value nobody needs may succeed (counted as `dropped`). A
- * disagreement is printed with the smallest SIZE at which the same seed still disagrees. Exit status: 0 all
- * agree, 1 some do not, 2 misuse.
+ *   3. run as machine code: the optimization levels of ours and of LLVM's in `engines`, with the verifier on,
+ * on one thread and on several that take a few iterations at a time. Exact programs must give equal results,
+ * NaN being equal to NaN; the others may differ by rounding (TOLERANCE). A program that fails must fail
+ * everywhere, but which of several failures is reported is open, and code that drops a failing expression
+ * whose value nobody needs may succeed (counted as `dropped`). A disagreement is printed with the smallest
+ * SIZE at which the same seed still disagrees. Exit status: 0 all agree, 1 some do not, 2 misuse.
  */
 #include "generate.h"
 
@@ -22,13 +22,15 @@
 #include <string.h>
 
 typedef struct Engine {
-    const char *name, *engine, *level, *llvm_level;
+    const char *name, *engine, *level, *llvm_level, *threads, *grain;
 } Engine;
 
 static const Engine engines[] = {
-    {"interpreter", "eval", "0", "0"},
-    {"jit, LLVM at 0", "jit", "0", "0"},
-    {"jit, LLVM at 2", "jit", "2", "2"},
+    {"interpreter", "eval", "0", "0", "1", "0"},
+    {"jit, LLVM at 0", "jit", "0", "0", "1", "0"},
+    {"jit, LLVM at 2", "jit", "2", "2", "1", "0"},
+    {"jit, LLVM at 0, 4 threads, grain 1", "jit", "0", "0", "4", "1"},
+    {"jit, LLVM at 2, 2 threads, grain 3", "jit", "2", "2", "2", "3"},
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -158,6 +160,8 @@ static weld_conf_t conf_for(const Engine *engine) {
     weld_conf_set(conf, "weld.engine", engine->engine);
     weld_conf_set(conf, "weld.optimization.level", engine->level);
     weld_conf_set(conf, "weld.llvm.optimization.level", engine->llvm_level);
+    weld_conf_set(conf, "weld.threads", engine->threads);
+    weld_conf_set(conf, "weld.grain", engine->grain);
     weld_conf_set(conf, "weld.verify", "true");
     weld_conf_set(conf, "weld.memory.limit", "256M");
     return conf;
