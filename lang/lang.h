@@ -591,6 +591,9 @@ typedef ErrorCode (*SortCompare)(void *closure, Worker *worker, const void *a, c
 /* Stable merge sort of `count` elements of `size` bytes, in place, with scratch of the same size. */
 ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                       SortCompare compare, void *closure);
+/* Merges two sorted arrays; of equal elements those of a come first. */
+ErrorCode sort_merge(Worker *worker, const void *a, int64_t na, const void *b, int64_t nb, void *out,
+                     int64_t size, SortCompare compare, void *closure);
 
 /* ---- radix.c --------------------------------------------------------------------------------------------
  */

@@ -28,7 +28,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { PARTS = 64, UNITS = 256, MOST_UNITS = 1 << 16, MOST_TABLES = 512, LINE = 64 };
+enum { PARTS = 64, LINE = 64 };
+enum { UNITS = 256, MOST_UNITS = 1 << 16 };        /* of a loop; with weld.grain at most */
+enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 512 }; /* of one whose units have dictionaries or vectors */
+enum { ENTRY_COST = 256, ELEMENT_COST = 16 };      /* iterations that pay well for merging one */
+enum { AFFORDABLE = 32 };                          /* so many times as much is still worth it */
 enum { WORTHWHILE_NS = 50000, LARGE = 1 << 20 };
 
 /* A builder of the loop's builders. */
@@ -53,8 +57,11 @@ typedef struct Crew {
     Part *parts;
     int nparts, threads;
     bool tables; /* a unit has dictionaries or vectors */
+    bool alone;  /* one thread is better */
     bool merging;
-    int64_t unit, units, record; /* iterations of a unit; units; bytes of a record */
+    int64_t first, unit, units; /* iterations of the first unit, and of the others; units */
+    bool trying;                /* how large the others are is known after the first */
+    int64_t record;             /* bytes of a record */
     char *records;
     Member *members;
     void *memory;
@@ -112,13 +119,59 @@ static int64_t parts_of(int64_t count, int64_t size) {
     return count / size + (count % size != 0);
 }
 
-/* How many iterations a unit has; 0: the loop is too short. */
-static int64_t unit_of(const Crew *crew) {
+/* Cuts the loop into units. False: it is too short. */
+static bool cut(Crew *crew) {
     int64_t count = crew->loop->count, least = crew->loop->least, grain = team_grain(crew->outer->team);
-    if (count < (grain ? 2 : least > 1 ? 4 * least : 2)) return 0;
-    if (grain) return clamp(grain, parts_of(count, crew->tables ? MOST_TABLES : MOST_UNITS), count);
-    if (crew->tables) return parts_of(count, crew->threads);
-    return clamp(count / UNITS, least, LOOP_STRIP);
+    if (count < (grain || least == 1 ? 2 : 4 * least)) return false;
+    if (grain)
+        crew->unit = clamp(grain, parts_of(count, crew->tables ? MOST_TABLE_UNITS : MOST_UNITS), count);
+    else
+        crew->unit = clamp(count / (crew->tables ? TABLE_UNITS : UNITS), least, LOOP_STRIP);
+    crew->first = crew->unit;
+    crew->trying = crew->tables && !grain;
+    crew->units = crew->trying ? 1 : parts_of(count, crew->unit);
+    if (crew->threads > crew->units && !crew->trying) crew->threads = (int)crew->units;
+    return crew->trying || crew->units > 1;
+}
+
+static int64_t most_units(const Crew *crew) {
+    int64_t tables = crew->threads > TABLE_UNITS ? crew->threads : TABLE_UNITS;
+    return crew->trying ? 1 + tables : crew->units;
+}
+
+static void *record_of(const Crew *crew, int64_t unit, const Part *part) {
+    return crew->records + unit * crew->record + part->at;
+}
+
+/* How many keys the whole loop may have, when its first merges made this many entries: about as many, or,
+ * where most were new, as many as collide that rarely (of k keys, n merges hit a known one n * n / 2k times).
+ */
+static double expected_keys(double merges, double entries) {
+    double known = merges - entries;
+    if (entries < merges / 4) return entries;
+    return known < 1 ? INFINITY : merges * merges / (2 * known);
+}
+
+/* Many units balance the threads, but every one costs merging its dictionaries. What the first unit found
+ * says how many can be afforded. False: not even one for each thread. */
+static bool cut_again(Crew *crew) {
+    double rest = (double)(crew->loop->count - crew->first), units = TABLE_UNITS;
+    for (int i = 0; i < crew->nparts; i++) {
+        const Part *part = &crew->parts[i];
+        const void *own = record_of(crew, 0, part);
+        double cost = 0;
+        if (part->entry)
+            cost = ENTRY_COST * expected_keys((double)crew->first, (double)(*(Dict *const *)own)->length);
+        else if (part->type->kind == TY_vecmerger)
+            cost = ELEMENT_COST * (double)((const Appender *)own)->length;
+        if (units * cost > rest) units = rest / cost;
+    }
+    bool pays = units * AFFORDABLE >= crew->threads;
+    if (units < crew->threads) units = crew->threads;
+    crew->unit = parts_of(crew->loop->count - crew->first, (int64_t)units);
+    crew->units = 1 + parts_of(crew->loop->count - crew->first, crew->unit);
+    crew->trying = false;
+    return pays;
 }
 
 /* ---- a unit's builders ---- */
@@ -169,10 +222,6 @@ static bool start_part(Crew *crew, Worker *worker, const Part *part, int64_t beg
     }
 }
 
-static void *record_of(const Crew *crew, int64_t unit, const Part *part) {
-    return crew->records + unit * crew->record + part->at;
-}
-
 /* ---- the threads ---- */
 
 static ErrorCode poll(Worker *worker) {
@@ -206,8 +255,8 @@ static bool member_open(Crew *crew, Member *member) {
 
 static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
     Worker *worker = &member->worker;
-    int64_t begin = unit * crew->unit, left = crew->loop->count - begin;
-    int64_t count = left < crew->unit ? left : crew->unit;
+    int64_t begin = unit ? crew->first + (unit - 1) * crew->unit : 0, left = crew->loop->count - begin;
+    int64_t length = unit ? crew->unit : crew->first, count = left < length ? left : length;
     for (int i = 0; i < crew->nparts; i++) {
         void *own = record_of(crew, unit, &crew->parts[i]);
         if (!start_part(crew, worker, &crew->parts[i], begin, count, own)) return E_OutOfMemory;
@@ -256,12 +305,15 @@ static void work(Crew *crew) {
         return;
     }
     int64_t start = now_ns(), done = 0;
-    bool asked = crew->tables || team_grain(crew->outer->team);
+    bool asked = team_grain(crew->outer->team);
     if (asked) team_begin(crew->outer->team, help, crew);
     while (member_step(crew, member)) {
+        crew->alone = crew->trying && !cut_again(crew);
+        if (crew->alone) break;
         if (asked) continue;
-        double each = (double)(now_ns() - start) / (double)++done;
-        asked = each * (double)(crew->units - done) > WORTHWHILE_NS;
+        done += done ? crew->unit : crew->first;
+        double each = (double)(now_ns() - start) / (double)done;
+        asked = each * (double)(crew->loop->count - done) > WORTHWHILE_NS;
         if (asked) team_begin(crew->outer->team, help, crew);
     }
     if (asked) team_end(crew->outer->team);
@@ -432,12 +484,9 @@ static bool crew_open(Crew *crew) {
     if (!crew->memory) return false;
     crew->parts = crew->memory;
     memset(crew->parts, 0, (size_t)before);
-    crew->unit = list_parts(crew, crew->loop->builder) ? unit_of(crew) : 0;
-    crew->units = crew->unit ? parts_of(crew->loop->count, crew->unit) : 0;
-    if (crew->units < 2) return false;
-    if (crew->threads > crew->units) crew->threads = (int)crew->units;
+    if (!list_parts(crew, crew->loop->builder) || !cut(crew)) return false;
     int64_t members = (crew->threads * (int64_t)sizeof(Member) + LINE - 1) / LINE * LINE;
-    crew->members = region_grow(crew->outer->region, NULL, members + crew->units * crew->record);
+    crew->members = region_grow(crew->outer->region, NULL, members + most_units(crew) * crew->record);
     if (!crew->members) return false;
     memset(crew->members, 0, (size_t)members);
     crew->records = (char *)crew->members + members;
@@ -459,8 +508,8 @@ static bool run_parallel(Worker *worker, const Loop *loop, ErrorCode *code) {
     if (ran) {
         work(&crew);
         const Member *failure = first_failure(&crew);
-        *code = failure ? failure->code : join(&crew);
-        ran = crew.merging || *code != E_OutOfMemory;
+        *code = failure ? failure->code : crew.alone ? E_None : join(&crew);
+        ran = crew.merging || (*code != E_OutOfMemory && !crew.alone);
         if (failure && ran && worker->error.code == E_None) worker->error = failure->worker.error;
     }
     crew_close(&crew);

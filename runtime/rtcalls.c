@@ -126,7 +126,7 @@ static ErrorCode sort_compare(void *closure, Worker *worker, const void *a, cons
     return function.call(ordered->closure, worker, a, b, order);
 }
 
-static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out, L span) {
+static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out, I divisible, L span) {
     struct {
         P function, closure;
     } ordered = {compare, closure};
@@ -140,7 +140,8 @@ static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out
         return rt_error(worker);
     }
     if (bytes) memcpy(copy, data, (size_t)bytes);
-    ErrorCode status = sort_stable(worker, copy, scratch, length, size, sort_compare, &ordered);
+    ErrorCode status =
+        (divisible ? sort_run : sort_stable)(worker, copy, scratch, length, size, sort_compare, &ordered);
     region_grow(w->region, scratch, 0);
     if (status == E_None) *(Vec *)out = (Vec){copy, length};
     return (I)status;

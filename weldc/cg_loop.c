@@ -446,25 +446,21 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
 
 /* ---- what the runtime must know to run it on several threads ---- */
 
-typedef struct BodyTraits {
-    bool long_iterations, foreign;
-} BodyTraits;
-
-static bool look_at(Walk *walk, Node **slot) {
-    BodyTraits *traits = walk->data;
+static bool find_loop(Walk *walk, Node **slot) {
+    bool *found = walk->data;
     NodeKind kind = (*slot)->kind;
-    traits->long_iterations |= kind == N_For || kind == N_Iterate || kind == N_Sort;
-    traits->foreign |= kind == N_Cudf;
-    return true;
+    *found |= kind == N_For || kind == N_Iterate || kind == N_Sort;
+    return !*found;
 }
 
-/* May iterations run side by side? Not if they merge into builders other than the loop's own, nor if they
- * call C functions, which nobody promised to be safe for that. */
-static bool is_divisible(const Loop *loop, const NameList *names, const BodyTraits *traits) {
-    for (int i = 0; i < names->count; i++) {
-        if (names->symbol[i]->type->builders) return false;
-    }
-    return loop->builder->count > 0 && !traits->foreign;
+/* Iterations that are worth handing to another thread. */
+static int64_t least_iterations(Cg *cg, const Loop *loop) {
+    enum { LEAST = 4096 };
+    bool found = false;
+    Walk walk = {cg->program, find_loop, NULL, &found};
+    Node *body = loop->lambda->kids[0];
+    node_walk(&walk, &body);
+    return found ? 1 : LEAST;
 }
 
 static int64_t exact_merges(Cg *cg, const Loop *loop, const Type *builder, int leaf) {
@@ -485,11 +481,10 @@ static void store_exact(Cg *cg, const Loop *loop, const Type *builder, int leaf,
     cg_store_at(cg, cg_i64(cg, exact_merges(cg, loop, builder, leaf)), shape, at);
 }
 
-static LLVMValueRef loop_shape(Cg *cg, const Loop *loop, const Closure *closure, const BodyTraits *traits) {
-    enum { LEAST = 4096 };
+static LLVMValueRef loop_shape(Cg *cg, const Loop *loop, const Closure *closure) {
     LLVMValueRef shape = cg_slot(cg, (int64_t)sizeof(LoopShape) + 8 * leaf_count(loop->builder), 8);
     cg_store_at(cg, cg_i64(cg, closure->size), shape, offsetof(LoopShape, size));
-    cg_store_at(cg, cg_i64(cg, traits->long_iterations ? 1 : LEAST), shape, offsetof(LoopShape, least));
+    cg_store_at(cg, cg_i64(cg, least_iterations(cg, loop)), shape, offsetof(LoopShape, least));
     store_exact(cg, loop, loop->builder, 0, shape);
     return shape;
 }
@@ -499,12 +494,8 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     Leaf *outer = loop->builders;
     const Node *given = loop->node->kids[loop->ncursors];
     make_room(cg, loop, loop->builder, 0, loop->count, true);
-    BodyTraits traits = {0};
-    Node *body = loop->lambda->kids[0];
-    Walk walk = {cg->program, look_at, NULL, &traits};
-    node_walk(&walk, &body);
-    NameList names = cg_free_names(cg, loop->lambda);
-    Closure closure = cg_closure(cg, names, 8 * (nbuilders + CURSOR_WORDS * (int64_t)loop->ncursors));
+    Closure closure = cg_closure(cg, cg_free_names(cg, loop->lambda),
+                                 8 * (nbuilders + CURSOR_WORDS * (int64_t)loop->ncursors));
     for (int i = 0; i < nbuilders; i++) cg_store_at(cg, outer[i], closure.state, 8 * i);
     store_cursors(cg, loop, closure.state, 8 * nbuilders);
     LLVMTypeRef params[4] = {cg->ptr, cg->ptr, cg->i64, cg->i64};
@@ -518,10 +509,10 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     cg_fn_close(cg, &fn);
     if (alias) *alias = before;
     loop->builders = outer;
-    LLVMValueRef builder =
-        is_divisible(loop, &names, &traits) ? cg_type_pointer(cg, loop->builder) : LLVMConstNull(cg->ptr);
+    bool divisible = loop->builder->count > 0 && cg_is_divisible(cg, loop->lambda);
+    LLVMValueRef builder = divisible ? cg_type_pointer(cg, loop->builder) : LLVMConstNull(cg->ptr);
     cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count,
-                       loop_shape(cg, loop, &closure, &traits), builder, cg_span(cg, loop->node)));
+                       loop_shape(cg, loop, &closure), builder, cg_span(cg, loop->node)));
 }
 
 Leaf *cg_for(Cg *cg, const Node *node) {
