@@ -608,6 +608,8 @@ typedef struct SortKey {
  * goes anywhere. */
 ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                       const SortKey *key, Span span);
+/* The same order as a SortCompare; the closure is the SortKey. Total, also where there are NaNs. */
+ErrorCode sort_key_compare(void *key, Worker *worker, const void *a, const void *b, int32_t *order);
 
 /* ---- eval.c: the interpreter, the meaning of the language ---------------------------------------------- */
 

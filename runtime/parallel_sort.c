@@ -11,6 +11,8 @@
  * the least i with left[i] after right[at - i - 1]. Each place is sought between the one before and the ends,
  * so that whatever a contradictory order answers, every element is taken once.
  *
+ * Where the order is one of scalar keys, runs are sorted by lang/radix.c, from the input to where they are merged.
+ *
  * The order may fail, and then the sort does; it may allocate, so each thread has a region, which is freed at
  * the end: an order gives a number.
  *
@@ -33,6 +35,8 @@ typedef struct Sorting {
     int64_t count, size, run, runs;
     SortCompare compare;
     void *closure;
+    const SortKey *key; /* NULL: runs are sorted by compare, in place; else from the input */
+    const char *input;
     int threads;
     int64_t pieces;
     Piece *piece;
@@ -91,6 +95,9 @@ static ErrorCode do_piece(Sorting *sorting, Worker *worker, int64_t number) {
     char *from = sorting->from, *to = sorting->to;
     if (__atomic_load_n(worker->cancel, __ATOMIC_RELAXED))
         return worker_fail(worker, E_Cancelled, (Span){0, 0, 0}, 0, 0);
+    if (sorting->run == 0 && sorting->key)
+        return sort_by_key(worker, sorting->input + p->left * size, from + p->left * size, p->lefts, size,
+                           sorting->key, (Span){0, 0, 0});
     if (sorting->run == 0)
         return sort_stable(worker, from + p->left * size, to + p->left * size, p->lefts, size,
                            sorting->compare, sorting->closure);
@@ -157,13 +164,36 @@ static ErrorCode merge_round(Sorting *sorting, int64_t run) {
     return code;
 }
 
-static ErrorCode sort_all(Sorting *sorting, char *data) {
+static ErrorCode sort_all(Sorting *sorting, char *out) {
     ErrorCode code = sort_runs(sorting);
     for (int64_t run = sorting->runs; code == E_None && run < sorting->count; run *= 2)
         code = merge_round(sorting, run);
-    if (code == E_None && sorting->from != data)
-        memcpy(data, sorting->from, (size_t)(sorting->count * sorting->size));
+    if (code == E_None && sorting->from != out)
+        memcpy(out, sorting->from, (size_t)(sorting->count * sorting->size));
     return code;
+}
+
+/* False: too little for several threads, or no memory to divide it. */
+static bool sorting_open(Sorting *sorting, int runs_each) {
+    Worker *worker = sorting->outer;
+    int64_t grain = team_grain(worker->team) ? team_grain(worker->team) : LEAST, runs = 1;
+    int threads = sorting->threads = team_threads(worker->team);
+    if (!worker->team || sorting->size == 0 || sorting->count < 2 || sorting->count / threads < grain)
+        return false;
+    while (runs < runs_each * threads) runs *= 2;
+    sorting->runs = (sorting->count + runs - 1) / runs;
+    int64_t bytes = threads * (int64_t)sizeof(Worker), pieces = 2 * runs + 2 * threads + 2;
+    sorting->workers = region_grow(worker->region, NULL, bytes + pieces * (int64_t)sizeof(Piece));
+    if (!sorting->workers) return false;
+    sorting->piece = (Piece *)(void *)((char *)sorting->workers + bytes);
+    for (int i = 0; i < threads; i++)
+        sorting->workers[i] = (Worker){.cancel = worker->cancel, .host = worker->host};
+    return true;
+}
+
+static void sorting_close(Sorting *sorting) {
+    for (int i = 0; i < sorting->threads; i++) region_free(sorting->workers[i].region);
+    region_grow(sorting->outer->region, sorting->workers, 0);
 }
 
 ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
@@ -174,22 +204,35 @@ ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int
                        .count = count,
                        .size = size,
                        .compare = compare,
-                       .closure = closure,
-                       .threads = team_threads(worker->team)};
-    int64_t grain = team_grain(worker->team) ? team_grain(worker->team) : LEAST, runs = 1;
-    while (runs < RUNS_EACH * sorting.threads) runs *= 2;
-    sorting.runs = (count + runs - 1) / runs;
-    if (!worker->team || size == 0 || count < 2 || count / sorting.threads < grain)
+                       .closure = closure};
+    if (!sorting_open(&sorting, RUNS_EACH))
         return sort_stable(worker, data, scratch, count, size, compare, closure);
-    int64_t bytes = sorting.threads * (int64_t)sizeof(Worker), pieces = 2 * runs + 2 * sorting.threads + 2;
-    Region *region = worker->region;
-    sorting.workers = region_grow(region, NULL, bytes + pieces * (int64_t)sizeof(Piece));
-    if (!sorting.workers) return sort_stable(worker, data, scratch, count, size, compare, closure);
-    sorting.piece = (Piece *)(void *)((char *)sorting.workers + bytes);
-    for (int i = 0; i < sorting.threads; i++)
-        sorting.workers[i] = (Worker){.cancel = worker->cancel, .host = worker->host};
     ErrorCode code = sort_all(&sorting, data);
-    for (int i = 0; i < sorting.threads; i++) region_free(sorting.workers[i].region);
-    region_grow(region, sorting.workers, 0);
+    sorting_close(&sorting);
     return code;
+}
+
+ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
+                          const SortKey *key, Span span) {
+    Sorting sorting = {.outer = worker,
+                       .count = count,
+                       .size = size,
+                       .compare = sort_key_compare,
+                       .closure = (void *)key,
+                       .key = key,
+                       .input = data};
+    char *scratch = sorting_open(&sorting, 1) ? region_grow(worker->region, NULL, count * size) : NULL;
+    ErrorCode code = E_OutOfMemory;
+    if (scratch) {
+        int rounds = 0;
+        for (int64_t run = sorting.runs; run < count; run *= 2) rounds++;
+        sorting.from = rounds % 2 ? scratch : out;
+        sorting.to = rounds % 2 ? out : scratch;
+        code = sort_all(&sorting, out);
+        region_grow(worker->region, scratch, 0);
+    }
+    if (sorting.workers) sorting_close(&sorting);
+    if (code != E_OutOfMemory) return code;
+    worker->error.code = E_None; /* one thread may need less */
+    return sort_by_key(worker, data, out, count, size, key, span);
 }

@@ -116,6 +116,9 @@ ErrorCode loop_run(Worker *worker, const Loop *loop);
 /* As sort_stable. */
 ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                    SortCompare compare, void *closure);
+/* As sort_by_key. */
+ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
+                          const SortKey *key, Span span);
 
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 

@@ -153,7 +153,7 @@ static I rt_sort_key(P worker, P data, L length, L size, L key, P out, L span) {
     if (__builtin_mul_overflow(length, size, &bytes)) bytes = INT64_MAX;
     P copy = worker_alloc(worker, bytes, span_of(span));
     if (!copy) return rt_error(worker);
-    ErrorCode status = sort_by_key(worker, data, copy, length, size, &order, span_of(span));
+    ErrorCode status = sort_run_by_key(worker, data, copy, length, size, &order, span_of(span));
     if (status == E_None) *(Vec *)out = (Vec){copy, length};
     return (I)status;
 }
