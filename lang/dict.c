@@ -211,6 +211,39 @@ void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key
     return number < 0 ? NULL : dict->entries + number * entry->size + entry->offsets[1];
 }
 
+static void dict_discard(Worker *worker, Dict *dict) {
+    region_grow(worker->region, dict->index, 0);
+    region_grow(worker->region, dict->entries, 0);
+    region_grow(worker->region, dict->direct, 0);
+    region_grow(worker->region, dict->value, 0);
+    region_grow(worker->region, dict->group, 0);
+}
+
+/* An empty one simply becomes the other. */
+static bool dict_replace(Worker *worker, Dict *dict, Dict *other) {
+    if (dict->length || dict->values) return false;
+    dict_discard(worker, dict);
+    *dict = *other;
+    return true;
+}
+
+bool dict_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Op op, Span span) {
+    if (dict_replace(worker, dict, other)) return true;
+    const Type *key = entry->args[0], *value = entry->args[1];
+    for (int64_t i = 0; i < other->length; i++) {
+        const char *from = other->entries + i * entry->size, *merged = from + entry->offsets[1];
+        bool fresh;
+        void *into = dict_insert(worker, dict, entry, from, key_hash(key, from), &fresh, span);
+        if (!into) return false;
+        if (fresh)
+            memcpy(into, merged, (size_t)value->size);
+        else
+            combine(value, op, into, merged);
+    }
+    dict_discard(worker, other);
+    return true;
+}
+
 /* ---- groups ---- */
 
 static Vec *group_at(const Dict *dict, const Type *entry, int64_t number) {
@@ -280,6 +313,36 @@ bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     dict->group = NULL;
     dict->values = dict->room = 0;
     return dict_finish(worker, dict, entry, span);
+}
+
+/* number: the entry in dict of each entry of other. */
+static bool group_deal(Worker *worker, Dict *dict, const Dict *other, const Type *entry, uint32_t *number,
+                       Span span) {
+    const Type *key = entry->args[0];
+    int64_t size = entry->args[1]->args[0]->size;
+    if (dict->values < 0 && !group_thaw(worker, dict, entry, span)) return false;
+    if (!group_room(worker, dict, size, dict->values + other->values, span)) return false;
+    for (int64_t i = 0; i < other->length; i++) {
+        const char *from = other->entries + i * entry->size;
+        bool fresh;
+        int64_t at = dict_place(worker, dict, entry, from, key_hash(key, from), &fresh, span);
+        if (at < 0) return false;
+        group_at(dict, entry, at)->length += group_at(other, entry, i)->length;
+        number[i] = (uint32_t)at;
+    }
+    memcpy(dict->value + dict->values * size, other->value, (size_t)(other->values * size));
+    for (int64_t i = 0; i < other->values; i++) dict->group[dict->values + i] = number[other->group[i]];
+    dict->values += other->values;
+    return true;
+}
+
+bool group_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Span span) {
+    if (dict_replace(worker, dict, other)) return true;
+    uint32_t *number = grow(worker, NULL, other->length, sizeof *number, span);
+    bool ok = number && group_deal(worker, dict, other, entry, number, span);
+    region_grow(worker->region, number, 0);
+    if (ok) dict_discard(worker, other);
+    return ok;
 }
 
 /* ---- order ---- */

@@ -452,6 +452,8 @@ void *region_grow(Region *region, void *block, int64_t bytes);
 /* A builder's block becomes an ordinary allocation of `bytes` bytes; returns where it lies now, NULL: no
  * memory. */
 void *region_settle(Region *region, void *block, int64_t bytes);
+/* Moves what `other` holds into region, both of one budget: the builders' blocks or, with all, everything. */
+void region_adopt(Region *region, Region *other, bool all);
 
 /* ---- worker.c: what a running program holds on to ------------------------------------------------------ */
 
@@ -462,14 +464,14 @@ typedef struct Host {
     void *data;
 } Host;
 
-/* One per thread of a run. Compiled code reads `cancel` and passes the worker on; the layout of the first
- * field is part of its contract. */
+/* One per thread of a run. Compiled code reads `cancel` and `stop` and passes the worker on. */
 typedef struct Worker {
     const volatile int32_t *cancel; /* becomes non-zero when the run shall stop; never NULL */
+    volatile int32_t stop;          /* becomes non-zero when the loop that it works on shall stop */
     Region *region;
-    const Host *host; /* or NULL: no foreign code */
-    Error error;      /* the first failure */
-    int number;
+    const Host *host;  /* or NULL: no foreign code */
+    Error error;       /* the first failure */
+    struct Team *team; /* the threads that it may use, or NULL: none but its own */
 } Worker;
 
 /* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */
@@ -564,6 +566,10 @@ bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* 
 /* Makes `direct`, for keys that are one word and less than 1 << DIRECT_BITS, unless there is no memory. */
 enum { DIRECT_BITS = 16 };
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry);
+/* Merges another builder's dictionary that grows, as if its merges came now. Its blocks, which must lie in
+ * the worker's region, are freed or taken over. */
+bool dict_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Op op, Span span);
+bool group_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Span span);
 bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* settles its memory */
 /* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
@@ -585,6 +591,9 @@ typedef ErrorCode (*SortCompare)(void *closure, Worker *worker, const void *a, c
 /* Stable merge sort of `count` elements of `size` bytes, in place, with scratch of the same size. */
 ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                       SortCompare compare, void *closure);
+/* Merges two sorted arrays; of equal elements those of a come first. */
+ErrorCode sort_merge(Worker *worker, const void *a, int64_t na, const void *b, int64_t nb, void *out,
+                     int64_t size, SortCompare compare, void *closure);
 
 /* ---- radix.c --------------------------------------------------------------------------------------------
  */
@@ -599,6 +608,8 @@ typedef struct SortKey {
  * goes anywhere. */
 ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                       const SortKey *key, Span span);
+/* The same order as a SortCompare; the closure is the SortKey. Total, also where there are NaNs. */
+ErrorCode sort_key_compare(void *key, Worker *worker, const void *a, const void *b, int32_t *order);
 
 /* ---- eval.c: the interpreter, the meaning of the language ---------------------------------------------- */
 

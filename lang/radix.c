@@ -144,3 +144,15 @@ ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count
     region_grow(worker->region, records, 0);
     return E_None;
 }
+
+ErrorCode sort_key_compare(void *key, Worker *worker, const void *a, const void *b, int32_t *order) {
+    const SortKey *by = key;
+    (void)worker;
+    Keys keys = {
+        .data = (const char *)a + by->offset, .kind = by->kind, .flip = by->descending ? UINT64_MAX : 0};
+    uint64_t x = ordered_word(&keys, 0, key_bytes(by->kind));
+    keys.data = (const char *)b + by->offset;
+    uint64_t y = ordered_word(&keys, 0, key_bytes(by->kind));
+    *order = (x > y) - (x < y);
+    return E_None;
+}

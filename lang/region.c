@@ -14,6 +14,9 @@
  *
  * A builder's block may have been made by another region (a builder passed from run to run): the ring needs
  * no header of its owner to unlink it, and bytes are counted by walking, so such a block simply moves.
+ *
+ * A parallel loop gives each thread a region of its own, which the run's region adopts afterwards: the lists
+ * are joined, the other's on top, as if all had been allocated since the loop began.
  */
 #include "lang.h"
 
@@ -329,6 +332,35 @@ void *region_settle(Region *region, void *data, int64_t bytes) {
     block->prev = region->block;
     region->block = block;
     return data;
+}
+
+void region_adopt(Region *region, Region *other, bool all) {
+    Block *ring = &other->builders;
+    if (ring->next != ring) {
+        ring->prev->next = region->builders.next;
+        region->builders.next->prev = ring->prev;
+        ring->next->prev = &region->builders;
+        region->builders.next = ring->next;
+        ring->prev = ring->next = ring;
+    }
+    if (!all) return;
+    Block *oldest = other->block;
+    while (oldest && oldest->prev) oldest = oldest->prev;
+    if (oldest) {
+        oldest->prev = region->block;
+        region->block = other->block;
+    }
+    oldest = other->chunk;
+    while (oldest && oldest->prev) oldest = oldest->prev;
+    if (oldest) {
+        if (region->chunk) region->chunk->fill = region->next;
+        oldest->prev = region->chunk;
+        region->chunk = other->chunk;
+        region->next = other->next;
+        region->end = other->end;
+    }
+    other->chunk = other->block = NULL;
+    other->next = other->end = NULL;
 }
 
 /* ---- sweeping ---- */

@@ -50,29 +50,31 @@ static ErrorCode insertion_sort(const Sort *sort, char *data, int64_t count, cha
     return E_None;
 }
 
-/* Merges [left, right) and [right, end) into out. */
-static ErrorCode merge_runs(const Sort *sort, const char *left, const char *right, const char *end,
-                            char *out) {
-    const char *middle = right;
+/* Merges [left, middle) and [right, end) into out. */
+static ErrorCode merge_runs(const Sort *sort, const char *left, const char *middle, const char *right,
+                            const char *end, char *out) {
     size_t size = sort->size;
-    bool before = false;
-    ErrorCode code = is_before(sort, right, right - size, &before);
-    if (code) return code;
-    if (!before) {
-        memcpy(out, left, (size_t)(end - left));
-        return E_None;
-    }
-    while (left < middle && right < end) {
-        code = is_before(sort, right, left, &before);
+    bool before = left < middle && right < end;
+    ErrorCode code = before ? is_before(sort, right, middle - size, &before) : E_None;
+    while (before && left < middle && right < end) {
+        bool take_right = false;
+        code = is_before(sort, right, left, &take_right);
         if (code) return code;
-        const char **from = before ? &right : &left;
+        const char **from = take_right ? &right : &left;
         memcpy(out, *from, size);
         *from += size;
         out += size;
     }
+    if (code) return code;
     memcpy(out, left, (size_t)(middle - left));
     memcpy(out + (middle - left), right, (size_t)(end - right));
     return E_None;
+}
+
+ErrorCode sort_merge(Worker *worker, const void *a, int64_t na, const void *b, int64_t nb, void *out,
+                     int64_t size, SortCompare compare, void *closure) {
+    Sort sort = {worker, compare, closure, (size_t)size};
+    return merge_runs(&sort, a, (const char *)a + na * size, b, (const char *)b + nb * size, out);
 }
 
 ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
@@ -94,8 +96,8 @@ ErrorCode sort_stable(Worker *worker, void *data, void *scratch, int64_t count, 
                 memcpy(out, from + at * size, (size_t)((end - at) * size));
                 continue;
             }
-            ErrorCode code =
-                merge_runs(&sort, from + at * size, from + middle * size, from + end * size, out);
+            const char *right = from + middle * size;
+            ErrorCode code = merge_runs(&sort, from + at * size, right, right, from + end * size, out);
             if (code) return code;
         }
         char *swap = from;

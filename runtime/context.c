@@ -21,7 +21,11 @@ Context *context_new(weld_conf_t conf, Error *error) {
     if (!conf_options(conf, &options, error)) return NULL;
     bool given = weld_conf_get(conf, "weld.memory.limit") != NULL;
     Context *context = calloc(1, sizeof *context);
-    if (!context || !memory_budget(&context->budget, given ? options.memory_limit : memory_default_limit())) {
+    bool threads = options.threads > 1;
+    if (context && threads) context->team = team_new((int)options.threads, options.grain);
+    if (!context || (threads && !context->team) ||
+        !memory_budget(&context->budget, given ? options.memory_limit : memory_default_limit())) {
+        if (context) team_free(context->team);
         free(context);
         error_set(error, E_OutOfMemory, nowhere, "no memory for a context");
         return NULL;
@@ -46,6 +50,7 @@ Context *context_hold(Context *context) {
 
 void context_drop(Context *context) {
     if (!context || atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1) return;
+    team_free(context->team);
     memory_budget_release(&context->budget);
     context->handle.kind = HANDLE_NONE;
     free(context);

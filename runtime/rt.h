@@ -83,6 +83,45 @@ extern const Host no_foreign;   /* knows none */
 
 void *rtcall_symbol(const char *name); /* a function of weldc/rtcalls.def, or NULL */
 
+/* ---- team.c: the threads of a context ------------------------------------------------------------------ */
+
+typedef struct Team Team;
+Team *team_new(int threads, int64_t grain); /* the caller and so many others less one; NULL: no memory */
+void team_free(Team *team);                 /* takes NULL */
+int team_threads(const Team *team);         /* NULL: 1 */
+int64_t team_grain(const Team *team);       /* the setting weld.grain */
+/* Offers a task to the helpers until team_end, which waits for those that took it. member: from 1 on, each
+ * once. Only by the thread that runs the program, one task at a time. */
+void team_begin(Team *team, void (*task)(void *data, int member), void *data);
+void team_end(Team *team);
+/* The same with the caller as member 0; takes NULL. */
+void team_run(Team *team, void (*task)(void *data, int member), void *data);
+
+/* ---- parallel.c, parallel_sort.c: loops and sorts on a team ----------------------------------------------
+ */
+
+/* status body(state, worker, begin, end); see weldc/cg.h. */
+typedef ErrorCode (*LoopBody)(void *state, Worker *worker, int64_t begin, int64_t end);
+
+/* A loop as compiled code hands it over. */
+typedef struct Loop {
+    LoopBody body;
+    void *state;          /* its first words: pointers to the builders' states */
+    int64_t count, size;  /* iterations; of the state */
+    const Type *builder;  /* NULL: iterations must come one after the other */
+    const int64_t *exact; /* as in LoopShape */
+    int64_t least;        /* likewise */
+    Span span;
+} Loop;
+enum { LOOP_STRIP = 1 << 16 }; /* iterations between looks at the cancel flag */
+ErrorCode loop_run(Worker *worker, const Loop *loop);
+/* As sort_stable. */
+ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
+                   SortCompare compare, void *closure);
+/* As sort_by_key. */
+ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
+                          const SortKey *key, Span span);
+
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 
 /* The code generator in libweldjit, loaded when first asked for; NULL: error set, code Library. */
@@ -121,6 +160,7 @@ typedef struct Context {
     _Atomic int32_t state; /* CONTEXT_IDLE, ... */
     int64_t runs;          /* started so far */
     Budget budget;
+    Team *team; /* NULL: one thread */
 } Context;
 enum { CONTEXT_IDLE = -1, CONTEXT_RUNNING = 0, CONTEXT_CANCELLED = 1 };
 

@@ -15,8 +15,6 @@ typedef int64_t L;
 #define RTCALL(id, result, arguments, doc) static result rt_##id arguments;
 #include "../weldc/rtcalls.def"
 
-enum { GRAIN = 1 << 16 }; /* iterations between looks at the cancel flag */
-
 static Span span_of(L packed) {
     return (Span){0, (uint32_t)packed, (uint32_t)((uint64_t)packed >> 32)};
 }
@@ -32,21 +30,18 @@ static I rt_error(P worker) {
 
 static I rt_poll(P worker, L span) {
     const Worker *w = worker;
-    return *w->cancel ? (I)worker_fail(worker, E_Cancelled, span_of(span), 0, 0) : E_None;
+    bool stop = *w->cancel || __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
+    return stop ? (I)worker_fail(worker, E_Cancelled, span_of(span), 0, 0) : E_None;
 }
 
-static I rt_for(P worker, P body, P state, L count) {
+static I rt_for(P worker, P body, P state, L count, P shape, P builder, L span) {
     union {
         P pointer;
-        ErrorCode (*call)(P state, P worker, L begin, L end);
+        LoopBody call;
     } function = {.pointer = body};
-    for (L begin = 0; begin < count; begin += GRAIN) {
-        L end = count - begin < GRAIN ? count : begin + GRAIN;
-        ErrorCode status = function.call(state, worker, begin, end);
-        if (status == E_None && end < count) status = (ErrorCode)rt_poll(worker, 0);
-        if (status != E_None) return (I)status;
-    }
-    return E_None;
+    const LoopShape *s = shape;
+    Loop loop = {function.call, state, count, s->size, builder, s->exact, s->least, span_of(span)};
+    return (I)loop_run(worker, &loop);
 }
 
 static P rt_alloc(P worker, L bytes, L span) {
@@ -131,7 +126,7 @@ static ErrorCode sort_compare(void *closure, Worker *worker, const void *a, cons
     return function.call(ordered->closure, worker, a, b, order);
 }
 
-static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out, L span) {
+static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out, I divisible, L span) {
     struct {
         P function, closure;
     } ordered = {compare, closure};
@@ -145,7 +140,8 @@ static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out
         return rt_error(worker);
     }
     if (bytes) memcpy(copy, data, (size_t)bytes);
-    ErrorCode status = sort_stable(worker, copy, scratch, length, size, sort_compare, &ordered);
+    ErrorCode status =
+        (divisible ? sort_run : sort_stable)(worker, copy, scratch, length, size, sort_compare, &ordered);
     region_grow(w->region, scratch, 0);
     if (status == E_None) *(Vec *)out = (Vec){copy, length};
     return (I)status;
@@ -157,7 +153,7 @@ static I rt_sort_key(P worker, P data, L length, L size, L key, P out, L span) {
     if (__builtin_mul_overflow(length, size, &bytes)) bytes = INT64_MAX;
     P copy = worker_alloc(worker, bytes, span_of(span));
     if (!copy) return rt_error(worker);
-    ErrorCode status = sort_by_key(worker, data, copy, length, size, &order, span_of(span));
+    ErrorCode status = sort_run_by_key(worker, data, copy, length, size, &order, span_of(span));
     if (status == E_None) *(Vec *)out = (Vec){copy, length};
     return (I)status;
 }

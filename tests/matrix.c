@@ -88,6 +88,8 @@ typedef struct Config {
 #define LLVM(level) {"weld.llvm.optimization.level", level}
 #define LEVEL(level) {"weld.optimization.level", level}
 #define VERIFY {"weld.verify", "true"}
+#define THREADS(number) {"weld.threads", number}
+#define GRAIN(iterations) {"weld.grain", iterations}
 
 static const Config table[] = {
     {"interpreter", RUNTIME, {ENGINE("eval")}, 0, ""},
@@ -98,6 +100,9 @@ static const Config table[] = {
     {"jit, llvm 2, level 2", RUNTIME, {ENGINE("jit"), LLVM("2"), LEVEL("2")}, 0, ""},
     {"jit, llvm 3, level 3", RUNTIME, {ENGINE("jit"), LLVM("3"), LEVEL("3")}, 0, ""},
     {"jit, from the cache", RUNTIME, {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 0, ""},
+    {"jit, llvm 2, 4 threads", RUNTIME, {ENGINE("jit"), THREADS("4")}, 0, ""},
+    {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
+    {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
     {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
     {"interpreter, optimized, level 1", OPTIMIZED, {{0}}, 1, ""},
     {"interpreter, optimized, level 2", OPTIMIZED, {{0}}, 2, ""},
@@ -453,14 +458,15 @@ typedef struct Refusal {
     void *(*take)(void *data, size_t bytes);
     void (*give)(void *data, void *block, size_t bytes);
     void *data;
-    int left; /* blocks until one is refused */
-    bool refused;
+    _Atomic int left; /* blocks until one is refused */
+    _Atomic bool refused;
 } Refusal;
 
 static void *refusing_take(void *data, size_t bytes) {
     Refusal *refusal = data;
-    if (--refusal->left == 0) refusal->refused = true;
-    return refusal->left == 0 ? NULL : refusal->take(refusal->data, bytes);
+    bool refused = --refusal->left == 0;
+    if (refused) refusal->refused = true;
+    return refused ? NULL : refusal->take(refusal->data, bytes);
 }
 
 static void refusing_give(void *data, void *block, size_t bytes) {
@@ -471,7 +477,8 @@ static void refusing_give(void *data, void *block, size_t bytes) {
 /* The context's n-th block from now on is refused. */
 static void refuse(Refusal *refusal, weld_context_t handle, int n) {
     Budget *budget = &((Context *)handle_as(handle, HANDLE_CONTEXT))->budget;
-    *refusal = (Refusal){budget, budget->take, budget->give, budget->data, n, false};
+    *refusal = (Refusal){budget, budget->take, budget->give, budget->data, 0, false};
+    refusal->left = n;
     budget->take = refusing_take;
     budget->give = refusing_give;
     budget->data = refusal;
@@ -521,14 +528,18 @@ static void refuse_case(Bench *bench, const Case *c) {
 }
 
 ParameterizedTestParameters(matrix, survives_refused_memory) {
-    static int engines[] = {0, 1};
-    return cr_make_param_array(int, engines, 2);
+    static int engines[] = {0, 1, 2};
+    return cr_make_param_array(int, engines, 3);
 }
 
-ParameterizedTest(int *compiled, matrix, survives_refused_memory, .timeout = 1800) {
-    const char *engine = *compiled ? "jit" : "eval";
-    Config config = {.settings = {ENGINE(engine), LLVM("0")}};
-    snprintf(config.name, sizeof config.name, "%s, memory refused", engine);
+ParameterizedTest(int *number, matrix, survives_refused_memory, .timeout = 1800) {
+    static const Config configs[] = {
+        {.name = "eval, memory refused", .settings = {ENGINE("eval")}},
+        {.name = "jit, memory refused", .settings = {ENGINE("jit"), LLVM("0")}},
+        {.name = "jit, 3 threads, memory refused",
+         .settings = {ENGINE("jit"), LLVM("0"), THREADS("3"), GRAIN("2")}},
+    };
+    const Config config = configs[*number];
     if (!is_chosen("WELD_CONFIG", config.name)) return;
     Corpus corpus = {0};
     read_corpus(&corpus);

@@ -432,6 +432,24 @@ NameList cg_free_names(Cg *cg, const Node *lambda) {
     return gather.names;
 }
 
+static bool find_foreign(Walk *walk, Node **slot) {
+    bool *foreign = walk->data;
+    *foreign |= (*slot)->kind == N_Cudf;
+    return !*foreign;
+}
+
+bool cg_is_divisible(Cg *cg, const Node *lambda) {
+    bool foreign = false;
+    Walk walk = {cg->program, find_foreign, NULL, &foreign};
+    Node *body = lambda->kids[0];
+    node_walk(&walk, &body);
+    NameList names = cg_free_names(cg, lambda);
+    for (int i = 0; i < names.count; i++) {
+        if (names.symbol[i]->type->builders) return false;
+    }
+    return !foreign;
+}
+
 /* Where the next name lies behind the first `at` bytes of a closure. */
 static int64_t closure_place(const Symbol *symbol, int64_t *at) {
     int64_t align = symbol->type->align, place = (*at + align - 1) / align * align;

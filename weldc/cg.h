@@ -78,6 +78,9 @@ typedef struct NameList {
     int count;
 } NameList;
 NameList cg_free_names(Cg *cg, const Node *lambda); /* used in it, bound outside */
+/* May several threads run it at once? Not if it merges into builders from outside, nor if it calls C
+ * functions, which nobody promised to be safe for that. */
+bool cg_is_divisible(Cg *cg, const Node *lambda);
 /* The memory through which a generated function reaches the names around it. */
 typedef struct Closure {
     NameList names;

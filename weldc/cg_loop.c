@@ -33,8 +33,12 @@ typedef struct Cursor {
 enum { STRIP = 1 << 16, CURSOR_WORDS = 4 };
 
 void cg_poll(Cg *cg, const Node *node) {
-    LLVMValueRef flag = LLVMBuildLoad2(cg->builder, cg->i32, cg_load_at(cg, cg->ptr, cg->fn->worker, 0), "");
-    LLVMSetVolatile(flag, true);
+    LLVMValueRef cancel =
+        LLVMBuildLoad2(cg->builder, cg->i32, cg_load_at(cg, cg->ptr, cg->fn->worker, 0), "");
+    LLVMValueRef stop = cg_load_at(cg, cg->i32, cg->fn->worker, offsetof(Worker, stop));
+    LLVMSetVolatile(cancel, true);
+    LLVMSetVolatile(stop, true);
+    LLVMValueRef flag = LLVMBuildOr(cg->builder, cancel, stop, "");
     cg_check(cg, LLVMBuildICmp(cg->builder, LLVMIntEQ, flag, cg_i32(cg, 0), ""), E_Cancelled, node, NULL,
              NULL);
 }
@@ -440,6 +444,51 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     cg_closure_leave(cg, closure);
 }
 
+/* ---- what the runtime must know to run it on several threads ---- */
+
+static bool find_loop(Walk *walk, Node **slot) {
+    bool *found = walk->data;
+    NodeKind kind = (*slot)->kind;
+    *found |= kind == N_For || kind == N_Iterate || kind == N_Sort;
+    return !*found;
+}
+
+/* Iterations that are worth handing to another thread. */
+static int64_t least_iterations(Cg *cg, const Loop *loop) {
+    enum { LEAST = 4096 };
+    bool found = false;
+    Walk walk = {cg->program, find_loop, NULL, &found};
+    Node *body = loop->lambda->kids[0];
+    node_walk(&walk, &body);
+    return found ? 1 : LEAST;
+}
+
+static int64_t exact_merges(Cg *cg, const Loop *loop, const Type *builder, int leaf) {
+    if (builder->kind != TY_appender) return 0;
+    MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
+    return bound.least == bound.most && bound.most > 0 ? bound.most : 0;
+}
+
+static void store_exact(Cg *cg, const Loop *loop, const Type *builder, int leaf, LLVMValueRef shape) {
+    if (builder->kind == TY_struct) {
+        for (int i = 0; i < builder->count; i++) {
+            store_exact(cg, loop, builder->args[i], leaf, shape);
+            leaf += leaf_count(builder->args[i]);
+        }
+        return;
+    }
+    int64_t at = (int64_t)offsetof(LoopShape, exact) + 8 * leaf;
+    cg_store_at(cg, cg_i64(cg, exact_merges(cg, loop, builder, leaf)), shape, at);
+}
+
+static LLVMValueRef loop_shape(Cg *cg, const Loop *loop, const Closure *closure) {
+    LLVMValueRef shape = cg_slot(cg, (int64_t)sizeof(LoopShape) + 8 * leaf_count(loop->builder), 8);
+    cg_store_at(cg, cg_i64(cg, closure->size), shape, offsetof(LoopShape, size));
+    cg_store_at(cg, cg_i64(cg, least_iterations(cg, loop)), shape, offsetof(LoopShape, least));
+    store_exact(cg, loop, loop->builder, 0, shape);
+    return shape;
+}
+
 static void loop_outlined(Cg *cg, Loop *loop) {
     int nbuilders = leaf_count(loop->builder);
     Leaf *outer = loop->builders;
@@ -460,7 +509,10 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     cg_fn_close(cg, &fn);
     if (alias) *alias = before;
     loop->builders = outer;
-    cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count));
+    bool divisible = loop->builder->count > 0 && cg_is_divisible(cg, loop->lambda);
+    LLVMValueRef builder = divisible ? cg_type_pointer(cg, loop->builder) : LLVMConstNull(cg->ptr);
+    cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count,
+                       loop_shape(cg, loop, &closure), builder, cg_span(cg, loop->node)));
 }
 
 Leaf *cg_for(Cg *cg, const Node *node) {

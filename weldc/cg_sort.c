@@ -110,6 +110,6 @@ Leaf *cg_sort(Cg *cg, const Node *node) {
     cg_fn_close(cg, &fn);
     LLVMValueRef out = cg_slot(cg, sizeof(Vec), 8);
     cg_try(cg, cg_call(cg, RT_sort, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size), fn.function,
-                       closure.state, out, cg_span(cg, node)));
+                       closure.state, out, cg_i32(cg, cg_is_divisible(cg, lambda)), cg_span(cg, node)));
     return cg_load_new(cg, node->type, out);
 }

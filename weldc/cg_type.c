@@ -235,7 +235,7 @@ static LLVMTypeRef letter_type(Cg *cg, char letter) {
 }
 
 LLVMValueRef cg_call(Cg *cg, RtCall call, ...) {
-    enum { MOST = 8 };
+    enum { MOST = 9 };
     const struct RtRow *row = &rt_rows[call];
     LLVMTypeRef params[MOST];
     LLVMValueRef args[MOST];

@@ -92,6 +92,15 @@ void object_free(Object *object);               /* takes NULL */
 
 typedef enum CodeStage { CODE_LLVM, CODE_ASM } CodeStage;
 
+/* What compiled code tells rt_for about a loop. */
+typedef struct LoopShape {
+    int64_t size;    /* of the body's state in bytes */
+    int64_t least;   /* iterations that are worth handing to another thread */
+    int64_t exact[]; /* for each builder: an appender that has room already, as every iteration merges so
+                      * often; else 0
+                      */
+} LoopShape;
+
 /* What libweldjit exports as `weld_jit`. */
 struct Jit {
     /* Appends the image of an optimized program. False: error set. */

@@ -7,7 +7,8 @@
  *   2. run by the interpreter, as it was read;
  *   3. optimized, printed and run by the interpreter: by all passes, by one alone, by all but that one (which
  *      one goes by the seed), the verifier on;
- *   4. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on.
+ *   4. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on, on one
+ *      thread and on several that take a few iterations at a time.
  * Exact programs must give equal results, NaN being equal to NaN; the others may differ by rounding
  * (TOLERANCE). A program that fails must fail everywhere, but which of several failures is reported is open,
  * and code that drops a failing expression whose value nobody needs may succeed (counted as `dropped`). A
@@ -25,13 +26,15 @@
 #include <string.h>
 
 typedef struct Engine {
-    const char *name, *engine, *level, *llvm_level;
+    const char *name, *engine, *level, *llvm_level, *threads, *grain;
 } Engine;
 
 static const Engine engines[] = {
-    {"interpreter", "eval", "0", "0"},
-    {"jit, LLVM at 0", "jit", "0", "0"},
-    {"jit, LLVM at 2", "jit", "2", "2"},
+    {"interpreter", "eval", "0", "0", "1", "0"},
+    {"jit, LLVM at 0", "jit", "0", "0", "1", "0"},
+    {"jit, LLVM at 2", "jit", "2", "2", "1", "0"},
+    {"jit, LLVM at 0, 4 threads, grain 1", "jit", "0", "0", "4", "1"},
+    {"jit, LLVM at 2, 2 threads, grain 3", "jit", "2", "2", "2", "3"},
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -161,6 +164,8 @@ static weld_conf_t conf_for(const Engine *engine) {
     weld_conf_set(conf, "weld.engine", engine->engine);
     weld_conf_set(conf, "weld.optimization.level", engine->level);
     weld_conf_set(conf, "weld.llvm.optimization.level", engine->llvm_level);
+    weld_conf_set(conf, "weld.threads", engine->threads);
+    weld_conf_set(conf, "weld.grain", engine->grain);
     weld_conf_set(conf, "weld.verify", "true");
     weld_conf_set(conf, "weld.memory.limit", "256M");
     weld_conf_set(conf, "weld.cache", "off");

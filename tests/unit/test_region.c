@@ -312,3 +312,34 @@ Test(region, finish_keeps_builders_that_are_returned) {
     }
     cr_expect_eq(*root.merger, 7);
 }
+
+/* A thread's region ends up in the run's: what was there stays, what came counts as new. */
+Test(region, adopts_another) {
+    for (int all = 0; all < 2; all++) {
+        Region *other = region_new(&budget);
+        char *before = region_alloc(region, 100), *large = region_alloc(region, 10000);
+        RegionMark mark = region_mark(region);
+        char *small = region_alloc(other, 100), *block = region_alloc(other, 20000);
+        char *grows = region_grow(other, NULL, 5000);
+        cr_assert(before && large && small && block && grows);
+        memset(small, 1, 100);
+        memset(grows, 2, 5000);
+        region_adopt(region, other, all);
+        cr_expect_not(region_owns(other, small) && all);
+        region_free(other);
+        cr_expect_eq(region_bytes(region), budget.live);
+        cr_expect(region_owns(region, grows));
+        cr_expect_eq(region_since(region, mark, small), all);
+        cr_expect_eq(region_since(region, mark, block), all);
+        if (all) cr_expect_eq(small[99], 1);
+        grows = region_grow(region, grows, 50000);
+        cr_assert(grows);
+        cr_expect_eq(grows[4999], 2);
+        char *after = region_alloc(region, 64);
+        cr_assert(after && region_since(region, mark, after));
+        region_reset(region, mark);
+        cr_expect(region_owns(region, before) && region_owns(region, large) && region_owns(region, grows));
+        region_grow(region, grows, 0);
+        cr_expect_eq(region_bytes(region), budget.live);
+    }
+}
