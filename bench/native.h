@@ -23,16 +23,18 @@
 #define LENGTH(k) (in->columns[k]->data.length)
 
 enum { LANES = 8, LANES_F = 16, MOST_THREADS = 64 };
-typedef double Lanes __attribute__((vector_size(64), aligned(8)));
-typedef int64_t LanesI __attribute__((vector_size(64), aligned(8))); /* -1 where a comparison holds */
-typedef float LanesF __attribute__((vector_size(64), aligned(4)));
+typedef double Lanes __attribute__((vector_size(64)));
+typedef Lanes LanesAt __attribute__((aligned(8)));       /* as they lie in columns */
+typedef int64_t LanesI __attribute__((vector_size(64))); /* -1 where a comparison holds */
+typedef float LanesF __attribute__((vector_size(64)));
+typedef LanesF LanesFAt __attribute__((aligned(4)));
 
 static inline Lanes load(const double *at) {
-    return *(const Lanes *)at;
+    return *(const LanesAt *)at;
 }
 
 static inline void store(double *at, Lanes x) {
-    *(Lanes *)at = x;
+    *(LanesAt *)at = x;
 }
 
 static inline Lanes all(double x) {

@@ -116,7 +116,7 @@ void native_pagerank(const Inputs *in, void *out) {
 enum { ROWS_AT_ONCE = 256, MOST_COLUMNS = 32 };
 
 static inline LanesF load_some(const float *at, int count) {
-    if (count >= LANES_F) return *(const LanesF *)at;
+    if (count >= LANES_F) return *(const LanesFAt *)at;
 #if defined(WIDE)
     return (LanesF)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), at);
 #else
@@ -139,7 +139,7 @@ static inline float add_up_f(LanesF x) {
 /* A block of rows: all scores, all errors at once, then the gradient while the rows are in the cache. */
 static void logistic_rows(const float *x, const float *y, int64_t rows, int columns, const LanesF *w,
                           LanesF *gradient) {
-    float error[ROWS_AT_ONCE];
+    _Alignas(64) float error[ROWS_AT_ONCE];
     for (int64_t i = 0; i < rows; i++) {
         const float *row = x + i * columns;
         LanesF score = load_some(row, columns) * w[0];
