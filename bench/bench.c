@@ -228,11 +228,10 @@ static int run(const Request *request) {
     FILE *json = request->json ? fopen(request->json, "w") : NULL;
     if (json) {
         json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count);
-        if (fclose(json) == 0) printf("\nwritten: %s", request->json);
+        if (fclose(json) == 0) printf("\nwritten: %s\n", request->json);
     }
     if (request->svg && count && chart_write(request->svg, request->rows, figures, count))
-        printf(" %s", request->svg);
-    printf("\n");
+        printf("written: %s\n", request->svg);
     for (int t = 0; t < request->thread_counts; t++) peer_stop(peers[t]);
     free(figures);
     return status;

@@ -105,7 +105,7 @@ static void report_milliseconds(double ms) {
     if (ms < 0)
         printf(" %11s", "-");
     else
-        printf(" %11.3f", ms);
+        printf(" %11.4f", ms);
 }
 
 void report_latency(const Latency *latency, int count) {
