@@ -160,7 +160,7 @@ static bool measure(const Request *request, const char *dir, Peer *const *peers,
     int columns = columns_of(workload, text, sizeof text, names);
     data_keep(names, columns);
     if (!data_make(dir, sizes_of(request->rows), names, columns)) return false;
-    if (!compile_measure(workload, request->data, figures)) figures->compile_ms = -1;
+    if (!request->latency || !compile_measure(workload, request->data, figures)) figures->compile_ms = -1;
     Run run;
     bool good = run_prepare(workload, dir, &run);
     for (int i = 0; good && i < columns; i++) {

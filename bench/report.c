@@ -83,7 +83,7 @@ static void report_threads(const Figures *figures, int threads, bool first) {
         printf("  %-9s %9.2f %11.2f", peer->name, engine_median(peer), weldc_ms / engine_median(peer));
     else
         printf("  %-9s %9s %11s", peer ? peer->name : "-", "-", "-");
-    if (first)
+    if (first && figures->compile_ms >= 0)
         printf(" %11.1f", figures->compile_ms);
     else
         printf(" %11s", "");
