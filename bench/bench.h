@@ -1,68 +1,191 @@
 /* bench.h: what a workload is, and the parts of the benchmark.
  *
- *   bench.c      runs the table of workloads, prints and writes the figures
- *   workloads.c  the table: data, arguments, answers
- *   native.c     the hand-written C, compiled with -O3 -march=native
+ *   workloads.def  the table: a row is a program, a function in C, its inputs
+ *   columns.def    the inputs: their types, lengths and values
+ *   data.c         makes each input once, as a .npy file, and reads it
+ *   native_*.c     the workloads by hand, compiled with -O3 -march=native -fopenmp
+ *   digest.c       what an answer comes to, so that the answers of all engines can be compared
+ *   engine.c       runs compiled programs and the hand-written C; peers.c talks to peers.py
+ *   latency.c      how long the first answer takes, in new processes
+ *   report.c       the printed table, the JSON; chart.c the SVG
+ *   bench.c        the command line, the rounds
  */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-
-/* The lineitem columns, as examples/lineitem.h makes them. */
-typedef struct Table {
-    int64_t rows;
-    int32_t *shipdate;
-    int8_t *returnflag, *linestatus;
-    double *quantity, *extendedprice, *discount, *tax;
-} Table;
-
-typedef struct Q1Row {
-    int8_t returnflag, linestatus;
-    double quantity, price, discounted, charge; /* sums */
-    double mean_quantity, mean_price, mean_discount;
-    int64_t count;
-} Q1Row;
-
-enum { Q1_GROUPS = 6 };
-typedef struct Q1Answer {
-    Q1Row rows[Q1_GROUPS];
-    int64_t count;
-} Q1Answer;
-
-/* native.c */
-double native_q6(const Table *table);
-void native_q1(const Table *table, Q1Answer *answer);
+#include <stdio.h>
 
 typedef struct Vector {
-    const void *data;
+    void *data;
     int64_t length;
 } Vector;
 
-typedef union Answer {
-    double number;
-    Q1Answer q1;
-} Answer;
+/* ---- data.c ------------------------------------------------------------------------------------------- */
 
-/* A row of the table of workloads. */
-typedef struct Workload {
+typedef struct Sizes {
+    int64_t rows;    /* elements of most columns */
+    int64_t points;  /* of k-means: rows / 5 */
+    int64_t samples; /* of the logistic regression: rows / 10 */
+    int64_t nodes;   /* of PageRank, and rows of the join's small side: rows / 10 */
+} Sizes;
+
+typedef struct Column {
     const char *name;
-    const char *program; /* a file in examples/ */
-    int bytes_per_row;   /* that the program has to read */
-    double bar;          /* weldc's time over C's may be this at most */
-    int vectors;         /* how many parameters */
-    void (*arguments)(const Table *table, Vector *out);
-    void (*native)(const Table *table, Answer *out);
-    bool (*agrees)(const Table *table, const Answer *native,
-                   const void *result); /* result: of the compiled program */
+    Vector data;     /* NULL until it is loaded */
+    int64_t columns; /* of a matrix; else 1 */
+    size_t size;     /* of an element */
+} Column;
+
+Sizes sizes_of(int64_t rows);
+/* Makes the files that are missing in dir. false: said on standard error why not. */
+bool data_make(const char *dir, Sizes sizes, const char *const *names, int count);
+Column *data_load(const char *dir, const char *name); /* keeps what was loaded; NULL: said why */
+void data_keep(const char *const *names, int count);  /* frees all others */
+void *pages_new(size_t bytes);                        /* on pages of 2 MiB; freed with free() */
+
+/* ---- what the hand-written C is given ------------------------------------------------------------------ */
+
+enum { MOST_INPUTS = 12, MOST_BUFFERS = 64 };
+
+typedef struct Buffers Buffers;
+typedef struct Inputs {
+    const Column *columns[MOST_INPUTS];
+    double numbers[MOST_INPUTS]; /* the numeric arguments, in order */
+    int threads;
+    Buffers *buffers;
+} Inputs;
+
+/* Memory for answers and intermediates. What one round allocated the next one gets again, so that no engine
+ * is measured at getting pages from the kernel. NULL: no memory. */
+void *take(const Inputs *in, size_t bytes);
+
+/* ---- the table ------------------------------------------------------------------------------------------
+ */
+
+typedef struct Workload {
+    const char *name, *program, *title;
+    const char *inputs; /* columns and numbers (=20l, =0.5), in the order of the program's parameters */
+    double tolerance;   /* relative */
+    bool unordered;     /* rows of the answer may come in any order; the first field tells them apart */
+    int passes;         /* how often the inputs are read, for GB/s; 0: not a matter of bandwidth */
+    bool streaming;     /* the bar is the read bandwidth */
+    void (*native)(const Inputs *in, void *out); /* out: laid out as the program's result */
 } Workload;
 
 extern const Workload workloads[];
 extern const int workload_count;
 
-/* workloads.c: NULL, or a column is missing: no memory */
-bool table_make(Table *table, int64_t rows, uint64_t seed);
-void table_free(Table *table);
+#define WORKLOAD(id, ...) void native_##id(const Inputs *in, void *out);
+#include "workloads.def"
+
+/* ---- digest.c -------------------------------------------------------------------------------------------
+ */
+
+enum { MOST_LEAVES = 64 };
+/* For every scalar of the result's type, in order: the sum over all rows of the vector that it is in, the sum
+ * weighted by 1 + row mod 1021 (of unordered answers: 1 + first field mod 1021), the sums of absolute values.
+ * A vector counts its length as a leaf before those of its elements. */
+typedef struct Digest {
+    int count;
+    double sum[MOST_LEAVES], weighted[MOST_LEAVES], scale[MOST_LEAVES];
+} Digest;
+
+bool digest_make(const char *type, const void *data, bool unordered, Digest *out);
+bool digest_agree(const Digest *want, const Digest *got, double tolerance);
+
+/* ---- engines: something that computes workloads ----------------------------------------------------------
+ */
+
+enum { MOST_ENGINES = 32, MOST_ROUNDS = 100 };
+
+typedef struct Engine {
+    char name[24];
+    int threads;
+    enum { ENGINE_NATIVE, ENGINE_WELDC, ENGINE_PEER } kind;
+    struct Peer *peer;
+    /* what it did with the workload at hand */
+    bool active, failed, agrees;
+    char note[160];
+    double ms[MOST_ROUNDS], spent_ms;
+    int rounds;
+    Digest digest;
+    void *state; /* a module */
+} Engine;
+
+typedef struct Figures {
+    const Workload *workload;
+    int64_t bytes; /* that the inputs hold */
+    double compile_ms, compile_low, compile_high;
+    Engine engines[MOST_ENGINES];
+    int count;
+} Figures;
+
+double now_ms(void);
+double median(double *values, int count); /* sorts them */
+double engine_median(const Engine *engine);
+
+typedef struct Run {
+    char *text;        /* the program */
+    char *result_type; /* of the compiled program */
+    void *argument;    /* for weldc: laid out as its parameters */
+    Inputs inputs;
+    void *error;
+} Run;
+
+bool run_prepare(const Workload *workload, const char *dir, Run *out);
+void run_free(Run *run);
+bool engine_prepare(Engine *engine, const Workload *workload, Run *run);
+bool engine_round(Engine *engine, const Workload *workload, Run *run, bool digest, double *ms);
+void engine_finish(Engine *engine);
+char *program_read(const char *path);
+
+/* ---- peers.c --------------------------------------------------------------------------------------------
+ */
+
+typedef struct Peer Peer;
+Peer *peer_start(const char *python, const char *dir, int threads); /* NULL: none are installed */
+void peer_stop(Peer *peer);
+const char *peer_versions(Peer *peer);
+/* The engines that have the workload, as words. */
+bool peer_engines(Peer *peer, const char *workload, char *out, size_t size);
+bool peer_prepare(Peer *peer, const char *workload, const char *engine, char *note, size_t size);
+bool peer_round(Peer *peer, const char *engine, bool digest, double *ms, Digest *out, char *note,
+                size_t size);
+
+/* ---- latency.c ------------------------------------------------------------------------------------------
+ */
+
+typedef struct Latency {
+    char what[32];
+    int64_t rows;
+    double process_ms, shell_ms; /* medians; < 0: not measured */
+} Latency;
+
+enum { MOST_LATENCIES = 64 };
+int latency_measure(const char *weldc, const char *python, const char *scratch, Latency *out);
+bool compile_measure(const Workload *workload, const char *scratch, Figures *figures);
+int compile_child(const char *workload); /* in the new process: prints the milliseconds */
+int latency_child(const char *rows);
+
+/* ---- report.c, chart.c ------------------------------------------------------------------------------------
+ */
+
+typedef struct Machine {
+    int threads[4], count;
+    double read_gbs[4], triad_gbs[4];
+} Machine;
+
+void machine_measure(Machine *machine, int64_t bytes);
+void native_bandwidth(int threads, double *a, double *b, double *c, int64_t n, double *read_gbs,
+                      double *triad_gbs);
+void report_head(void);
+void report_workload(const Figures *figures);
+void report_latency(const Latency *latency, int count);
+void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
+                int count, const Latency *latency, int latencies);
+bool chart_write(const char *path, int64_t rows, const Figures *figures, int count);
 
 #endif

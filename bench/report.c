@@ -1,0 +1,166 @@
+/* report.c: the figures as a table, and as JSON. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+void machine_measure(Machine *machine, int64_t bytes) {
+    int64_t n = bytes / 8;
+    double *a = pages_new((size_t)bytes), *b = pages_new((size_t)bytes), *c = pages_new((size_t)bytes);
+    if (a && b && c) {
+        for (int64_t i = 0; i < n; i++) a[i] = b[i] = c[i] = 1;
+        for (int t = 0; t < machine->count; t++) {
+            native_bandwidth(machine->threads[t], a, b, c, n, &machine->read_gbs[t], &machine->triad_gbs[t]);
+            printf("%d thread%s: read %.1f GB/s, triad %.1f GB/s (arrays of %lld MB)\n", machine->threads[t],
+                   machine->threads[t] > 1 ? "s" : "", machine->read_gbs[t], machine->triad_gbs[t],
+                   (long long)(bytes >> 20));
+        }
+    }
+    free(a);
+    free(b);
+    free(c);
+}
+
+static const Engine *engine_find(const Figures *figures, int kind, int threads) {
+    for (int i = 0; i < figures->count; i++) {
+        const Engine *engine = &figures->engines[i];
+        if ((int)engine->kind == kind && engine->threads == threads && engine->rounds) return engine;
+    }
+    return NULL;
+}
+
+static const Engine *best_peer(const Figures *figures, int threads) {
+    const Engine *best = NULL;
+    for (int i = 0; i < figures->count; i++) {
+        const Engine *engine = &figures->engines[i];
+        if (engine->kind != ENGINE_PEER || engine->threads != threads || !engine->rounds || !engine->agrees)
+            continue;
+        if (!best || engine_median(engine) < engine_median(best)) best = engine;
+    }
+    return best;
+}
+
+static double gigabytes(const Figures *figures, double ms) {
+    return (double)figures->bytes * figures->workload->passes / ms / 1e6;
+}
+
+void report_head(void) {
+    printf("\n%-30s T      C ms  weldc ms  weldc/C   C GB/s    weldc  best peer        ms  weldc/peer  "
+           "compile ms  answers\n",
+           "");
+}
+
+/* Who gives another answer than the C, or none. */
+static void report_answers(const Figures *figures, int threads) {
+    int agree = 0;
+    const char *bad = NULL;
+    for (int i = 0; i < figures->count; i++) {
+        const Engine *engine = &figures->engines[i];
+        if (engine->threads != threads) continue;
+        agree += engine->agrees;
+        if (!engine->agrees) {
+            printf("%s%s %s", bad ? ", " : "  ", engine->name, engine->failed ? "FAILS" : "DIFFERS");
+            bad = engine->name;
+        }
+    }
+    if (!bad) printf("  %d agree", agree);
+    printf("\n");
+}
+
+static void report_threads(const Figures *figures, int threads, bool first) {
+    const Engine *native = engine_find(figures, ENGINE_NATIVE, threads);
+    const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads), *peer = best_peer(figures, threads);
+    double native_ms = native ? engine_median(native) : 0, weldc_ms = weldc ? engine_median(weldc) : 0;
+    printf("%-30s %d", first ? figures->workload->title : "", threads);
+    if (native && weldc)
+        printf(" %9.2f %9.2f %8.2f %8.1f %8.1f", native_ms, weldc_ms, weldc_ms / native_ms,
+               gigabytes(figures, native_ms), gigabytes(figures, weldc_ms));
+    else
+        printf(" %9.2f %9s %8s %8.1f %8s", native_ms, "-", "-", native ? gigabytes(figures, native_ms) : 0,
+               "-");
+    if (peer && weldc)
+        printf("  %-9s %9.2f %11.2f", peer->name, engine_median(peer), weldc_ms / engine_median(peer));
+    else
+        printf("  %-9s %9s %11s", peer ? peer->name : "-", "-", "-");
+    if (first && figures->compile_ms >= 0)
+        printf(" %11.1f", figures->compile_ms);
+    else
+        printf(" %11s", "");
+    report_answers(figures, threads);
+}
+
+void report_workload(const Figures *figures) {
+    int last = 0;
+    for (int i = 0; i < figures->count; i++) {
+        int threads = figures->engines[i].threads;
+        if (threads == last) continue;
+        report_threads(figures, threads, !last);
+        last = threads;
+    }
+    fflush(stdout);
+}
+
+static void report_milliseconds(double ms) {
+    if (ms < 0)
+        printf(" %11s", "-");
+    else
+        printf(" %11.4f", ms);
+}
+
+void report_latency(const Latency *latency, int count) {
+    if (count) printf("\nfirst answer of Q6, ms          rows  in process  from shell\n");
+    for (int i = 0; i < count; i++) {
+        printf("%-24s %11" PRId64, latency[i].what, latency[i].rows);
+        report_milliseconds(latency[i].process_ms);
+        report_milliseconds(latency[i].shell_ms);
+        printf("\n");
+    }
+}
+
+static void json_engine(FILE *out, const Figures *figures, const Engine *engine) {
+    fprintf(out, "{\"name\": \"%s\", \"threads\": %d, \"agrees\": %s, \"rounds\": %d", engine->name,
+            engine->threads, engine->agrees ? "true" : "false", engine->rounds);
+    if (engine->rounds) {
+        double ms = engine_median(engine), least = engine->ms[0];
+        for (int i = 1; i < engine->rounds; i++) least = engine->ms[i] < least ? engine->ms[i] : least;
+        fprintf(out, ", \"ms\": %.4f, \"least_ms\": %.4f, \"gbs\": %.3f", ms, least, gigabytes(figures, ms));
+        const Engine *native = engine_find(figures, ENGINE_NATIVE, engine->threads);
+        if (native) fprintf(out, ", \"over_c\": %.4f", ms / engine_median(native));
+    }
+    fprintf(out, "}");
+}
+
+static void json_workload(FILE *out, const Figures *figures) {
+    fprintf(out,
+            "  {\"name\": \"%s\", \"bytes\": %" PRId64 ", \"compile_ms\": %.3f, \"compile_low_ms\": %.3f, "
+            "\"compile_high_ms\": %.3f, \"bar\": \"%s\",\n   \"engines\": [",
+            figures->workload->name, figures->bytes, figures->compile_ms, figures->compile_low,
+            figures->compile_high, figures->workload->streaming ? "read bandwidth" : "C");
+    for (int i = 0; i < figures->count; i++) {
+        if (i) fprintf(out, ",\n    ");
+        json_engine(out, figures, &figures->engines[i]);
+    }
+    fprintf(out, "]}");
+}
+
+void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
+                int count, const Latency *latency, int latencies) {
+    fprintf(out, "{\"rows\": %" PRId64 ", \"peers\": \"%s\",\n \"machine\": [", rows, versions);
+    for (int t = 0; t < machine->count; t++)
+        fprintf(out, "%s{\"threads\": %d, \"read_gbs\": %.2f, \"triad_gbs\": %.2f}", t ? ", " : "",
+                machine->threads[t], machine->read_gbs[t], machine->triad_gbs[t]);
+    fprintf(out, "],\n \"workloads\": [\n");
+    for (int i = 0; i < count; i++) {
+        json_workload(out, &figures[i]);
+        fprintf(out, i + 1 < count ? ",\n" : "\n");
+    }
+    fprintf(out, " ],\n \"latency\": [\n");
+    for (int i = 0; i < latencies; i++) {
+        fprintf(out, "  {\"what\": \"%s\", \"rows\": %" PRId64 ", \"process_ms\": %.4f", latency[i].what,
+                latency[i].rows, latency[i].process_ms);
+        if (latency[i].shell_ms >= 0) fprintf(out, ", \"shell_ms\": %.4f", latency[i].shell_ms);
+        fprintf(out, i + 1 < latencies ? "},\n" : "}\n");
+    }
+    fprintf(out, " ]}\n");
+}
