@@ -253,7 +253,7 @@ static void compare_runs(Case *c, const Run *first, const Run *run, const Engine
 /* The program after these passes (NULL: those of level 2) has the same answer. */
 static void check_passes(Case *c, const Run *first, const char *name, const char *passes) {
     PassOptions options = {.level = 2, .passes = passes, .verify = true};
-    Engine engine = {name, "eval", "0", "0"};
+    Engine engine = {name, "eval", "0", "0", "1", "0"};
     Case optimized = *c;
     Run run = {0};
     Program *program = read_typed(c->text.text, c->text.length);
