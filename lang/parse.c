@@ -202,7 +202,12 @@ static const char *parse_note_part(Parser *p, bool value) {
     }
     advance(p);
     Span span = since(p, begin);
-    return arena_copy(&p->program->arena, p->program->source[span.source].text + begin, span.end - begin);
+    const char *text = p->program->source[span.source].text + begin;
+    if (memchr(text, 0, span.end - begin)) {
+        error_set(&p->program->error, E_Syntax, span, "an annotation cannot hold a NUL byte");
+        return NULL;
+    }
+    return arena_copy(&p->program->arena, text, span.end - begin);
 }
 
 /* `@(key: value, ..)`, any number of times. */

@@ -749,3 +749,13 @@ Test(size, small_programs_are_quick) {
     }
     cr_expect(best < 2e-3, "%g s", best); /* 50 microseconds without sanitizers */
 }
+
+Test(parse, no_nul_in_an_annotation) {
+    static const char text[] = "@(note:\"a\0b\")if(true, 1, 2)";
+    Program *program = program_new("test", text, sizeof text - 1);
+    cr_assert(program);
+    cr_assert(!program_read(program));
+    cr_assert_eq(program->error.code, E_Syntax);
+    cr_assert_eq(program->error.span.begin, 7);
+    program_free(program);
+}
