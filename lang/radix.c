@@ -107,6 +107,7 @@ static void fetch(const Keys *keys, const char *data, const char *records, size_
 
 ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                       const SortKey *key, Span span) {
+    if (count == 0) return E_None; /* then data may be NULL */
     Keys keys = {(const char *)data + key->offset, count, size, key->kind,
                  key->descending ? UINT64_MAX : 0, false};
     int bytes = key_bytes(key->kind);

@@ -8,9 +8,8 @@
  *     helper 1       wakes     task(data, 1) .......       |
  *     helper 2          wakes late                         | waits for helper 1 only
  *
- * The task decides what each does (a shared counter of things to do), so that a helper that wakes too late,
- * or could not be made, costs nothing but its share. So neither does a fork: in the child a team has no
- * helpers.
+ * The task decides what each does (a shared counter of things to do), so that a helper that wakes too late, or
+ * could not be made, costs nothing but its share. After a fork the child's team has no helpers.
  *
  * POSIX threads rather than OpenMP: a parallel region of OpenMP that gets no thread ends the process, its
  * threads belong to the process and spin after a loop, and the thread sanitizer does not see its locks. A
