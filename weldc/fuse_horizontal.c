@@ -14,7 +14,8 @@
  * depends on a group comes after it, and no two groups wait for each other.
  *
  * Both loops would have run, so nothing fails that did not; merges into one builder keep their order. Loops
- * with an assert or a foreign call stay. A vector that only loops walk is left for fuse-vertical.
+ * with an assert or a foreign call stay. A vector that only loops walk is left for fuse-vertical. Loops that
+ * fill dictionaries do not join those that add or append, which may vectorize alone.
  *
  * One walk; groups are found by a hash of their iterators. Linear.
  */
@@ -67,6 +68,14 @@ static Symbol **params_of(const Node *loop) {
 
 /* ---- what is the same ---- */
 
+/* Loops with and without such a builder stay apart: the others may vectorize. */
+static bool scatters(const Type *builder) {
+    for (int i = 0; builder->kind == TY_struct && i < builder->count; i++) {
+        if (scatters(builder->args[i])) return true;
+    }
+    return builder->kind == TY_dictmerger || builder->kind == TY_groupmerger || builder->kind == TY_vecmerger;
+}
+
 /* A hash of an operand that is free to compute anywhere. False: it is not. */
 static bool operand_hash(const Node *node, uint64_t *hash) {
     uint64_t own = node->kind == N_Ident     ? (uint64_t)node->symbol->id
@@ -79,7 +88,7 @@ static bool operand_hash(const Node *node, uint64_t *hash) {
 }
 
 static bool iters_hash(const Node *loop, uint64_t *hash) {
-    *hash = (uint64_t)loop->count;
+    *hash = (uint64_t)loop->count << 1 | scatters(loop->type);
     for (int i = 0; i < loop->count - 2; i++) {
         const Node *iter = loop->kids[i];
         *hash = hash_mix(*hash, (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
@@ -91,7 +100,7 @@ static bool iters_hash(const Node *loop, uint64_t *hash) {
 }
 
 static bool same_iters(const Node *a, const Node *b) {
-    if (a->count != b->count) return false;
+    if (a->count != b->count || scatters(a->type) != scatters(b->type)) return false;
     for (int i = 0; i < a->count - 2; i++) {
         if (!node_equal(a->kids[i], b->kids[i])) return false;
     }

@@ -340,7 +340,7 @@ static void compose_once(Consumer *consumer, Tail *tail, Node *body) {
         if (feed->loop && feed->first == i && is_whole(consumer, feed)) element = params_of(feed->loop)[2];
     }
     if (!element) element = fused_element(consumer, tail->program, old->name);
-    Node *parts[MOST_ITERS];
+    Node *parts[MOST_ITERS] = {0};
     for (int i = 0; i < consumer->count; i++) {
         Feed *feed = &consumer->feeds[i];
         if (feed->first != i) {
