@@ -127,6 +127,9 @@ static void json_engine(FILE *out, const Figures *figures, const Engine *engine)
         fprintf(out, ", \"ms\": %.4f, \"least_ms\": %.4f, \"gbs\": %.3f", ms, least, gigabytes(figures, ms));
         const Engine *native = engine_find(figures, ENGINE_NATIVE, engine->threads);
         if (native) fprintf(out, ", \"over_c\": %.4f", ms / engine_median(native));
+        if (native && engine->kind == ENGINE_WELDC && figures->compile_ms >= 0)
+            fprintf(out, ", \"over_c_compile_included\": %.4f",
+                    (ms + figures->compile_ms) / engine_median(native));
     }
     fprintf(out, "}");
 }
