@@ -142,7 +142,10 @@ void markdown_write(FILE *out, const Figures *figures, int count) {
                     gigabytes(&figures[i], engine_median(weldc)));
         else
             fprintf(out, " - | - | - |");
-        fprintf(out, " %.0f |", figures[i].compile_ms);
+        if (figures[i].compile_ms >= 0)
+            fprintf(out, " %.0f |", figures[i].compile_ms);
+        else
+            fprintf(out, " - |");
         for (int peers = 0; peers < 2; peers++)
             for (int threads = 1; threads <= 2; threads++) markdown_cell(out, &figures[i], threads, peers);
         fprintf(out, "\n");
