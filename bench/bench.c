@@ -3,6 +3,7 @@
  *
  *   weldc-bench [--rows N | --full] [--only NAME,...] [--rounds N] [--budget SECONDS] [--threads N,...]
  *               [--no-peers] [--no-latency] [--data DIR] [--python FILE] [--json FILE] [--svg FILE]
+ *               [--markdown FILE]
  *
  * Machines are noisy, so figures are ratios within a run: in every round all engines take turns over the same
  * data, and medians count. Each engine first runs once unmeasured; that answer is compared. An engine that
@@ -21,7 +22,7 @@ typedef struct Request {
     int rounds, threads[4], thread_counts;
     double budget_ms;
     bool peers, latency;
-    const char *only, *json, *svg, *python, *data;
+    const char *only, *json, *svg, *markdown, *python, *data;
 } Request;
 
 static bool read_threads(const char *text, Request *out) {
@@ -69,6 +70,8 @@ static bool read_request(int argc, char **argv, Request *out) {
             out->json = argv[i];
         else if (!strcmp(name, "--svg"))
             out->svg = argv[i];
+        else if (!strcmp(name, "--markdown"))
+            out->markdown = argv[i];
         else if (!strcmp(name, "--python"))
             out->python = argv[i];
         else if (!strcmp(name, "--data"))
@@ -230,6 +233,11 @@ static int run(const Request *request) {
         json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count);
         if (fclose(json) == 0) printf("\nwritten: %s\n", request->json);
     }
+    FILE *markdown = request->markdown ? fopen(request->markdown, "w") : NULL;
+    if (markdown) {
+        markdown_write(markdown, figures, count);
+        fclose(markdown);
+    }
     if (request->svg && count && chart_write(request->svg, request->rows, figures, count))
         printf("written: %s\n", request->svg);
     for (int t = 0; t < request->thread_counts; t++) peer_stop(peers[t]);
@@ -245,7 +253,8 @@ int main(int argc, char **argv) {
         fputs("usage: weldc-bench [--rows N | --full] [--only NAME,...] [--rounds N] [--budget SECONDS] "
               "[--threads N,...]\n"
               "                   [--no-peers] [--no-latency] [--data DIR] [--python FILE] [--json FILE] "
-              "[--svg FILE]\n",
+              "[--svg FILE]\n"
+              "                   [--markdown FILE]\n",
               stderr);
         return 2;
     }

@@ -186,6 +186,7 @@ void report_workload(const Figures *figures);
 void report_latency(const Latency *latency, int count);
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
                 int count, const Latency *latency, int latencies);
+void markdown_write(FILE *out, const Figures *figures, int count); /* the table of docs/performance.md */
 bool chart_write(const char *path, int64_t rows, const Figures *figures, int count);
 
 #endif

@@ -17,7 +17,7 @@ typedef struct Color {
 
 static const Color colors[] = {{"weldc", "#c0392b"}, {"numpy", "#4d77cf"},  {"numexpr", "#5bb7c4"},
                                {"numba", "#00a98f"}, {"duckdb", "#e0b400"}, {"polars", "#7a5ba8"},
-                               {"jax", "#8a8f98"}};
+                               {"jax", "#8a8f98"},   {"scipy", "#a0612c"}};
 enum { COLORS = sizeof colors / sizeof *colors };
 
 static double place(double ratio) {
@@ -55,7 +55,7 @@ static void scale_write(FILE *out, int height) {
 
 static void legend_write(FILE *out) {
     for (int i = 0; i < COLORS; i++) {
-        int x = LABELS + i * 88;
+        int x = LABELS + i * 80;
         fprintf(out,
                 "<rect x=\"%d\" y=\"30\" width=\"11\" height=\"11\" fill=\"%s\"/><text x=\"%d\" "
                 "y=\"40\">%s</text>\n",
@@ -73,9 +73,8 @@ static void bar_write(FILE *out, const Engine *engine, double native, int y) {
             "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"><title>%s: %.2f "
             "ms</title></rect>\n",
             x, y, width < 1 ? 1 : width, BAR - 1, color, engine->name, engine_median(engine));
-    fprintf(out, "<text x=\"%.1f\" y=\"%d\" font-size=\"9\" text-anchor=\"%s\">%.2f%s</text>\n",
-            ratio >= 1 ? to + 4 : to - 4, y + BAR - 2, ratio >= 1 ? "start" : "end", ratio,
-            engine->agrees ? "" : " (other answer)");
+    fprintf(out, "<text x=\"%.1f\" y=\"%d\" font-size=\"9\">%.2f%s</text>\n", (from < to ? to : from) + 4,
+            y + BAR - 2, ratio, engine->agrees ? "" : " (other answer)");
 }
 
 bool chart_write(const char *path, int64_t rows, const Figures *figures, int count) {

@@ -118,6 +118,40 @@ void report_latency(const Latency *latency, int count) {
     }
 }
 
+static void markdown_cell(FILE *out, const Figures *figures, int threads, bool peers) {
+    const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads);
+    const Engine *other = peers ? best_peer(figures, threads) : engine_find(figures, ENGINE_NATIVE, threads);
+    if (!weldc || !other)
+        fprintf(out, " - |");
+    else if (peers)
+        fprintf(out, " %.2f %s |", engine_median(weldc) / engine_median(other), other->name);
+    else
+        fprintf(out, " %.2f |", engine_median(weldc) / engine_median(other));
+}
+
+void markdown_write(FILE *out, const Figures *figures, int count) {
+    fprintf(out, "| workload | C, ms | weldc, ms | GB/s | compile, ms | over C | 2 threads | over best peer "
+                 "| 2 threads |\n"
+                 "|---|---|---|---|---|---|---|---|---|\n");
+    for (int i = 0; i < count; i++) {
+        const Engine *native = engine_find(&figures[i], ENGINE_NATIVE, 1);
+        const Engine *weldc = engine_find(&figures[i], ENGINE_WELDC, 1);
+        fprintf(out, "| %s |", figures[i].workload->title);
+        if (native && weldc)
+            fprintf(out, " %.2f | %.2f | %.1f |", engine_median(native), engine_median(weldc),
+                    gigabytes(&figures[i], engine_median(weldc)));
+        else
+            fprintf(out, " - | - | - |");
+        if (figures[i].compile_ms >= 0)
+            fprintf(out, " %.0f |", figures[i].compile_ms);
+        else
+            fprintf(out, " - |");
+        for (int peers = 0; peers < 2; peers++)
+            for (int threads = 1; threads <= 2; threads++) markdown_cell(out, &figures[i], threads, peers);
+        fprintf(out, "\n");
+    }
+}
+
 static void json_engine(FILE *out, const Figures *figures, const Engine *engine) {
     fprintf(out, "{\"name\": \"%s\", \"threads\": %d, \"agrees\": %s, \"rounds\": %d", engine->name,
             engine->threads, engine->agrees ? "true" : "false", engine->rounds);
@@ -127,6 +161,9 @@ static void json_engine(FILE *out, const Figures *figures, const Engine *engine)
         fprintf(out, ", \"ms\": %.4f, \"least_ms\": %.4f, \"gbs\": %.3f", ms, least, gigabytes(figures, ms));
         const Engine *native = engine_find(figures, ENGINE_NATIVE, engine->threads);
         if (native) fprintf(out, ", \"over_c\": %.4f", ms / engine_median(native));
+        if (native && engine->kind == ENGINE_WELDC && figures->compile_ms >= 0)
+            fprintf(out, ", \"over_c_compile_included\": %.4f",
+                    (ms + figures->compile_ms) / engine_median(native));
     }
     fprintf(out, "}");
 }
