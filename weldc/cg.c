@@ -154,11 +154,37 @@ static Leaf from_order(Cg *cg, Op op, LLVMValueRef order) {
     }
 }
 
+/* Vectors of integers are equal if their lengths are and then their bytes. The known length of a literal lets LLVM compare
+ * short ones in registers. */
+static Leaf equal_bytes(Cg *cg, const Type *element, const Leaf *a, const Leaf *b) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), same = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, a[1], b[1], ""), same, after);
+    cg_goto(cg, same);
+    LLVMValueRef length = LLVMIsConstant(b[1]) ? b[1] : a[1];
+    LLVMTypeRef params[3] = {cg->ptr, cg->ptr, cg->i64}, type = LLVMFunctionType(cg->i32, params, 3, false);
+    LLVMValueRef args[3] = {a[0], b[0], LLVMBuildMul(builder, length, cg_i64(cg, element->size), "")};
+    LLVMValueRef order = LLVMBuildCall2(builder, type, cg_foreign(cg, "memcmp", type), args, 3, "");
+    LLVMValueRef equal[2] = {LLVMConstInt(cg->i1, 0, false),
+                             LLVMBuildICmp(builder, LLVMIntEQ, order, cg_i32(cg, 0), "")};
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    LLVMValueRef phi = LLVMBuildPhi(builder, cg->i1, "");
+    LLVMBasicBlockRef blocks[2] = {before, same};
+    LLVMAddIncoming(phi, equal, blocks, 2);
+    return phi;
+}
+
 static Leaf *cg_Compare(Cg *cg, const Node *node) {
     const Type *type = node->kids[0]->type;
     Leaf *a = cg_expr(cg, node->kids[0]), *b = cg_expr(cg, node->kids[1]);
     if (type_is_scalar(type) || type->kind == TY_simd)
         return single(cg, node, cg_compare_op(cg, node->op, type, a[0], b[0]));
+    bool equality = node->op == OP_eq || node->op == OP_ne;
+    if (equality && type->kind == TY_vec && type_is_integer(type->args[0])) {
+        Leaf equal = equal_bytes(cg, type->args[0], a, b);
+        return single(cg, node, node->op == OP_eq ? equal : LLVMBuildNot(cg->builder, equal, ""));
+    }
     LLVMValueRef order =
         cg_call(cg, RT_compare, cg_type_pointer(cg, type), cg_spill(cg, type, a), cg_spill(cg, type, b));
     return single(cg, node, from_order(cg, node->op, order));
