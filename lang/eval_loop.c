@@ -7,8 +7,7 @@
  *     simditer(v)          groups of WELD_LANES        count len / WELD_LANES
  *     fringeiter(v)        what simditer leaves        count len % WELD_LANES
  *     rangeiter(5, 9, 2)   numbers 5, 7                count 2
- *     nditer(v, s, ..)     v[s + sum(index * stride)]  count the product of shape, the last index moving
- * fastest
+ *     nditer(v, s, ..)     v[s + sum(index * stride)]  count the product of shape, the last index moving fastest
  *
  * Then each iteration gives its three names their values and evaluates the body, which merges into the
  * builder in place.
