@@ -514,7 +514,7 @@ void scalar_cast(const Type *from, const void *a, const Type *to, void *out);
 /* The identity of a builder's operator, and a (op)= b; for scalars and structs of scalars. */
 void combine_identity(const Type *type, Op op, void *out);
 void combine(const Type *type, Op op, void *into, const void *value);
-/* Serialized form: compat/semantics "Bytes". */
+/* Serialized form: docs/language.md describes it. */
 int64_t value_serialized_size(const Type *type, const void *value);
 void value_serialize(const Type *type, const void *value, char *out);
 ErrorCode value_deserialize(Worker *worker, Span span, const Type *type, const Vec *bytes, void *out);

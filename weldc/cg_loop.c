@@ -45,7 +45,7 @@ void cg_poll(Cg *cg, const Node *node) {
 
 /* ---- iterators ---- */
 
-/* How many numbers start, start + stride, ... lie below end; the bounds must fit exactly (semantics: Loops).
+/* How many numbers start, start + stride, ... lie below end; the bounds must fit exactly.
  */
 static LLVMValueRef range_count(Cg *cg, const Node *iter, LLVMValueRef start, LLVMValueRef end,
                                 LLVMValueRef stride, LLVMValueRef length) {

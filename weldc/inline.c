@@ -7,7 +7,7 @@
  *
  * Nothing is evaluated twice that was evaluated once, so both passes keep the program's size. A value that
  * touches a builder bound outside it stays where it is: merges have an order. A value that nobody uses may
- * fail unseen (semantics: Evaluation), but an assert and a foreign call stay.
+ * fail unseen, but an assert and a foreign call stay.
  */
 #include "weldc.h"
 
