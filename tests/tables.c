@@ -10,23 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read_file.h"
 #include "../lang/lang.h"
 #include "../weldc/weldc.h"
-
-static char *read_text(const char *path) {
-    FILE *file = fopen(path, "r");
-    cr_assert(file, "%s", path);
-    char *text = NULL;
-    size_t size = 0;
-    cr_assert(getdelim(&text, &size, 0, file) > 0, "%s is empty", path);
-    fclose(file);
-    return text;
-}
 
 static char *read_source(const char *name) {
     char path[4200];
     snprintf(path, sizeof path, "%s/%s", WELD_SOURCE_DIR, name);
-    return read_text(path);
+    return read_file(path);
 }
 
 static bool is_word_char(char c) {
@@ -169,7 +160,7 @@ static int add_to_corpus(const char *path, const struct stat *status, int kind) 
     (void)status;
     const char *dot = strrchr(path, '.');
     if (kind != FTW_F || !dot || strcmp(dot, ".weld")) return 0;
-    char *text = read_text(path);
+    char *text = read_file(path);
     size_t length = strlen(text);
     char *longer = realloc(corpus, corpus_length + length + 2);
     cr_assert(longer);

@@ -11,6 +11,7 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
+#include "read_file.h"
 #include "run_weldc.h"
 
 typedef struct Doc {
@@ -19,16 +20,6 @@ typedef struct Doc {
     char program[64]; /* a file for the example at hand */
     int examples, checks;
 } Doc;
-
-static char *read_file(const char *path) {
-    FILE *file = fopen(path, "r");
-    cr_assert(file, "%s", path);
-    char *text = NULL;
-    size_t size = 0;
-    cr_assert(getdelim(&text, &size, 0, file) > 0, "%s is empty", path);
-    fclose(file);
-    return text;
-}
 
 static int line_of(const Doc *doc, const char *at) {
     int line = 1;
