@@ -291,9 +291,6 @@ Node *node_let(Program *program, Span span, Symbol *symbol, Node *value, Node *b
 Symbol *symbol_new(Program *program, const char *name, Type *type);
 /* A deep copy in which every binder is fresh. */
 Node *node_clone(Program *program, const Node *node);
-/* Replaces, in place, every use of symbol below node by value (the first by value itself, others by clones).
- */
-Node *node_substitute(Program *program, Node *node, Symbol *symbol, Node *value);
 /* Calls visit on every node below and at *slot, kids first; visit may replace *slot. Iterative along lets. */
 typedef struct Walk Walk;
 struct Walk {

@@ -1,5 +1,5 @@
 /* node.c: programs and nodes, and what is written once for every kind of node: walking, cloning,
- * substituting, comparing, hashing.
+ * comparing, hashing.
  *
  * A program is a tree of nodes that owns its names through Symbols: a use points to the Symbol of its binder,
  * so moving code never captures a name. Long chains of lets are common (programs are merged from thousands of
@@ -198,26 +198,6 @@ Node *node_clone(Program *program, const Node *node) {
         if (first->symbol) first->symbol->twin = NULL;
     }
     return root;
-}
-
-typedef struct Substitution {
-    Symbol *symbol;
-    Node *value;
-    bool used;
-} Substitution;
-
-static void substitute(Walk *walk, Node **slot) {
-    Substitution *s = walk->data;
-    if ((*slot)->kind != N_Ident || (*slot)->symbol != s->symbol) return;
-    *slot = s->used ? node_clone(walk->program, s->value) : s->value;
-    s->used = true;
-}
-
-Node *node_substitute(Program *program, Node *node, Symbol *symbol, Node *value) {
-    Substitution s = {symbol, value, false};
-    Walk walk = {program, NULL, substitute, &s};
-    node_walk(&walk, &node);
-    return node;
 }
 
 static bool uses_clear(Walk *walk, Node **slot) {

@@ -28,12 +28,6 @@ static I rt_error(P worker) {
     return code == E_None ? E_Internal : code;
 }
 
-static I rt_poll(P worker, L span) {
-    const Worker *w = worker;
-    bool stop = *w->cancel || __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
-    return stop ? (I)worker_fail(worker, E_Cancelled, span_of(span), 0, 0) : E_None;
-}
-
 static I rt_for(P worker, P body, P state, L count, P shape, P builder, L span) {
     union {
         P pointer;
