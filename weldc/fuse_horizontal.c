@@ -17,13 +17,14 @@
  * with an assert or a foreign call stay. A vector that only loops walk is left for fuse-vertical. Loops that
  * fill dictionaries do not join those that add or append, which may vectorize alone.
  *
- * One walk; groups are found by a hash of their iterators. Linear.
+ * A loop gets at most MOST_BUILDERS builders: so the time to compile stays linear, and registers suffice. One walk;
+ * groups are found by a hash of their iterators. Linear.
  */
 #include "weldc.h"
 
 bool pass_fuse_horizontal(Program *program);
 
-enum { MOST_MEMBERS = 32 }; /* more accumulators than that are no faster together */
+enum { MOST_BUILDERS = 32 }; /* of a loop: more accumulators than that are no faster together */
 
 typedef struct Member Member;
 struct Member {
@@ -36,7 +37,7 @@ typedef struct Group Group;
 struct Group {
     int block, place; /* it goes before statement number `place` of the block */
     uint64_t hash;
-    int count;
+    int count, builders;
     Member *first, **last;
     Group *bucket, *next; /* next: in the block, by place */
 };
@@ -118,6 +119,14 @@ static bool is_fresh(const Node *node) {
     return true;
 }
 
+/* How many builders that are not structs. */
+static int builder_count(const Type *builder) {
+    int count = 0;
+    if (builder->kind != TY_struct) return 1;
+    for (int i = 0; i < builder->count; i++) count += builder_count(builder->args[i]);
+    return count;
+}
+
 static Node *loop_of(Node *node) {
     return node->kind == N_Result ? node->kids[0] : node;
 }
@@ -141,15 +150,17 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let, int ready) {
         group = group->bucket;
     Member *member = arena_alloc(&fuse->program->arena, sizeof *member);
     *member = (Member){slot, let, NULL};
-    if (!group || ready >= group->place || group->count == MOST_MEMBERS) {
+    int builders = builder_count(loop->type);
+    if (!group || ready >= group->place || group->builders + builders > MOST_BUILDERS) {
         group = arena_alloc(&fuse->program->arena, sizeof *group);
-        *group = (Group){block->id, block->at, hash, 0, NULL, &group->first, *head, NULL};
+        *group = (Group){block->id, block->at, hash, 0, 0, NULL, &group->first, *head, NULL};
         *head = group;
         *block->last = group;
         block->last = &group->next;
     }
     *group->last = member;
     group->last = &member->next;
+    group->builders += builders;
     if (++group->count == 2) block->any = true;
     if (bound) bound->number = group->place;
 }
@@ -216,7 +227,7 @@ static void set_chain_type(Node *node, const Node *end, Type *type) {
 }
 
 static Type *struct_of(Program *program, Node *parts) {
-    Type *types[MOST_MEMBERS];
+    Type *types[MOST_BUILDERS];
     for (int i = 0; i < parts->count; i++) types[i] = parts->kids[i]->type;
     return type_make(&program->types, TY_struct, OP_none, parts->count, types);
 }
