@@ -529,7 +529,10 @@ void cg_fn_open(Cg *cg, Fn *fn, const char *name, LLVMTypeRef *params, int count
     fn->resume = fn->outer ? LLVMGetInsertBlock(cg->builder) : NULL;
     LLVMTypeRef type = LLVMFunctionType(cg->i32, params, (unsigned)count, false);
     fn->function = LLVMAddFunction(cg->module, name, type);
-    if (fn->outer) LLVMSetLinkage(fn->function, LLVMInternalLinkage);
+    if (fn->outer) {
+        LLVMSetLinkage(fn->function, LLVMInternalLinkage);
+        LLVMSetUnnamedAddress(fn->function, LLVMGlobalUnnamedAddr); /* equal ones may become one */
+    }
     function_attributes(cg, fn->function);
     cg->fn = fn;
     fn->entry = cg_block(cg, "entry");
@@ -546,8 +549,21 @@ void cg_fn_close(Cg *cg, Fn *fn) {
 
 static bool keeps_builders(Walk *walk, Node **slot) {
     Cg *cg = walk->data;
-    if ((*slot)->kind == N_Iterate && (*slot)->type->builders) cg->heap_builders = true;
+    if ((*slot)->kind != N_Iterate) return true;
+    cg->iterates = true;
+    if ((*slot)->type->builders) cg->heap_builders = true;
     return true;
+}
+
+/* The function of the whole program runs once, and has no loop of its own but for iterate: its loops are functions,
+ * too. It is half of many programs, and the time to improve it would never come back. */
+static void leave_as_it_is(Cg *cg, LLVMValueRef function) {
+    static const char *const names[] = {"noinline", "optnone"};
+    for (int i = 0; i < 2; i++) {
+        unsigned kind = LLVMGetEnumAttributeKindForName(names[i], strlen(names[i]));
+        LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                                LLVMCreateEnumAttribute(cg->context, kind, 0));
+    }
 }
 
 /* The list of kept functions that LLVM knows as llvm.compiler.used. */
@@ -568,6 +584,7 @@ bool cg_program(Cg *cg) {
     LLVMTypeRef params[3] = {cg->ptr, cg->ptr, cg->ptr};
     Fn fn = {.outlines = true};
     cg_fn_open(cg, &fn, "weld_run", params, 3);
+    if (!cg->iterates) leave_as_it_is(cg, fn.function);
     fn.worker = LLVMGetParam(fn.function, 0);
     const Type *arguments = program_argument_type(cg->program);
     for (int i = 0; i < root->nparams; i++) {

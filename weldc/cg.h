@@ -59,6 +59,7 @@ typedef struct Cg {
     LLVMValueRef type_table, string_base;
     LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
     int nkept;
+    bool iterates;      /* there is an iterate */
     bool heap_builders; /* builders' states outlive their function */
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
     bool fma;           /* AVX2 and FMA */

@@ -138,31 +138,57 @@ static const char *const pipelines[] = {
     "default<O3>",
 };
 
-/* The level that a module's size leaves of the wanted one: at 2 an instruction takes some 50 us, at 1 some 20, at
- * 0 two. Level 3 is what somebody asked for by name. */
-static int affordable(LLVMModuleRef module, int level) {
-    enum { MOST_2 = 10000, MOST_1 = 50000 };
-    if (level < 1 || level > 2) return level;
-    int count = 0;
+/* How much there is to do, in instructions. Those of a function that is to stay as it is (cg.c) count a tenth. */
+static int module_size(LLVMModuleRef module) {
+    unsigned left = LLVMGetEnumAttributeKindForName("optnone", strlen("optnone"));
+    int64_t tenths = 0;
     for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
+        int each =
+            LLVMGetEnumAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, left) ? 1 : 10;
         for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
-            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i)) {
-                if (++count > MOST_1) return 0;
-            }
+            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+                tenths += each;
         }
     }
-    return count > MOST_2 ? 1 : level;
+    return tenths / 10 < INT32_MAX ? (int)(tenths / 10) : INT32_MAX;
 }
 
-static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, int level, Error *error) {
-    level = level < 0 ? 0 : level > 3 ? 3 : level;
-    if (!*pipelines[level]) return true;
+/* The level that a module's size leaves of the wanted one: at 2 an instruction takes some 50 us, at 1 some 20, at
+ * 0 two: large programs take about a second. Level 3 is what somebody asked for by name. */
+static int affordable(LLVMModuleRef module, int level) {
+    enum { MOST_2 = 10000, MOST_1 = 40000 };
+    if (level < 1 || level > 2) return level;
+    int size = module_size(module);
+    return size > MOST_1 ? 0 : size > MOST_2 ? 1 : level;
+}
+
+static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, const char *passes, Error *error) {
+    if (!*passes) return true;
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failed = LLVMRunPasses(module, pipelines[level], machine, options);
+    LLVMErrorRef failed = LLVMRunPasses(module, passes, machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!failed) return true;
     LLVMConsumeError(failed);
     return error_set(error, E_Internal, (Span){0}, "the optimizer of the code generator failed");
+}
+
+/* Loops that are equal, as large programs that were written by programs have them, become one function; then a
+ * level may be affordable that was not. */
+static bool optimize(LLVMModuleRef module, Target *target, int wanted, Error *error) {
+    int level = affordable(module, wanted);
+    if (level < wanted) {
+        if (!run_passes(module, target->machine, "mergefunc", error)) return false;
+        level = affordable(module, wanted);
+    }
+    level = level < 0 ? 0 : level > 3 ? 3 : level;
+    if (level == 0 && wanted > 0) { /* the machine was made for a higher one */
+        LLVMDisposeTargetMachine(target->machine);
+        target->machine = machine_new(target, 0);
+        if (!target->machine) return error_set(error, E_Internal, (Span){0}, "no code can be generated");
+        return run_passes(module, target->machine, pipelines[1],
+                          error); /* they pay by what need not be emitted */
+    }
+    return run_passes(module, target->machine, pipelines[level], error);
 }
 
 /* Fills and optimizes a module. On success cg and target are open. */
@@ -178,13 +204,7 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
         ok = error_set(error, E_Internal, (Span){0}, "invalid code: %s", message);
     }
     if (message) LLVMDisposeMessage(message);
-    int level = ok ? affordable(cg->module, options->level) : 0;
-    if (ok && level == 0 && options->level > 0) { /* the machine was made for a higher one */
-        LLVMDisposeTargetMachine(target->machine);
-        target->machine = machine_new(target, 0);
-        if (!target->machine) ok = error_set(error, E_Internal, (Span){0}, "no code can be generated");
-    }
-    ok = ok && run_passes(cg->module, target->machine, level, error);
+    ok = ok && optimize(cg->module, target, options->level, error);
     if (ok) return true;
     if (error->code == E_None) error_set(error, E_Internal, (Span){0}, "code generation failed");
     cg_release(cg);
