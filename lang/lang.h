@@ -416,8 +416,10 @@ typedef struct Budget {
     void (*give)(void *data, void *block, size_t bytes);
     void *data;
     _Atomic int64_t live, peak;
-    int64_t limit; /* bytes; 0: none */
+    int64_t limit;              /* bytes; 0: none; LIMIT_UNASKED: */
+    int64_t (*ask)(void *data); /* tells the limit when so much is taken; several threads may ask */
 } Budget;
+enum { LIMIT_UNASKED = (64 << 20) + 1 };
 void budget_init(Budget *budget,
                  int64_t limit); /* on the C library's heap; runtime/ sets its own take, give */
 void *budget_take(Budget *budget, size_t bytes); /* counted against the limit; NULL: over it */

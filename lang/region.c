@@ -69,10 +69,20 @@ void budget_init(Budget *budget, int64_t limit) {
     budget->limit = limit;
 }
 
+/* Whoever meets a limit that was not asked for yet asks; all get the same answer. */
+static bool is_over(Budget *budget, int64_t live) {
+    int64_t limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
+    if (limit <= 0 || live <= limit) return false;
+    if (limit != LIMIT_UNASKED || !budget->ask) return true;
+    limit = budget->ask(budget->data);
+    __atomic_store_n(&budget->limit, limit, __ATOMIC_RELAXED);
+    return limit > 0 && live > limit;
+}
+
 void *budget_take(Budget *budget, size_t bytes) {
     if (bytes > (size_t)most_bytes) return NULL;
     int64_t live = __atomic_add_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
-    void *block = budget->limit > 0 && live > budget->limit ? NULL : budget->take(budget->data, bytes);
+    void *block = is_over(budget, live) ? NULL : budget->take(budget->data, bytes);
     if (!block) {
         __atomic_sub_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
         return NULL;

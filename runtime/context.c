@@ -24,7 +24,7 @@ Context *context_new(weld_conf_t conf, Error *error) {
     bool threads = options.threads > 1;
     if (context && threads) context->team = team_new((int)options.threads, options.grain);
     if (!context || (threads && !context->team) ||
-        !memory_budget(&context->budget, given ? options.memory_limit : memory_default_limit())) {
+        !memory_budget(&context->budget, given ? options.memory_limit : -1)) {
         if (context) team_free(context->team);
         free(context);
         error_set(error, E_OutOfMemory, nowhere, "no memory for a context");

@@ -58,7 +58,8 @@ typedef struct Pool {
     pthread_mutex_t lock; /* of what follows */
     Block kept[KEPT];     /* free blocks, the one freed last at the end */
     int count;
-    size_t kept_bytes, keep; /* at most `keep` bytes are kept */
+    size_t kept_bytes;
+    int64_t keep; /* at most so many bytes are kept; -1: an eighth of a limit that was not asked for yet */
 } Pool;
 
 /* ---- jemalloc, where the process has it ------------------------------------------------------------------
@@ -125,12 +126,26 @@ static void *keep_take(Pool *pool, size_t bytes) {
     return found;
 }
 
+/* For a Budget: to find out takes reading some files, twenty microseconds that small runs do not need to pay. */
+static int64_t pool_ask(void *data) {
+    Pool *pool = data;
+    int64_t limit = memory_default_limit();
+    __atomic_store_n(&pool->keep, limit / 8, __ATOMIC_RELAXED);
+    return limit;
+}
+
+static size_t most_to_keep(Pool *pool) {
+    int64_t keep = __atomic_load_n(&pool->keep, __ATOMIC_RELAXED);
+    return (size_t)(keep >= 0 ? keep : pool_ask(pool) / 8);
+}
+
 /* Keeps a block; the oldest ones make room. False: it is too large for that. */
 static bool keep_give(Pool *pool, void *base, size_t bytes) {
-    if (bytes > pool->keep) return false;
+    size_t most = most_to_keep(pool);
+    if (bytes > most) return false;
     pthread_mutex_lock(&pool->lock);
     int drop = 0;
-    while (drop < pool->count && (pool->kept_bytes + bytes > pool->keep || pool->count - drop == KEPT)) {
+    while (drop < pool->count && (pool->kept_bytes + bytes > most || pool->count - drop == KEPT)) {
         pool->kept_bytes -= pool->kept[drop].bytes;
         munmap(pool->kept[drop].base, pool->kept[drop].bytes);
         drop++;
@@ -190,8 +205,9 @@ bool memory_budget(Budget *budget, int64_t limit) {
         return false;
     }
     pool_find_jemalloc(pool);
-    pool->keep = (size_t)(limit > 0 ? limit : memory_default_limit()) / 8;
-    budget_init(budget, limit);
+    pool->keep = limit > 0 ? limit / 8 : -1;
+    budget_init(budget, limit < 0 ? LIMIT_UNASKED : limit);
+    budget->ask = limit < 0 ? pool_ask : NULL;
     budget->take = pool_take;
     budget->give = pool_give;
     budget->data = pool;

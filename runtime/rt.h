@@ -65,9 +65,10 @@ void rt_log(int level, const char *format, ...) __attribute__((format(printf, 2,
 
 /* ---- memory.c --------------------------------------------------------------------------------------- */
 
-bool memory_budget(Budget *budget, int64_t limit); /* on a jemalloc arena; huge pages for large blocks */
-void memory_budget_release(Budget *budget);        /* all blocks were given back */
-int64_t memory_default_limit(void);                /* 80 % of what this process may use, cgroups respected */
+/* On a jemalloc arena; huge pages for large blocks. limit: -1: the default, which is asked for when it matters. */
+bool memory_budget(Budget *budget, int64_t limit);
+void memory_budget_release(Budget *budget); /* all blocks were given back */
+int64_t memory_default_limit(void);         /* 80 % of what this process may use, cgroups respected */
 
 /* ---- foreign.c: C functions ------------------------------------------------------------------------- */
 

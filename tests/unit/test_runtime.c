@@ -52,6 +52,28 @@ Test(runtime, the_limit_holds_and_freed_bytes_come_back) {
     memory_budget_release(&budget);
 }
 
+/* A context without a limit of its own gets the default one, once it holds enough to come near. */
+Test(runtime, the_default_limit_is_asked_for_when_it_matters) {
+    int64_t limit = memory_default_limit();
+    Budget budget;
+    cr_assert(memory_budget(&budget, -1));
+    void *small = budget_take(&budget, 1 << 20);
+    cr_assert_not_null(small);
+    cr_assert_eq(budget.limit, LIMIT_UNASKED);
+    cr_assert_null(budget_take(&budget, (size_t)limit), "over the limit");
+    cr_assert_neq(budget.limit, LIMIT_UNASKED);
+    void *large = budget_take(&budget, 100 << 20);
+    cr_assert_not_null(large, "it is more than LIMIT_UNASKED, which is none");
+    budget_give(&budget, large, 100 << 20);
+    budget_give(&budget, small, 1 << 20);
+    cr_assert_eq(budget.live, 0);
+    memory_budget_release(&budget);
+    /* Who sets that very number means it. */
+    cr_assert(memory_budget(&budget, LIMIT_UNASKED));
+    cr_assert_null(budget_take(&budget, (size_t)LIMIT_UNASKED + 1));
+    memory_budget_release(&budget);
+}
+
 /* Random sizes of large blocks, so that the pool of free ones fills, is searched, and drops its oldest. */
 Test(runtime, freed_blocks_are_used_again_and_never_twice) {
     enum { LIVE = 40, STEPS = 3000 };
