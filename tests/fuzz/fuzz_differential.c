@@ -1,364 +1,243 @@
 /* fuzz_differential.c: do the interpreter and compiled code agree on random programs?
  *
- *     fuzz_differential COUNT [SEED [SIZE]]
+ *     fuzz_differential [--jobs N] COUNT [SEED [SIZE]]
  *
- * Program number SEED + i is generated (generate.c) and
- *   1. read, typed, verified, printed; its text reads back to the same text, with and without types;
- *   2. run by the interpreter, as it was read;
- *   3. optimized, printed and run by the interpreter: by all passes, by one alone, by all but that one (which
- *      one goes by the seed), the verifier on;
- *   4. run as machine code: every optimization level of ours and of LLVM's in `engines`, the verifier on, on one
- *      thread and on several that take a few iterations at a time.
- * Exact programs must give equal results, NaN being equal to NaN; the others may differ by rounding
- * (TOLERANCE). A program that fails must fail everywhere, but which of several failures is reported is open,
- * and code that drops a failing expression whose value nobody needs may succeed (counted as `dropped`). A
- * disagreement is printed with the smallest SIZE at which the same seed still disagrees. Exit status: 0 all
- * agree, 1 some do not, 2 misuse.
+ * Program number SEED + i is generated (generate.c) and checked (check.c) by one of N processes, each of which takes
+ * the next number when it is done with one:
+ *
+ *     this process:  counts, shows progress on a terminal, watches
+ *         +- worker: check(17), check(19), ...        killed by a signal, or stuck: this process says by which
+ *         +- worker: check(18), check(20), ...        program, and starts another one
+ *
+ * A disagreement is printed with the smallest size at which the same seed still disagrees. After MOST_REPORTS of
+ * them it is enough. Exit status: 0 all agree; 1 some do not, crash or do not end; 2 misuse.
  */
-#include "generate.h"
+#include "differential.h"
 
-#include "../../runtime/rt.h"
-#include "../../weldc/weldc.h"
-
-#include <math.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-typedef struct Engine {
-    const char *name, *engine, *level, *llvm_level, *threads, *grain;
-} Engine;
+enum { MOST_REPORTS = 10, MOST_JOBS = 64, STUCK_SECONDS = 120 };
 
-static const Engine engines[] = {
-    {"interpreter", "eval", "0", "0", "1", "0"},
-    {"jit, LLVM at 0", "jit", "0", "0", "1", "0"},
-    {"jit, LLVM at 2", "jit", "2", "2", "1", "0"},
-    {"jit, LLVM at 0, 4 threads, grain 1", "jit", "0", "0", "4", "1"},
-    {"jit, LLVM at 2, 2 threads, grain 3", "jit", "2", "2", "2", "3"},
-};
-enum { ENGINES = sizeof engines / sizeof *engines };
+/* In memory that all processes share. */
+typedef struct Shared {
+    _Atomic long next, done, disagree, failed, dropped, exact;
+    struct {
+        _Atomic long at;      /* the program that it works on, or -1 */
+        _Atomic long started; /* when, in seconds */
+    } worker[MOST_JOBS];
+} Shared;
 
-/* Constants of the language as the arguments of a program. */
-typedef struct Arguments {
-    weld_module_t modules[GENERATE_ARGS];
-    weld_value_t values[GENERATE_ARGS];
-    char *data; /* the struct of them */
-    int count;
-} Arguments;
+typedef struct Fuzz {
+    long count;
+    uint64_t seed;
+    int size, jobs; /* size: of every program; 0: by its number */
+    bool machine_code;
+    Shared *shared;
+    pid_t process[MOST_JOBS];
+} Fuzz;
 
-typedef struct Case {
-    Buf text, args[GENERATE_ARGS];
-    int nargs;
-    bool exact;
-    Buf complaint; /* what does not agree */
-    bool failed, dropped;
-} Case;
-
-/* ---- comparing values of two modules, of the same type ---- */
-
-static bool same_float(double a, double b, double tolerance) {
-    if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
-    if (a == b) return true;
-    return fabs(a - b) <= tolerance * fmax(fabs(a), fabs(b));
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* How far f32 and f64 results may differ. */
-typedef struct Tolerance {
-    double single, twice;
-} Tolerance;
-
-/* Not at all where the program is exact; an f64 that may have come from an f32 only to that one's precision, since
- * the engines' f32 functions are not the same. */
-static Tolerance tolerance_of(const Case *c) {
-    if (c->exact) return (Tolerance){0, 0};
-    bool mixed = strstr(c->text.text, "f32") != NULL;
-    for (const char *at = c->text.text; *at && !mixed; at++) mixed = *at >= '0' && *at <= '9' && at[1] == 'f';
-    return (Tolerance){1e-5, mixed ? 1e-5 : 1e-9};
+static int size_of_program(const Fuzz *fuzz, long i) {
+    return fuzz->size ? fuzz->size : 20 + (int)(i % 7) * 30;
 }
 
-static bool same_value(const Type *type, const void *a, const void *b, Tolerance t);
-
-static bool same_array(const Type *type, const void *a, const void *b, int64_t count, Tolerance t) {
-    for (int64_t i = 0; i < count && type->size; i++) {
-        if (!same_value(type, (const char *)a + i * type->size, (const char *)b + i * type->size, t))
-            return false;
-    }
-    return true;
-}
-
-/* Entries that are equal in key order. */
-static bool same_dict(const Type *type, const Dict *a, const Dict *b, Tolerance t) {
-    TypeTable types;
-    Arena arena;
-    if (a->length != b->length || !arena_init(&arena)) return false;
-    types_init(&types, &arena);
-    Type *entry = dict_entry_type(&types, type_import(&types, type));
-    int64_t *x = malloc(sizeof *x * (size_t)(a->length + 1)),
-            *y = malloc(sizeof *y * (size_t)(a->length + 1));
-    bool same = x && y;
-    if (same) dict_sorted(a, entry, x);
-    if (same) dict_sorted(b, entry, y);
-    for (int64_t i = 0; same && i < a->length; i++)
-        same = same_value(entry, a->entries + x[i] * entry->size, b->entries + y[i] * entry->size, t);
-    free(x);
-    free(y);
-    arena_release(&arena);
-    return same;
-}
-
-static bool same_value(const Type *type, const void *a, const void *b, Tolerance t) {
-    if (type->kind == TY_f32) return same_float(*(const float *)a, *(const float *)b, t.single);
-    if (type->kind == TY_f64) return same_float(*(const double *)a, *(const double *)b, t.twice);
-    if (type_is_scalar(type)) return memcmp(a, b, (size_t)type->size) == 0;
-    if (type->kind == TY_dict) return same_dict(type, *(Dict *const *)a, *(Dict *const *)b, t);
-    if (type->kind == TY_vec) {
-        const Vec *v = a, *w = b;
-        return v->length == w->length && same_array(type->args[0], v->data, w->data, v->length, t);
-    }
-    for (int i = 0; i < type->count; i++) {
-        int64_t at = type->offsets[i];
-        if (!same_value(type->args[i], (const char *)a + at, (const char *)b + at, t)) return false;
-    }
-    return true;
-}
-
-/* ---- one program ---- */
-
-static void complain(Case *c, const char *what, const Error *error) {
-    buf_printf(&c->complaint, "%s: error[%s]: %s\n", what, error_name(error->code), error->text);
-}
-
-static Program *read_typed(const char *text, size_t length) {
-    Program *program = program_new("random", text, length);
-    if (program && program_read(program) && program_infer(program, NULL)) program_verify(program);
-    return program;
-}
-
-static void check_text(Case *c) {
-    Program *program = read_typed(c->text.text, c->text.length);
-    if (!program || program->error.code) {
-        complain(c, "typing", &program->error);
-        program_free(program);
-        return;
-    }
-    for (int typed = 0; typed < 2; typed++) {
-        Buf first = {0}, second = {0};
-        program_print(&first, program, typed);
-        Program *again = read_typed(first.text, first.length);
-        if (again->error.code) {
-            complain(c, "reading what was printed", &again->error);
-        } else {
-            program_print(&second, again, typed);
-            if (first.length != second.length || memcmp(first.text, second.text, first.length))
-                buf_printf(&c->complaint, "printing twice differs:\n%s\n----\n%s\n", first.text, second.text);
-        }
-        program_free(again);
-        buf_release(&first);
-        buf_release(&second);
-    }
-    program_free(program);
-}
-
-static weld_conf_t conf_for(const Engine *engine) {
-    weld_conf_t conf = weld_conf_new();
-    weld_conf_set(conf, "weld.engine", engine->engine);
-    weld_conf_set(conf, "weld.optimization.level", engine->level);
-    weld_conf_set(conf, "weld.llvm.optimization.level", engine->llvm_level);
-    weld_conf_set(conf, "weld.threads", engine->threads);
-    weld_conf_set(conf, "weld.grain", engine->grain);
-    weld_conf_set(conf, "weld.verify", "true");
-    weld_conf_set(conf, "weld.memory.limit", "256M");
-    weld_conf_set(conf, "weld.cache", "off");
-    return conf;
-}
-
-static bool arguments_make(Arguments *args, Case *c, const Type *type, weld_context_t context) {
-    Error error = {0};
-    weld_conf_t conf = conf_for(&engines[0]);
-    args->data = calloc(1, (size_t)type->size + 64);
-    for (int i = 0; i < c->nargs && error.code == E_None; i++) {
-        const Buf *text = &c->args[i];
-        args->modules[i] =
-            module_compile("argument", text->text, text->length, type->args[i], conf, &error, NULL);
-        if (args->modules[i]) args->values[i] = module_run(args->modules[i], context, NULL, NULL, &error);
-        if (args->values[i])
-            memcpy(args->data + type->offsets[i], weld_value_data(args->values[i]),
-                   (size_t)type->args[i]->size);
-        args->count++;
-    }
-    weld_conf_free(conf);
-    if (error.code) complain(c, "an argument", &error);
-    return error.code == E_None;
-}
-
-static void arguments_free(Arguments *args) {
-    for (int i = 0; i < args->count; i++) {
-        weld_value_free(args->values[i]);
-        weld_module_free(args->modules[i]);
-    }
-    free(args->data);
-    memset(args, 0, sizeof *args);
-}
-
-typedef struct Run {
-    weld_module_t module;
-    weld_context_t context;
-    weld_value_t value; /* NULL: it failed */
-    Arguments args;
-    Error error;
-    bool compiled;
-} Run;
-
-static void run_begin(Run *run, Case *c, const Engine *engine) {
-    weld_conf_t conf = conf_for(engine);
-    run->context = weld_context_new(conf);
-    run->module = module_compile("random", c->text.text, c->text.length, NULL, conf, &run->error, NULL);
-    run->compiled = run->module != NULL;
-    if (!run->module) {
-        complain(c, engine->name, &run->error);
-    } else if (strcmp(module_tier(run->module), engine->engine)) {
-        buf_printf(&c->complaint, "%s ran as %s\n", engine->name, module_tier(run->module));
-    } else if (arguments_make(&run->args, c, module_argument_type(run->module), run->context)) {
-        run->value = module_run(run->module, run->context, run->args.data, NULL, &run->error);
-        if (!run->value && (run->error.code == E_Internal || run->error.code == E_None))
-            complain(c, engine->name, &run->error);
-    }
-    weld_conf_free(conf);
-}
-
-static void run_end(Run *run) {
-    weld_value_free(run->value);
-    arguments_free(&run->args);
-    weld_module_free(run->module);
-    weld_context_free(run->context);
-}
-
-static void compare_runs(Case *c, const Run *first, const Run *run, const Engine *engine) {
-    const Type *type = module_result_type(first->module);
-    if (!first->value && run->value) {
-        c->dropped = true;
-    } else if (first->value && !run->value) {
-        complain(c, engine->name, &run->error);
-    } else if (first->value) {
-        const void *a = weld_value_data(first->value), *b = weld_value_data(run->value);
-        if (same_value(type, a, b, tolerance_of(c))) return;
-        buf_printf(&c->complaint, "%s gives ", engines[0].name);
-        value_print(&c->complaint, type, a);
-        buf_printf(&c->complaint, "\n%s gives ", engine->name);
-        value_print(&c->complaint, type, b);
-        buf_printf(&c->complaint, "\n");
+/* All at once, so that processes do not cut into each other's. */
+static void print(const Buf *text) {
+    fflush(stdout);
+    for (size_t done = 0; done < text->length;) {
+        ssize_t put = write(STDOUT_FILENO, text->text + done, text->length - done);
+        if (put < 0 && errno != EINTR) return;
+        if (put > 0) done += (size_t)put;
     }
 }
 
-/* The program after these passes (NULL: those of level 2) has the same answer. */
-static void check_passes(Case *c, const Run *first, const char *name, const char *passes) {
-    PassOptions options = {.level = 2, .passes = passes, .verify = true};
-    Engine engine = {name, "eval", "0", "0", "1", "0"};
-    Case optimized = *c;
-    Run run = {0};
-    Program *program = read_typed(c->text.text, c->text.length);
-    optimized.text = (Buf){0};
-    if (!program || !program_optimize(program, &options)) {
-        complain(c, name, &program->error);
-    } else {
-        program_print(&optimized.text, program, true);
-        run_begin(&run, &optimized, &engine);
-        c->complaint = optimized.complaint;
-        if (c->complaint.length == 0) compare_runs(c, first, &run, &engine);
-        if (c->complaint.length) buf_printf(&c->complaint, "after these passes:\n%s\n", optimized.text.text);
-        run_end(&run);
-    }
-    buf_release(&optimized.text);
-    program_free(program);
-}
-
-static void check_optimizer(Case *c, const Run *first, uint64_t seed) {
-    int chosen = 1 + (int)(seed % (PASS_COUNT - 1));
-    Buf others = {0}, name = {0};
-    buf_put(&others, " ", 1);
-    for (int id = PASS_None + 1; id < PASS_COUNT; id++) {
-        if (id != chosen && pass_classes[id].level <= 2)
-            buf_printf(&others, "%s,", pass_classes[id].spelling);
-    }
-    buf_printf(&name, "all passes but %s", pass_classes[chosen].spelling);
-    check_passes(c, first, "all passes", NULL);
-    if (c->complaint.length == 0)
-        check_passes(c, first, pass_classes[chosen].spelling, pass_classes[chosen].spelling);
-    if (c->complaint.length == 0) check_passes(c, first, name.text, others.text);
-    buf_release(&others);
-    buf_release(&name);
-}
-
-/* Everything about one program; true: all agree. */
-static bool check(Case *c, uint64_t seed, int size, int count) {
-    Run runs[ENGINES] = {0};
-    memset(c, 0, sizeof *c);
-    c->exact = generate_program(seed, size, &c->text, c->args, &c->nargs);
-    check_text(c);
-    for (int i = 0; i < count && c->complaint.length == 0; i++) {
-        run_begin(&runs[i], c, &engines[i]);
-        if (i && c->complaint.length == 0) compare_runs(c, &runs[0], &runs[i], &engines[i]);
-        if (i == 0 && c->complaint.length == 0) check_optimizer(c, &runs[0], seed);
-    }
-    c->failed = runs[0].compiled && !runs[0].value;
-    for (int i = 0; i < count; i++) run_end(&runs[i]);
-    return c->complaint.length == 0;
-}
-
-static void case_release(Case *c) {
-    buf_release(&c->text);
-    buf_release(&c->complaint);
-    for (int i = 0; i < GENERATE_ARGS; i++) buf_release(&c->args[i]);
-}
+/* ---- in a worker ---- */
 
 /* The same seed makes a smaller program at a smaller size: print the first that disagrees. */
-static void report_smallest(uint64_t seed, int size, int count) {
-    Case c;
-    for (int smaller = 1; smaller <= size; smaller += smaller < 40 ? 1 : smaller / 10) {
+static void report_smallest(const Checker *checker, uint64_t seed, int size) {
+    Verdict verdict;
+    for (int smaller = 1;; smaller += smaller < 40 ? 1 : smaller / 10) {
         if (smaller + smaller / 10 > size) smaller = size;
-        if (check(&c, seed, smaller, count) && smaller < size) {
-            case_release(&c);
+        check_program(checker, seed, smaller, &verdict);
+        if (!verdict.agree || smaller == size) break;
+        buf_release(&verdict.report);
+    }
+    if (verdict.agree) {
+        show_program(&verdict.report, seed, size);
+        buf_printf(&verdict.report, "(agrees when run again)\n");
+    }
+    print(&verdict.report);
+    buf_release(&verdict.report);
+}
+
+static void work(const Fuzz *fuzz, int number) {
+    Shared *shared = fuzz->shared;
+    Checker checker;
+    if (!checker_init(&checker, fuzz->machine_code)) _exit(3);
+    for (;;) {
+        long i = atomic_fetch_add(&shared->next, 1);
+        if (i >= fuzz->count || shared->disagree >= MOST_REPORTS) break;
+        Verdict verdict;
+        shared->worker[number].started = (long)now_seconds();
+        shared->worker[number].at = i;
+        check_program(&checker, fuzz->seed + (uint64_t)i, size_of_program(fuzz, i), &verdict);
+        shared->done++;
+        shared->failed += verdict.failed;
+        shared->dropped += verdict.dropped;
+        shared->exact += verdict.exact;
+        buf_release(&verdict.report);
+        if (!verdict.agree && atomic_fetch_add(&shared->disagree, 1) < MOST_REPORTS)
+            report_smallest(&checker, fuzz->seed + (uint64_t)i, size_of_program(fuzz, i));
+    }
+    shared->worker[number].at = -1;
+    checker_release(&checker);
+    exit(0);
+}
+
+/* ---- in the process that watches ---- */
+
+static bool worker_start(Fuzz *fuzz, int number) {
+    fuzz->shared->worker[number].at = -1;
+    fflush(NULL);
+    pid_t process = fork();
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        work(fuzz, number);
+    }
+    fuzz->process[number] = process;
+    if (process < 0) perror("fuzz_differential: fork");
+    return process > 0;
+}
+
+/* A worker has ended. False: it was not to: it is counted as a disagreement, and its program printed. */
+static bool worker_ended(Fuzz *fuzz, int number, int status) {
+    long at = fuzz->shared->worker[number].at;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && at < 0) return true;
+    Buf report = {0};
+    if (at >= 0) show_program(&report, fuzz->seed + (uint64_t)at, size_of_program(fuzz, at));
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        buf_printf(&report, "killed, after %d seconds if by us\n", STUCK_SECONDS);
+    else if (WIFSIGNALED(status))
+        buf_printf(&report, "the process died: %s\n", strsignal(WTERMSIG(status)));
+    else
+        buf_printf(&report, "the process ended with status %d\n", WEXITSTATUS(status));
+    print(&report);
+    buf_release(&report);
+    fuzz->shared->disagree++;
+    return false;
+}
+
+static void kill_stuck(const Fuzz *fuzz) {
+    long now = (long)now_seconds();
+    for (int i = 0; i < fuzz->jobs; i++) {
+        bool works = fuzz->process[i] > 0 && fuzz->shared->worker[i].at >= 0;
+        if (works && now - fuzz->shared->worker[i].started > STUCK_SECONDS) kill(fuzz->process[i], SIGKILL);
+    }
+}
+
+static void show_progress(const Fuzz *fuzz, double start, bool last) {
+    const Shared *shared = fuzz->shared;
+    if (!isatty(STDERR_FILENO)) return;
+    double rate = (double)shared->done / (now_seconds() - start + 1e-9);
+    double left = rate > 0 ? (double)(fuzz->count - shared->done) / rate : 0;
+    fprintf(stderr, "\r%ld of %ld programs, %.0f a second, %ld disagree, %.0f s left \033[K%s", shared->done,
+            fuzz->count, rate, shared->disagree, left, last ? "\r\033[K" : "");
+}
+
+/* Until all workers have ended. */
+static bool watch(Fuzz *fuzz) {
+    double start = now_seconds();
+    int running = 0, status;
+    bool ok = true;
+    for (int i = 0; i < fuzz->jobs; i++) running += worker_start(fuzz, i);
+    while (running > 0) {
+        pid_t process = waitpid(-1, &status, WNOHANG);
+        if (process == 0) {
+            nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+            kill_stuck(fuzz);
+            show_progress(fuzz, start, false);
             continue;
         }
-        printf("---- seed %llu, size %d\n%s\n", (unsigned long long)seed, smaller, c.text.text);
-        for (int i = 0; i < c.nargs; i++) printf("argument %d: %s\n", i, c.args[i].text);
-        printf("%s", c.complaint.text ? c.complaint.text : "(agrees when run again)\n");
-        fflush(stdout);
-        case_release(&c);
-        return;
+        if (process < 0 && errno == EINTR) continue;
+        if (process < 0) return false;
+        for (int i = 0; i < fuzz->jobs; i++) {
+            if (fuzz->process[i] != process) continue;
+            fuzz->process[i] = -1;
+            running--;
+            bool ended = worker_ended(fuzz, i, status), working = fuzz->shared->worker[i].at >= 0;
+            ok &= ended;
+            /* One that died before its first program would do so again. */
+            if (!ended && working && fuzz->shared->disagree < MOST_REPORTS) running += worker_start(fuzz, i);
+        }
     }
+    show_progress(fuzz, start, true);
+    return ok;
+}
+
+/* ---- the command line ---- */
+
+/* A number, all of the word. */
+static bool read_number(const char *word, uint64_t most, uint64_t *number) {
+    char *end;
+    errno = 0;
+    *number = strtoull(word, &end, 10);
+    return *word >= '0' && *word <= '9' && !*end && !errno && *number <= most;
+}
+
+static bool read_words(int count, char **words, Fuzz *fuzz) {
+    uint64_t number, numbers[3] = {0, 1, 0};
+    int seen = 0;
+    fuzz->jobs = 1;
+    for (int i = 1; i < count; i++) {
+        if (!strcmp(words[i], "--jobs")) {
+            if (++i == count || !read_number(words[i], MOST_JOBS, &number) || number == 0) return false;
+            fuzz->jobs = (int)number;
+        } else {
+            uint64_t most = seen == 1 ? UINT64_MAX : INT32_MAX;
+            if (seen == 3 || !read_number(words[i], most, &numbers[seen])) return false;
+            seen++;
+        }
+    }
+    fuzz->count = (long)numbers[0];
+    fuzz->seed = numbers[1];
+    fuzz->size = (int)numbers[2];
+    return fuzz->count > 0;
 }
 
 int main(int argc, char **argv) {
-    enum { MOST_REPORTS = 10 };
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    long count = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
-    int size = argc > 3 ? atoi(argv[3]) : 0, used = ENGINES;
-    long disagree = 0, failed = 0, dropped = 0, exact = 0;
+    Fuzz fuzz = {0};
     Error error = {0};
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    if (count <= 0) {
-        fprintf(stderr, "usage: fuzz_differential COUNT [SEED [SIZE]]\n");
+    if (!read_words(argc, argv, &fuzz)) {
+        fprintf(stderr, "usage: fuzz_differential [--jobs N] COUNT [SEED [SIZE]]\n");
         return 2;
     }
-    if (!jit_load(&error)) {
+    fuzz.machine_code = jit_load(&error) != NULL; /* before the workers start, so that it is loaded once */
+    if (!fuzz.machine_code)
         printf("SKIPPED: machine code (%s); the interpreter alone is checked\n", error.text);
-        used = 1;
+    fuzz.shared = mmap(NULL, sizeof *fuzz.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (fuzz.shared == MAP_FAILED) {
+        perror("fuzz_differential: mmap");
+        return 1;
     }
-    for (long i = 0; i < count && disagree < MOST_REPORTS; i++) {
-        Case c;
-        int this_size = size ? size : 20 + (int)(i % 7) * 30;
-        if (!check(&c, seed + (uint64_t)i, this_size, used)) {
-            disagree++;
-            report_smallest(seed + (uint64_t)i, this_size, used);
-        }
-        failed += c.failed;
-        dropped += c.dropped;
-        exact += c.exact;
-        case_release(&c);
-    }
-    printf(
-        "%ld programs from seed %llu: %ld disagree, %ld fail, %ld failures dropped, %ld exact, %d engines\n",
-        count, (unsigned long long)seed, disagree, failed, dropped, exact, used);
-    return disagree != 0;
+    bool ok = watch(&fuzz);
+    const Shared *shared = fuzz.shared;
+    printf("%ld programs from seed %llu: %ld disagree, %ld fail, %ld failures dropped, %ld exact\n",
+           shared->done, (unsigned long long)fuzz.seed, shared->disagree, shared->failed, shared->dropped,
+           shared->exact);
+    return ok && shared->disagree == 0 ? 0 : 1;
 }
