@@ -148,7 +148,12 @@ static ErrorCode interpret(Unit *unit, Worker *worker, const void *args, Value *
 
 static ErrorCode execute(Unit *unit, Worker *worker, const void *args, Value *value) {
     const Code *code = unit_code(unit, args, 1, NULL);
-    return code ? run_code(unit, code, worker, args, value) : interpret(unit, worker, args, value);
+    if (!code) return interpret(unit, worker, args, value);
+    if (!unit_is_light(unit)) return run_code(unit, code, worker, args, value);
+    double start = rt_clock_ms();
+    ErrorCode status = run_code(unit, code, worker, args, value);
+    unit_light_end(unit, (rt_clock_ms() - start) * 1e6);
+    return status;
 }
 
 bool module_prepare(weld_module_t handle, const void *args, int64_t runs, Timings *timings) {

@@ -243,12 +243,14 @@ struct Unit {
     Program *typed;   /* the program once more, not optimized; NULL: not yet asked for */
     bool consumed, shown;
     int interpreting; /* runs */
-    double spent_ns;  /* by the interpreter so far */
+    double spent_ns;  /* by runs so far, in the interpreter's time */
+    Code *light;      /* the first code, where it was made quickly; runs may still be in it */
     bool probed;      /* code was looked for on disk */
     bool hopeless;    /* there will be no code */
     bool from_disk;
     const Jit *jit;
-    _Atomic(Code *) code; /* once set, it stays */
+    _Atomic(Code *) code;  /* once set, it stays, but for: */
+    _Atomic bool is_light; /* better code may take its place */
     /* Of the cache in memory, under its lock: */
     Unit *next;
     uint64_t hash;
@@ -265,15 +267,28 @@ const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timin
 /* The typed program for a run by the interpreter, which is told how long it took. NULL: no memory. */
 const Program *unit_interpret_begin(Unit *unit);
 void unit_interpret_end(Unit *unit, double ns);
+/* A run of light code is done. */
+void unit_light_end(Unit *unit, double ns);
 Program *unit_typed(Unit *unit); /* the typed program, to look at; NULL: no memory */
 static inline bool unit_has_code(const Unit *unit) {
     return unit->code != NULL;
 }
+static inline bool unit_is_light(const Unit *unit) {
+    return unit->is_light;
+}
 
 /* ---- tier.c ------------------------------------------------------------------------------------------- */
 
-/* About how many nanoseconds the interpreter takes with these arguments. */
-double tier_estimate(const Program *program, const Type *argument, const void *args);
+typedef enum Tier { TIER_EVAL, TIER_LIGHT, TIER_FULL } Tier;
+enum { LIGHT_GAIN = 20, FULL_GAIN = 200 }; /* how much faster than the interpreter code is, about */
+
+typedef struct Work {
+    double ns;    /* of the interpreter */
+    int64_t size; /* nodes of the program */
+} Work;
+Work tier_estimate(const Program *program, const Type *argument, const void *args); /* of one run */
+/* What shall there be for so much work, where there is that already? */
+Tier tier_choose(Tier has, Work work);
 
 /* ---- cache.c: units in memory; disk.c: images in files ------------------------------------------------ */
 

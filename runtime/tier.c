@@ -1,6 +1,19 @@
-/* tier.c: how long would the interpreter take?
+/* tier.c: interpret, make code quickly, or make fast code?
  *
- * Every node costs NODE_NS each time it is evaluated; what is inside of a loop is evaluated as often as the
+ * Whatever makes the least sum of making and running, for a program of n nodes:
+ *
+ *               to make                                    to run
+ *     eval      nothing                                    ns, as below
+ *     light     4 ms + n * 12 us                           ns / LIGHT_GAIN        LLVM's level 0
+ *     full      7 ms + n * 90 us                           ns / FULL_GAIN         the level of the settings
+ *
+ * What was spent on runs so far counts as if it lay ahead (in the interpreter's time), so that a program that is run
+ * often gets better code when that would have paid before: no choice costs more than about twice the best one. What
+ * there is already costs nothing to make.
+ *
+ *     a map of 50 nodes:   1,000 elements  eval        100,000 elements  light       10,000,000 elements  full
+ *
+ * How long the interpreter takes: every node costs NODE_NS each time it is evaluated; what is inside of a loop is evaluated as often as the
  * loop runs. How often that is, the arguments tell where the loop walks a parameter, or a range up to a
  * literal or a parameter:
  *
@@ -9,21 +22,22 @@
  * A loop over something that was computed is taken to be as long as the longest parameter, one over the
  * elements of another loop's data to be short. Of an iterate nothing is known, nor of a computed range: LONG,
  * so that code is made. An estimate that is wrong costs time, never the answer, and not twice: what runs
- * really took is counted (unit.c). A program whose floats the two engines may round differently is never
- * given to the interpreter, so that it has the same answer on every run.
+ * really took is counted (unit.c). A program whose floats may be rounded differently by the interpreter or at
+ * another level takes forever by this estimate: it gets full code, so that it has the same answer on every run.
  */
 #include "rt.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { NODE_NS = 40, SHORT_LOOP = 16, LONG_LOOP = 1 << 20 };
+enum { NODE_NS = 10, SHORT_LOOP = 16, LONG_LOOP = 1 << 20 };
 
 typedef struct Estimate {
     const Program *program;
     const Type *argument;
     const char *args;
     double times, nodes; /* how often what is looked at is evaluated; the sum so far */
+    int64_t size;        /* of the program, in nodes */
     double longest;      /* parameter */
     int depth;           /* loops around */
 } Estimate;
@@ -107,6 +121,7 @@ static bool rounds_its_way(const Node *node) {
 static bool enter(Walk *walk, Node **slot) {
     Estimate *e = walk->data;
     const Node *node = *slot;
+    e->size++;
     e->nodes += rounds_its_way(node) ? INFINITY : e->times;
     if (!is_loop(node)) return true;
     e->times *= factor(e, node);
@@ -121,7 +136,7 @@ static void leave(Walk *walk, Node **slot) {
     e->times /= factor(e, *slot);
 }
 
-double tier_estimate(const Program *program, const Type *argument, const void *args) {
+Work tier_estimate(const Program *program, const Type *argument, const void *args) {
     Estimate e = {.program = program, .argument = argument, .args = args, .times = 1};
     bool hidden = false;
     for (int i = 0; args && i < argument->count; i++) {
@@ -136,5 +151,17 @@ double tier_estimate(const Program *program, const Type *argument, const void *a
     Node *root = program->root;
     Walk walk = {.program = (Program *)program, .enter = enter, .leave = leave, .data = &e};
     node_walk(&walk, &root);
-    return e.nodes * NODE_NS;
+    return (Work){e.nodes * NODE_NS, e.size};
+}
+
+Tier tier_choose(Tier has, Work work) {
+    static const double fixed[] = {0, 4e6, 7e6}, node[] = {0, 12e3, 90e3},
+                        gain[] = {1, LIGHT_GAIN, FULL_GAIN};
+    Tier best = has;
+    double least = work.ns / gain[has];
+    for (Tier tier = has + 1; tier <= TIER_FULL; tier++) {
+        double sum = fixed[tier] + (double)work.size * node[tier] + work.ns / gain[tier];
+        if (sum < least || work.ns == (double)INFINITY) best = tier, least = sum;
+    }
+    return best;
 }

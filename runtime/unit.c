@@ -8,8 +8,10 @@
  *
  * With weld.engine jit code is made at once. With auto it is made when it pays: before a run, tier.c
  * estimates how long the interpreter would take, to which is added how long it took so far. Below TINY it
- * just runs; from there on it is worth to look for code on disk; from WORTH on code is made. Where the code
- * generator is not installed, or fails by a fault of its own, the interpreter goes on and the log says so.
+ * just runs; from there on it is worth to look for code on disk, and tier.c says which code is worth to be made.
+ * Light code, which is made quickly, may be replaced by full code later, and stays for the runs that are in it.
+ * Where the code generator is not installed, or fails by a fault of its own, the interpreter goes on and the log
+ * says so.
  *
  * The optimizer consumes a typed program. That happens in place where no run is interpreting the program and
  * nobody was shown it; else the text is read once more. `lock` guards all that changes after unit_new.
@@ -21,7 +23,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TINY_NS = 300 * 1000, WORTH_NS = 8 * 1000 * 1000 };
+enum { TINY_NS = 100 * 1000 };
 
 static const Span nowhere = {0, 0, 0};
 
@@ -146,10 +148,43 @@ static bool on_disk(const Unit *unit) {
     return unit->disk_key.length && strcmp(unit->options.cache, "disk") == 0;
 }
 
+static void light_key(const Unit *unit, Buf *key) {
+    static const char suffix[] = "\0light";
+    buf_put(key, unit->disk_key.text, unit->disk_key.length);
+    buf_put(key, suffix, sizeof suffix);
+}
+
+/* The key of light code is longer. */
+static bool find_on_disk(const Unit *unit, Tier tier, Buf *image) {
+    if (tier == TIER_FULL) return disk_find(&unit->disk_key, image);
+    Buf key = {0};
+    light_key(unit, &key);
+    bool found = !key.failed && disk_find(&key, image);
+    buf_release(&key);
+    return found;
+}
+
+static void store_on_disk(const Unit *unit, Tier tier, const Buf *image) {
+    Buf key = {0};
+    if (!on_disk(unit)) return;
+    if (tier == TIER_LIGHT) light_key(unit, &key);
+    if (!key.failed) disk_store(tier == TIER_LIGHT ? &key : &unit->disk_key, image, unit->options.cache_size);
+    buf_release(&key);
+}
+
+/* The lock is held, or nobody else has the unit yet. */
+static void set_code(Unit *unit, Code *code, Tier tier) {
+    if (!code) return;
+    if (atomic_load(&unit->is_light)) unit->light = atomic_load(&unit->code);
+    if (tier == TIER_LIGHT) atomic_store(&unit->is_light, true);
+    atomic_store(&unit->code, code);
+    if (tier == TIER_FULL) atomic_store(&unit->is_light, false);
+}
+
 /* Loads code that an earlier process made. False: there is none. */
-static bool load_from_disk(Unit *unit) {
+static bool load_from_disk(Unit *unit, Tier tier) {
     Buf image = {0};
-    if (!on_disk(unit) || !disk_find(&unit->disk_key, &image)) return false;
+    if (!on_disk(unit) || !find_on_disk(unit, tier, &image)) return false;
     CodeOptions options = code_options(unit);
     Error error = {.code = E_None};
     if (!object_known_machine()) unit->jit = jit_load(&error);
@@ -157,12 +192,12 @@ static bool load_from_disk(Unit *unit) {
     if (!code) rt_log(WELD_LOG_WARN, "code from the cache: %s", error.text);
     buf_release(&image);
     unit->from_disk = code != NULL;
-    atomic_store(&unit->code, code);
+    set_code(unit, code, tier);
     return code != NULL;
 }
 
-static bool optimize_and_emit(Unit *unit, Program *program, const Dump *dump, Buf *image, Error *error,
-                              Timings *timings) {
+static bool optimize_and_emit(Unit *unit, Program *program, Tier tier, const Dump *dump, Buf *image,
+                              Error *error, Timings *timings) {
     double start = rt_clock_ms();
     const Options *options = &unit->options;
     PassOptions passes = {.level = (int)options->level, .passes = options->passes, .verify = options->verify};
@@ -170,6 +205,7 @@ static bool optimize_and_emit(Unit *unit, Program *program, const Dump *dump, Bu
     if (!dump_program(dump, "weldopt", program, error)) return false;
     double optimized = rt_clock_ms();
     CodeOptions code = code_options(unit);
+    if (tier == TIER_LIGHT) code.level = 0;
     unit->jit = jit_load(error);
     bool ok = unit->jit && (unit->jit->emit(program, &code, image, error) ||
                             error_set(error, E_Internal, nowhere, "code generation failed"));
@@ -180,22 +216,22 @@ static bool optimize_and_emit(Unit *unit, Program *program, const Dump *dump, Bu
 }
 
 /* Makes code of the typed program. The lock is held. */
-static bool generate(Unit *unit, const Dump *dump, Error *error, Timings *timings) {
+static bool generate(Unit *unit, Tier tier, const Dump *dump, Error *error, Timings *timings) {
     static const Dump no_dump;
     bool consume = !unit->interpreting && !unit->shown && !unit->consumed;
     Program *program = consume ? unit->program : read_again(unit);
     if (!program) return no_memory(error);
     unit->consumed |= consume;
     Buf image = {0};
-    bool ok = optimize_and_emit(unit, program, dump ? dump : &no_dump, &image, error, timings);
+    bool ok = optimize_and_emit(unit, program, tier, dump ? dump : &no_dump, &image, error, timings);
     double start = rt_clock_ms();
     CodeOptions options = code_options(unit);
     Code *code = ok ? code_load(image.text, image.length, &options, unit->jit, error) : NULL;
-    if (code && on_disk(unit)) disk_store(&unit->disk_key, &image, unit->options.cache_size);
+    if (code) store_on_disk(unit, tier, &image);
     timings->codegen_ms += rt_clock_ms() - start;
     buf_release(&image);
     if (!consume) program_free(program);
-    atomic_store(&unit->code, code);
+    set_code(unit, code, tier);
     return code != NULL;
 }
 
@@ -203,40 +239,49 @@ static bool code_at_once(Unit *unit, const Dump *dump, Error *error, Timings *ti
     bool automatic = strcmp(unit->options.engine, "auto") == 0;
     if (strcmp(unit->options.engine, "eval") == 0 || (automatic && !dump->formats)) return true;
     double start = rt_clock_ms();
-    if (!dump->formats && load_from_disk(unit)) {
+    if (!dump->formats && load_from_disk(unit, TIER_FULL)) {
         timings->codegen_ms = rt_clock_ms() - start;
         return true;
     }
-    if (generate(unit, dump, error, timings)) return true;
+    if (generate(unit, TIER_FULL, dump, error, timings)) return true;
     if (!automatic || (unit->jit && error->code != E_Internal)) return false;
     rt_log(WELD_LOG_WARN, "interpreting: %s", error->text);
     *error = (Error){.code = E_None};
     return unit->hopeless = true;
 }
 
-/* Makes code if it pays. The lock is held. */
+/* Light code differs in nothing but speed from that of the default level; who sets another level means it. */
+static bool may_be_light(const Unit *unit) {
+    return unit->options.llvm_level == 2;
+}
+
+/* Makes code, or better code, if it pays. The lock is held. */
 static void choose(Unit *unit, const void *args, int64_t runs, Timings *timings) {
-    const Program *program = unit->consumed ? unit->typed : unit->program;
-    if (unit->hopeless || !program || atomic_load(&unit->code)) return;
-    double ns = unit->spent_ns + tier_estimate(program, unit->signature->argument, args) * (double)runs;
-    if (ns >= TINY_NS && !unit->probed) {
-        double start = rt_clock_ms();
+    bool light = atomic_load(&unit->is_light);
+    if (unit->hopeless || (atomic_load(&unit->code) && !light)) return;
+    double start = rt_clock_ms();
+    Work work = tier_estimate(unit->program, unit->signature->argument, args);
+    work.ns = unit->spent_ns + work.ns * (double)runs;
+    Tier has = light ? TIER_LIGHT : TIER_EVAL, tier = tier_choose(has, work);
+    if (tier == TIER_LIGHT && !may_be_light(unit)) tier = TIER_FULL;
+    if (work.ns >= TINY_NS && !unit->probed) {
         unit->probed = true;
-        if (load_from_disk(unit)) {
-            timings->codegen_ms = rt_clock_ms() - start;
-            return;
-        }
+        bool found =
+            load_from_disk(unit, TIER_FULL) || (tier != TIER_FULL && load_from_disk(unit, TIER_LIGHT));
+        timings->codegen_ms = rt_clock_ms() - start;
+        if (found) return;
     }
     Error error = {.code = E_None};
-    if (ns < WORTH_NS || generate(unit, NULL, &error, timings)) return;
-    rt_log(WELD_LOG_WARN, "interpreting: %s", error.text);
+    if (tier <= has || generate(unit, tier, NULL, &error, timings)) return;
+    rt_log(WELD_LOG_WARN, "%s: %s", light ? "staying with quickly made code" : "interpreting", error.text);
     unit->hopeless = true;
 }
 
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings) {
     Timings ignored;
     const Code *code = atomic_load_explicit(&unit->code, memory_order_acquire);
-    if (code || strcmp(unit->options.engine, "auto") != 0) return code;
+    bool final = code && !atomic_load_explicit(&unit->is_light, memory_order_acquire);
+    if (final || strcmp(unit->options.engine, "auto") != 0) return code;
     pthread_mutex_lock(&unit->lock);
     choose(unit, args, runs, timings ? timings : &ignored);
     code = atomic_load(&unit->code);
@@ -257,6 +302,12 @@ void unit_interpret_end(Unit *unit, double ns) {
     pthread_mutex_lock(&unit->lock);
     unit->interpreting--;
     unit->spent_ns += ns;
+    pthread_mutex_unlock(&unit->lock);
+}
+
+void unit_light_end(Unit *unit, double ns) {
+    pthread_mutex_lock(&unit->lock);
+    unit->spent_ns += ns * LIGHT_GAIN;
     pthread_mutex_unlock(&unit->lock);
 }
 
@@ -329,6 +380,7 @@ Unit *unit_hold(Unit *unit) {
 void unit_drop(Unit *unit) {
     if (!unit || atomic_fetch_sub_explicit(&unit->refs, 1, memory_order_acq_rel) != 1) return;
     code_free(atomic_load(&unit->code));
+    code_free(unit->light);
     program_free(unit->program);
     program_free(unit->typed);
     signature_drop(unit->signature);

@@ -127,12 +127,12 @@ static void cg_release(Cg *cg) {
     buf_release(&cg->strings);
 }
 
-/* What pays at each level. Level 2 is the shortest list that vectorizes our loops and cleans up after it: it
+/* What pays at each level. Level 0 is for code that is soon made: what its passes remove, LLVM need not emit. Level 2 is the shortest list that vectorizes our loops and cleans up after it: it
  * keeps compiling a query to a few milliseconds. */
 #define CLEAN "sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,"
 #define LOOPS "loop-mssa(licm),simplifycfg,loop(loop-rotate,indvars),loop-vectorize,"
 static const char *const pipelines[] = {
-    "",
+    "function(sroa,early-cse,simplifycfg)",
     "function(sroa,early-cse,simplifycfg)",
     "function(" CLEAN LOOPS "slp-vectorizer,early-cse,simplifycfg,instcombine<no-verify-fixpoint>)",
     "default<O3>",
@@ -163,7 +163,6 @@ static int affordable(LLVMModuleRef module, int level) {
 }
 
 static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, const char *passes, Error *error) {
-    if (!*passes) return true;
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef failed = LLVMRunPasses(module, passes, machine, options);
     LLVMDisposePassBuilderOptions(options);

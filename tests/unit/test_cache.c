@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,6 +302,64 @@ Test(cache, work_decides_the_tier) {
     cr_expect_eq(*(int64_t *)weld_value_data(value), 0);
     weld_value_free(value);
     weld_module_free(module);
+    weld_context_free(context);
+    weld_conf_free(conf);
+    free(data);
+    end();
+}
+
+/* The least sum of making and running, and never less than there is. */
+Test(cache, the_cheapest_tier_is_chosen) {
+    static const struct {
+        double ms;
+        int64_t size;
+        Tier has, wanted;
+    } rows[] = {
+        {0.05, 50, TIER_EVAL, TIER_EVAL},    {4, 50, TIER_EVAL, TIER_EVAL},
+        {8, 50, TIER_EVAL, TIER_LIGHT},      {100, 50, TIER_EVAL, TIER_LIGHT},
+        {500, 50, TIER_EVAL, TIER_FULL},     {4, 50, TIER_LIGHT, TIER_LIGHT},
+        {100, 50, TIER_LIGHT, TIER_LIGHT},   {500, 50, TIER_LIGHT, TIER_FULL},
+        {500, 50, TIER_FULL, TIER_FULL},     {100, 10000, TIER_EVAL, TIER_EVAL},
+        {500, 10000, TIER_EVAL, TIER_LIGHT}, {1e9, 10000, TIER_EVAL, TIER_FULL},
+        {INFINITY, 1, TIER_EVAL, TIER_FULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Tier tier = tier_choose(rows[i].has, (Work){rows[i].ms * 1e6, rows[i].size});
+        cr_expect_eq(tier, rows[i].wanted, "row %zu gives %d", i, tier);
+    }
+}
+
+/* Code that is quickly made gives way to better code when there is much to do, and is kept apart on disk. */
+Test(cache, light_code_comes_first) {
+    enum { COUNT = 20000 };
+    begin();
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", "auto");
+    weld_context_t context = weld_context_new(conf);
+    Error error = {.code = E_None};
+    int64_t *data = calloc(COUNT, sizeof *data);
+    Vec x = {data, COUNT};
+    for (int process = 0; process < 2; process++) { /* the second one finds the first one's files */
+        Timings first = {0}, second = {0}, third = {0};
+        char name[2] = {(char)('a' + process), 0};
+        weld_module_t module = module_compile(name, sum, strlen(sum), NULL, conf, &error, NULL);
+        cr_assert(module_prepare(module, &x, 10, &first));
+        cr_expect_str_eq(module_tier(module), process ? "cached" : "jit");
+        cr_expect_eq(files(NULL), process ? 2 : 1);
+        cr_assert(module_prepare(module, &x, 1, &second));
+        cr_expect_eq(second.codegen_ms, 0, "there is code");
+        data[7] = 5;
+        weld_value_t value = module_run(module, context, &x, NULL, &error);
+        cr_expect_eq(*(int64_t *)weld_value_data(value), 5);
+        cr_assert(module_prepare(module, &x, 100000, &third));
+        cr_expect(process || third.codegen_ms > 0, "better code was made");
+        cr_expect_eq(files(NULL), 2);
+        weld_value_t again = module_run(module, context, &x, NULL, &error);
+        cr_expect_eq(*(int64_t *)weld_value_data(again), 5);
+        weld_value_free(value);
+        weld_value_free(again);
+        weld_module_free(module);
+    }
     weld_context_free(context);
     weld_conf_free(conf);
     free(data);
