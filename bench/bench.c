@@ -210,7 +210,8 @@ static int run(const Request *request) {
     report_head();
     Figures *figures = calloc((size_t)workload_count, sizeof *figures);
     Latency latencies[MOST_LATENCIES];
-    int count = 0, latency_count = 0, status = 0;
+    LargeFigure larges[MOST_LARGE];
+    int count = 0, latency_count = 0, large_count = 0, status = 0;
     for (int i = 0; figures && i < workload_count; i++) {
         if (!wanted(request, workloads[i].name)) continue;
         figures[count].workload = &workloads[i];
@@ -228,9 +229,12 @@ static int run(const Request *request) {
         latency_count =
             latency_measure(weldc, request->peers ? request->python : "", request->data, latencies);
     report_latency(latencies, latency_count);
+    if (request->latency && wanted(request, "large")) large_count = large_measure(larges);
+    report_large(larges, large_count);
     FILE *json = request->json ? fopen(request->json, "w") : NULL;
     if (json) {
-        json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count);
+        json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count, larges,
+                   large_count);
         if (fclose(json) == 0) printf("\nwritten: %s\n", request->json);
     }
     FILE *markdown = request->markdown ? fopen(request->markdown, "w") : NULL;
@@ -249,6 +253,7 @@ int main(int argc, char **argv) {
     Request request;
     if (argc == 3 && !strcmp(argv[1], "--compile")) return compile_child(argv[2]);
     if (argc == 3 && !strcmp(argv[1], "--first")) return latency_child(argv[2]);
+    if (argc == 3 && !strcmp(argv[1], "--large")) return large_child(argv[2]);
     if (!read_request(argc, argv, &request)) {
         fputs("usage: weldc-bench [--rows N | --full] [--only NAME,...] [--rounds N] [--budget SECONDS] "
               "[--threads N,...]\n"

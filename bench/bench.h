@@ -7,6 +7,7 @@
  *   digest.c       what an answer comes to, so that the answers of all engines can be compared
  *   engine.c       runs compiled programs and the hand-written C; peers.c talks to peers.py
  *   latency.c      how long the first answer takes, in new processes
+ *   large.c        what it takes to compile large programs
  *   report.c       the printed table, the JSON; chart.c the SVG
  *   bench.c        the command line, the rounds
  */
@@ -169,6 +170,20 @@ int latency_measure(const char *weldc, const char *python, const char *scratch, 
 bool compile_measure(const Workload *workload, const char *scratch, Figures *figures);
 int compile_child(const char *workload); /* in the new process: prints the milliseconds */
 int latency_child(const char *rows);
+/* Runs a command, reads up to `count` numbers that it prints, and measures it. Returns how many; -1: it failed. */
+int command_numbers(const char *command, double *numbers, int count, double *wall_ms);
+
+/* ---- large.c -------------------------------------------------------------------------------------------- */
+
+typedef struct LargeFigure {
+    const char *title;
+    int count;     /* of the program's loops */
+    double ms, mb; /* medians: to compile it, the process's peak */
+} LargeFigure;
+
+enum { MOST_LARGE = 16 };
+int large_measure(LargeFigure *out);
+int large_child(const char *name); /* in the new process: prints both */
 
 /* ---- report.c, chart.c ------------------------------------------------------------------------------------
  */
@@ -184,8 +199,9 @@ void native_bandwidth(int threads, double *a, double *b, double *c, int64_t n, d
 void report_head(void);
 void report_workload(const Figures *figures);
 void report_latency(const Latency *latency, int count);
+void report_large(const LargeFigure *large, int count);
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
-                int count, const Latency *latency, int latencies);
+                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges);
 void markdown_write(FILE *out, const Figures *figures, int count); /* the table of docs/performance.md */
 bool chart_write(const char *path, int64_t rows, const Figures *figures, int count);
 

@@ -31,8 +31,7 @@ static void cache_clear(const char *scratch) {
     if (system(command)) perror(command);
 }
 
-/* Runs a command, reads up to `count` numbers that it prints, and measures it. */
-static int command_numbers(const char *command, double *numbers, int count, double *wall_ms) {
+int command_numbers(const char *command, double *numbers, int count, double *wall_ms) {
     double start = now_ms();
     FILE *child = popen(command, "r");
     if (!child) return -1;

@@ -118,6 +118,12 @@ void report_latency(const Latency *latency, int count) {
     }
 }
 
+void report_large(const LargeFigure *large, int count) {
+    if (count) printf("\ncompiling large programs         loops           ms     peak MB\n");
+    for (int i = 0; i < count; i++)
+        printf("%-24s %13d %12.1f %11.0f\n", large[i].title, large[i].count, large[i].ms, large[i].mb);
+}
+
 static void markdown_cell(FILE *out, const Figures *figures, int threads, bool peers) {
     const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads);
     const Engine *other = peers ? best_peer(figures, threads) : engine_find(figures, ENGINE_NATIVE, threads);
@@ -182,7 +188,7 @@ static void json_workload(FILE *out, const Figures *figures) {
 }
 
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
-                int count, const Latency *latency, int latencies) {
+                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges) {
     fprintf(out, "{\"rows\": %" PRId64 ", \"peers\": \"%s\",\n \"machine\": [", rows, versions);
     for (int t = 0; t < machine->count; t++)
         fprintf(out, "%s{\"threads\": %d, \"read_gbs\": %.2f, \"triad_gbs\": %.2f}", t ? ", " : "",
@@ -199,5 +205,9 @@ void json_write(FILE *out, const char *versions, int64_t rows, const Machine *ma
         if (latency[i].shell_ms >= 0) fprintf(out, ", \"shell_ms\": %.4f", latency[i].shell_ms);
         fprintf(out, i + 1 < latencies ? "},\n" : "}\n");
     }
+    fprintf(out, " ],\n \"large\": [\n");
+    for (int i = 0; i < larges; i++)
+        fprintf(out, "  {\"what\": \"%s\", \"loops\": %d, \"compile_ms\": %.2f, \"peak_mb\": %.1f}%s\n",
+                large[i].title, large[i].count, large[i].ms, large[i].mb, i + 1 < larges ? "," : "");
     fprintf(out, " ]}\n");
 }
