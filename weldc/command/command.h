@@ -132,6 +132,12 @@ bool npy_load(Inputs *inputs, const char *path, Datum *out, Fault *fault);
 bool csv_load(Inputs *inputs, const char *path, const char *column, const Type *want, Datum *out,
               Fault *fault);
 
+/* ---- parts.c: large files ---------------------------------------------------------------------------------- */
+
+bool parts_pay(size_t bytes); /* is a file of this size read by several threads */
+/* As pread, of all bytes unless the file ends before. -1: errno is set; EINTR: cancelled. */
+ssize_t parts_read(int file, int64_t at, void *into, size_t bytes);
+
 /* ---- args.c: arguments of a run
  * ------------------------------------------------------------------------------ */
 

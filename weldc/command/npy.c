@@ -5,8 +5,8 @@
  *
  *     {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }
  *
- * Data is read straight into memory of ours, so that its pages are there before a run starts, and put right
- * in place: big-endian elements are swapped, a bool becomes 0 or 1, a Fortran-ordered matrix is transposed in
+ * Data is read straight into memory of ours (of large files by several threads: parts.c), so that its pages are
+ * there before a run starts, and put right in place: big-endian elements are swapped, a bool becomes 0 or 1, a Fortran-ordered matrix is transposed in
  * tiles. Files are read front to back, so a pipe will do. A header that promises more or less than the file
  * holds is an error.
  *
@@ -248,12 +248,13 @@ static bool is_matrix(const Header *header) {
 }
 
 /* Reads the elements into memory of the inputs, in row-major order and the machine's byte order. */
-static bool data_read(Inputs *inputs, int file, const char *path, const Header *header, void **out,
-                      Fault *fault) {
+static bool data_read(Inputs *inputs, int file, const char *path, const Header *header, int64_t before,
+                      void **out, Fault *fault) {
     size_t bytes = (size_t)header->count * header->size;
     void *data = inputs_alloc(inputs, bytes, fault);
     if (!data) return false;
-    ssize_t got = read_fully(file, data, bytes);
+    bool parts = parts_pay(bytes) && lseek(file, before + (off_t)bytes, SEEK_SET) >= 0; /* not in a pipe */
+    ssize_t got = parts ? parts_read(file, before, data, bytes) : read_fully(file, data, bytes);
     if (got < 0) return read_failed(fault, path);
     if ((size_t)got < bytes) {
         return fault_set(fault, E_File,
@@ -320,7 +321,8 @@ bool npy_load(Inputs *inputs, const char *path, Datum *out, Fault *fault) {
     void *data = NULL;
     bool ok = header_read(file, path, &header, &before, fault) &&
               size_check(file, path, &header, before, fault) &&
-              data_read(inputs, file, path, &header, &data, fault) && wrap(inputs, &header, data, out, fault);
+              data_read(inputs, file, path, &header, before, &data, fault) &&
+              wrap(inputs, &header, data, out, fault);
     close(file);
     return ok;
 }
