@@ -228,6 +228,7 @@ static bool generate(Unit *unit, Tier tier, const Dump *dump, Error *error, Timi
     CodeOptions options = code_options(unit);
     Code *code = ok ? code_load(image.text, image.length, &options, unit->jit, error) : NULL;
     if (code) store_on_disk(unit, tier, &image);
+    if (code) unit->from_disk = false;
     timings->codegen_ms += rt_clock_ms() - start;
     buf_release(&image);
     if (!consume) program_free(program);
