@@ -2,8 +2,8 @@
  *
  * Entries lie densely in the order in which their keys came; an index of hashed slots leads to them:
  *
- *     index    [ 0 | tag,2 | 0 | 0 | tag,1 | tag,3 | 0 | 0 ]      slot = hash & mask, then the next ones
- *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         tag = the hash's upper half
+ *     index    [ 0 | tag,2 | 0 | 0 | tag,1 | tag,3 | 0 | 0 ]      slot = the hash's highest bits,
+ *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         then the next ones; tag = its lower half
  *
  * so that walking is sequential and a probe touches one word of the index until a tag agrees. The index is
  * doubled when half of it is used. While a builder grows, index and entries are builders' blocks of the
@@ -21,8 +21,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLOTS = 16 };
-static const uint64_t tag_mask = ~(uint64_t)UINT32_MAX;
+enum { FIRST_SLOTS = 16, FIRST_BITS = 4 };
+
+static uint64_t slot_word(uint64_t hash, int64_t number) {
+    return hash << 32 | (uint64_t)(number + 1);
+}
+
+static uint64_t first_slot(const Dict *dict, uint64_t hash) {
+    return hash >> dict->shift & dict->mask;
+}
 
 /* ---- the type of entries ---- */
 
@@ -70,7 +77,7 @@ static void *grow(Worker *worker, void *block, int64_t count, int64_t size, Span
 Dict *dict_new(Worker *worker, const Type *entry, Span span) {
     Dict *dict = worker_alloc(worker, sizeof *dict, span);
     if (!dict) return NULL;
-    *dict = (Dict){.capacity = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1};
+    *dict = (Dict){.capacity = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1, .shift = 64 - FIRST_BITS};
     dict->index = grow(worker, NULL, FIRST_SLOTS, sizeof *dict->index, span);
     if (!dict->index) return NULL;
     memset(dict->index, 0, FIRST_SLOTS * sizeof *dict->index);
@@ -97,9 +104,9 @@ static bool dict_thaw(Worker *worker, Dict *dict, const Type *entry, Span span) 
 static void dict_fill_index(Dict *dict, const Type *entry) {
     const Type *key = entry->args[0];
     for (int64_t i = 0; i < dict->length; i++) {
-        uint64_t hash = key_hash(key, dict->entries + i * entry->size), slot = hash & dict->mask;
+        uint64_t hash = key_hash(key, dict->entries + i * entry->size), slot = first_slot(dict, hash);
         while (dict->index[slot]) slot = (slot + 1) & dict->mask;
-        dict->index[slot] = (hash & tag_mask) | (uint64_t)(i + 1);
+        dict->index[slot] = slot_word(hash, i);
     }
 }
 
@@ -120,6 +127,7 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
     region_grow(worker->region, dict->index, 0);
     dict->index = index;
     dict->mask = (uint64_t)slots - 1;
+    dict->shift--;
     dict->capacity = capacity;
     dict_fill_index(dict, entry);
     return true;
@@ -168,10 +176,10 @@ void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
 /* The number of key's entry, or -1 and the free slot where it would be. */
 static int64_t dict_probe(const Dict *dict, const Type *entry, const void *key, uint64_t hash,
                           uint64_t *free_slot) {
-    uint64_t slot = hash & dict->mask, word;
+    uint64_t slot = first_slot(dict, hash), word;
     for (; (word = dict->index[slot]) != 0; slot = (slot + 1) & dict->mask) {
-        if (((word ^ hash) & tag_mask) != 0) continue;
-        int64_t number = (int64_t)(word & ~tag_mask) - 1;
+        if (word >> 32 != (uint32_t)hash) continue;
+        int64_t number = (int64_t)(uint32_t)word - 1;
         if (key_equal(entry->args[0], dict->entries + number * entry->size, key)) return number;
     }
     *free_slot = slot;
@@ -200,7 +208,7 @@ static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const v
     char *at = dict->entries + number * entry->size;
     memset(at, 0, (size_t)entry->size);
     memcpy(at, key, (size_t)entry->args[0]->size);
-    dict->index[slot] = (hash & tag_mask) | (uint64_t)dict->length;
+    dict->index[slot] = slot_word(hash, number);
     if (dict->direct) direct_set(dict, entry->args[0], key, number);
     return number;
 }

@@ -526,12 +526,12 @@ void number_print_json(Buf *out, const Type *scalar, const void *value); /* one 
 /* ---- dict.c: dictionaries and group builders ----------------------------------------------------------- */
 
 /* Entries lie densely in the order of their first insertion, as the C struct {K, V}; the index is a power of
- * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from hash & mask, where tag is
- * hash >> 32. At most half of the slots are used. Compiled code inlines the probe: this layout is part of its
- * contract. */
+ * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from (hash >> shift) & mask, where
+ * tag is the hash's lower half. At most half of the slots are used. Compiled code inlines the probe: this
+ * layout is part of its contract. */
 typedef struct Dict {
     int64_t length, capacity; /* of entries */
-    uint64_t mask;            /* slots - 1 */
+    uint64_t mask, shift;     /* slots - 1; where the slot's bits begin in a hash: they are its highest */
     uint32_t *direct;         /* of a builder: by keys that are small words, entry + 1 or 0; or NULL */
     uint64_t *index;
     char *entries;

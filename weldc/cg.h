@@ -189,6 +189,7 @@ Leaf *cg_merge_if(Cg *cg, const Node *node);
 Leaf *cg_result(Cg *cg, const Node *node);
 void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count);
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node);
+LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash); /* where a probe begins */
 LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer,
                            const Leaf *key); /* pointer to it, or NULL */
 

@@ -3,7 +3,7 @@
  * Keys made of scalars are hashed, probed and compared by code in the loop, specialized to their type, on the
  * layout of Dict in lang.h:
  *
- *     slot = hash & mask
+ *     slot = hash >> shift & mask
  *     probe: word = index[slot];  0: not there.  same tag and equal key: found.  else slot = (slot + 1) &
  * mask, probe
  *
@@ -22,6 +22,12 @@ static const Type *entry_type(Cg *cg, const Type *type) {
     return dict_entry_type(&cg->program->types, type);
 }
 
+LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash) {
+    LLVMValueRef shift = cg_load_at(cg, cg->i64, dict, offsetof(Dict, shift));
+    LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
+    return LLVMBuildAnd(cg->builder, LLVMBuildLShr(cg->builder, hash, shift, ""), mask, "");
+}
+
 /* Probes a dictionary that is not NULL. */
 static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
     LLVMBuilderRef builder = cg->builder;
@@ -33,7 +39,8 @@ static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key
     LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
     LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
     LLVMValueRef entries = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
-    LLVMValueRef first = LLVMBuildAnd(builder, p.hash, mask, ""), zero = cg_i64(cg, 0);
+    LLVMValueRef first = cg_slot_of(cg, dict, p.hash), zero = cg_i64(cg, 0);
+    LLVMValueRef tag = LLVMBuildShl(builder, p.hash, cg_i64(cg, 32), "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, loop);
     cg_goto(cg, loop);
@@ -42,7 +49,7 @@ static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key
     LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, word, zero, ""), p.missing, tagged);
     cg_goto(cg, tagged);
-    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, word, p.hash, ""), cg_i64(cg, 32), "");
+    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, word, tag, ""), cg_i64(cg, 32), "");
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, differ, zero, ""), compare, next);
     cg_goto(cg, compare);
     LLVMValueRef number = LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), "");

@@ -146,8 +146,7 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries) {
             cg_bind(cg, target->lets[k]->symbol, cg_expr(cg, target->lets[k]->kids[0]));
         LLVMValueRef dict = table_of(cg, target);
         LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
-        LLVMValueRef slot =
-            LLVMBuildAnd(builder, hash, cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask)), "");
+        LLVMValueRef slot = cg_slot_of(cg, dict, hash);
         LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
         LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
         if (!entries) {
