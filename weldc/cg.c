@@ -339,7 +339,9 @@ static Leaf *cg_Slice(Cg *cg, const Node *node) {
 
 static Leaf *cg_ToVec(Cg *cg, const Node *node) {
     LLVMBasicBlockRef before, some = cg_block(cg, ""), after = cg_block(cg, "");
-    Leaf dict = cg_one(cg, node->kids[0]);
+    const Node *result = node->kids[0];
+    if (result->kind == N_Result && result->kids[0]->kind == N_For) cg->listed = result->kids[0];
+    Leaf dict = cg_one(cg, result);
     before = LLVMGetInsertBlock(cg->builder);
     LLVMBuildCondBr(cg->builder, not_null(cg, dict), some, after);
     cg_goto(cg, some);

@@ -13,11 +13,6 @@
 
 #include <stddef.h>
 
-typedef struct Probe {
-    LLVMValueRef hash, value;         /* where found: pointer to the key's value */
-    LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
-} Probe;
-
 static const Type *entry_type(Cg *cg, const Type *type) {
     return dict_entry_type(&cg->program->types, type);
 }
@@ -28,8 +23,7 @@ LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash) {
     return LLVMBuildAnd(cg->builder, LLVMBuildLShr(cg->builder, hash, shift, ""), mask, "");
 }
 
-/* Probes a dictionary that is not NULL. */
-static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
+Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
     LLVMBuilderRef builder = cg->builder;
     const Type *type = entry->args[0];
     Probe p = {
@@ -80,7 +74,7 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
     LLVMValueRef is = LLVMBuildICmp(builder, LLVMIntNE, pointer, null, "");
     cg_likely(cg, LLVMBuildCondBr(builder, is, some, after), true);
     cg_goto(cg, some);
-    Probe p = probe(cg, entry, pointer, key);
+    Probe p = cg_dict_probe(cg, entry, pointer, key);
     LLVMBuildBr(builder, after);
     cg_goto(cg, p.missing);
     LLVMBuildBr(builder, after);
@@ -93,11 +87,16 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
 }
 
 /* The key is new: its value is what is merged. */
-static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Leaf *pair,
-                   const Node *node) {
+static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Dealt *dealt,
+                   const Leaf *pair, const Node *node) {
     const Type *key = entry->args[0];
-    LLVMValueRef at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                              cg_spill(cg, key, pair), hash, cg_span(cg, node));
+    LLVMValueRef type = cg_type_pointer(cg, entry), spilled = cg_spill(cg, key, pair), at;
+    if (dealt)
+        at = cg_call(cg, RT_dict_deal_add, cg->fn->worker, dict, type, spilled, hash,
+                     cg_type_pointer(cg, dealt->entry), dealt->drain, cg_i64(cg, dealt->record),
+                     cg_span(cg, node));
+    else
+        at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, type, spilled, hash, cg_span(cg, node));
     cg_store(cg, entry->args[1], pair + leaf_count(key), cg_try_pointer(cg, at), NULL);
 }
 
@@ -186,11 +185,13 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
     } else {
         LLVMBasicBlockRef after = cg_block(cg, "");
         try_direct(cg, builder, state, pair, after);
-        Probe p = probe(cg, entry, dict, pair);
+        const Dealt *dealt = cg_dealt(cg, state);
+        if (dealt) cg_deal(cg, dealt, dict, pair, node, after);
+        Probe p = cg_dict_probe(cg, entry, dict, pair);
         cg_combine_at(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, p.missing);
-        insert(cg, entry, dict, p.hash, pair, node);
+        insert(cg, entry, dict, p.hash, dealt, pair, node);
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, after);
     }

@@ -437,8 +437,10 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     LLVMValueRef iterations = LLVMBuildSub(builder, end, begin, "");
     make_room(cg, loop, loop->builder, 0, iterations, false);
     make_direct(cg, loop->builder, loop->builders, iterations);
+    cg_deal_open(cg, loop->lambda, loop->builder, loop->builders);
     begin_private(cg, loop);
     loop_in_blocks(cg, loop, begin, end);
+    cg_deal_close(cg);
     copy_states(cg, loop->builder, loop->builders, given);
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_closure_leave(cg, closure);
@@ -513,6 +515,7 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     LLVMValueRef builder = divisible ? cg_type_pointer(cg, loop->builder) : LLVMConstNull(cg->ptr);
     cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count,
                        loop_shape(cg, loop, &closure), builder, cg_span(cg, loop->node)));
+    cg_dict_gather(cg, loop->node, loop->builder, outer);
 }
 
 Leaf *cg_for(Cg *cg, const Node *node) {

@@ -50,7 +50,7 @@ static bool is_reachable(const Search *search, const Node *node) {
     return true;
 }
 
-/* A dictionary that is the same in all iterations: a name from outside, the loop's builder, or a field of these. */
+/* A dictionary that is the same in all iterations: a name from outside, or a field of one. */
 static bool is_fixed(const Search *search, const Node *node) {
     while (node->kind == N_Field) node = node->kids[0];
     if (node->kind != N_Ident || !search->cg->values[node->symbol->id]) return false;
@@ -85,23 +85,10 @@ static void find_targets(Search *search, const Node *node) {
     }
     bool lookup = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
     if (lookup && node->kids[0]->type->kind == TY_dict) add_target(search, node->kids[0], node->kids[1]);
-    if (node->kind == N_Merge && node->type->kind == TY_dictmerger && node->kids[1]->kind == N_Struct) {
-        add_target(search, node->kids[0], node->kids[1]->kids[0]);
-    }
     for (int i = 0; i < node->count; i++) {
         if (node->kids[i]->kind != N_Lambda) find_targets(search, node->kids[i]);
     }
     search->nlets = lets;
-}
-
-static bool is_builder(const PrefetchTarget *target) {
-    return target->dict->type->builders;
-}
-
-/* The Dict itself; a builder's is in its state. */
-static LLVMValueRef table_of(Cg *cg, const PrefetchTarget *target) {
-    LLVMValueRef leaf = cg_one(cg, target->dict);
-    return is_builder(target) ? cg_load_at(cg, cg->ptr, leaf, 0) : leaf;
 }
 
 /* The loop's builders must be bound when this is asked. */
@@ -115,7 +102,7 @@ Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda) {
 LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan) {
     LLVMValueRef pays = LLVMConstInt(cg->i1, 0, false);
     for (int i = 0; i < plan->count; i++) {
-        LLVMValueRef dict = table_of(cg, &plan->target[i]);
+        LLVMValueRef dict = cg_one(cg, plan->target[i].dict);
         LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->builder), some = cg_block(cg, ""),
                           after = cg_block(cg, "");
         LLVMValueRef is = LLVMBuildICmp(cg->builder, LLVMIntNE, dict, LLVMConstNull(cg->ptr), "");
@@ -133,8 +120,8 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan) {
     return pays;
 }
 
-static void prefetch(Cg *cg, LLVMValueRef address) {
-    LLVMValueRef args[4] = {address, cg_i32(cg, 0), cg_i32(cg, 3), cg_i32(cg, 1)}; /* read, keep, data */
+void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
+    LLVMValueRef args[4] = {address, cg_i32(cg, write), cg_i32(cg, 3), cg_i32(cg, 1)}; /* keep, data */
     cg_intrinsic(cg, "llvm.prefetch", &cg->ptr, 1, args, 4);
 }
 
@@ -144,13 +131,13 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries) {
         const PrefetchTarget *target = &plan->target[i];
         for (int k = 0; k < target->nlets; k++)
             cg_bind(cg, target->lets[k]->symbol, cg_expr(cg, target->lets[k]->kids[0]));
-        LLVMValueRef dict = table_of(cg, target);
+        LLVMValueRef dict = cg_one(cg, target->dict);
         LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
         LLVMValueRef slot = cg_slot_of(cg, dict, hash);
         LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
         LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
         if (!entries) {
-            prefetch(cg, at);
+            cg_prefetch(cg, at, false);
             continue;
         }
         /* An empty slot leads before the first entry: a prefetch of any address is harmless. */
@@ -160,6 +147,6 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries) {
             LLVMBuildSub(builder, LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), ""), cg_i64(cg, 1), "");
         LLVMValueRef offset = LLVMBuildMul(builder, number, cg_i64(cg, entry->size), "");
         LLVMValueRef base = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
-        prefetch(cg, LLVMBuildGEP2(builder, cg->i8, base, &offset, 1, ""));
+        cg_prefetch(cg, LLVMBuildGEP2(builder, cg->i8, base, &offset, 1, ""), false);
     }
 }
