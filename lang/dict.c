@@ -6,7 +6,7 @@
  *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         then the next ones; tag = its lower half
  *
  * so that walking is sequential and a probe touches one word of the index until a tag agrees. The index is
- * doubled when half of it is used. While a builder grows, index and entries are builders' blocks of the
+ * doubled when a quarter of it is used. While a builder grows, index and entries are builders' blocks of the
  * region; finishing settles them. A dictionary that is finished has values == -1 and no room, so that whoever
  * inserts more comes to dict_grow, which moves it back into growing blocks.
  *
@@ -83,8 +83,8 @@ static bool clear_index(Worker *worker, Dict *dict, Span span) {
 
 bool dict_open(Worker *worker, Dict *dict, const Type *entry, int skip, int64_t keys, Span span) {
     int bits = FIRST_BITS;
-    while ((int64_t)1 << bits < 2 * keys) bits++;
-    *dict = (Dict){.capacity = (int64_t)1 << bits >> 1,
+    while ((int64_t)1 << bits < DICT_SPARSE * keys) bits++;
+    *dict = (Dict){.capacity = ((int64_t)1 << bits) / DICT_SPARSE,
                    .mask = ((uint64_t)1 << bits) - 1,
                    .shift = (uint64_t)(64 - skip - bits)};
     if (!clear_index(worker, dict, span)) return false;
@@ -102,13 +102,13 @@ Dict *dict_new(Worker *worker, const Type *entry, Span span) {
 static bool dict_thaw(Worker *worker, Dict *dict, const Type *entry, Span span) {
     int64_t slots = (int64_t)(dict->mask + 1);
     uint64_t *index = grow(worker, NULL, slots, sizeof *index, span);
-    char *entries = index ? grow(worker, NULL, slots / 2, entry->size, span) : NULL;
+    char *entries = index ? grow(worker, NULL, slots / DICT_SPARSE, entry->size, span) : NULL;
     if (!entries) return false;
     memcpy(index, dict->index, (size_t)slots * sizeof *index);
     memcpy(entries, dict->entries, (size_t)(dict->length * entry->size));
     dict->index = index;
     dict->entries = entries;
-    dict->capacity = slots / 2;
+    dict->capacity = slots / DICT_SPARSE;
     dict->values = 0;
     return true;
 }
@@ -141,7 +141,7 @@ bool dict_make_index(Worker *worker, Dict *dict, const Type *entry, Span span) {
 bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
     if (dict->values < 0 && !dict_thaw(worker, dict, entry, span)) return false;
     if (dict->length < dict->capacity) return true;
-    int64_t half = (int64_t)(dict->mask + 1) / 2, capacity = dict->length < half ? half : 2 * half;
+    int64_t most = (int64_t)(dict->mask + 1) / DICT_SPARSE, capacity = dict->length < most ? most : 2 * most;
     if (capacity > UINT32_MAX / 2) {
         worker_fail(worker, E_OutOfMemory, span, capacity, region_budget(worker->region)->limit);
         return false;
@@ -149,7 +149,7 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
     char *entries = grow(worker, dict->entries, capacity, entry->size, span);
     if (!entries) return false;
     dict->entries = entries;
-    if (capacity > half) {
+    if (capacity > most) {
         Dict larger = *dict;
         larger.mask = 2 * dict->mask + 1;
         larger.shift--;

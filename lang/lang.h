@@ -530,8 +530,9 @@ void number_print_json(Buf *out, const Type *scalar, const void *value); /* one 
 
 /* Entries lie densely in the order of their first insertion, as the C struct {K, V}; the index is a power of
  * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from (hash >> shift) & mask, where
- * tag is the hash's lower half. At most half of the slots are used. Compiled code inlines the probe: this
- * layout is part of its contract. */
+ * tag is the hash's lower half. Compiled code inlines the probe: this layout is part of its contract. At most a
+ * quarter of the slots are used, because a step that a processor does not foresee costs more than memory. */
+enum { DICT_SPARSE = 4 };
 typedef struct Dict {
     int64_t length, capacity; /* of entries */
     uint64_t mask, shift;     /* slots - 1; where the slot's bits begin in a hash: they are its highest */

@@ -121,7 +121,7 @@ static int64_t next_window(const Worker *worker, const Partitions *parts) {
     int64_t keys = 0;
     if (worker->grain) return TINY_BLOCKS;
     for (int i = 0; i < PARTITIONS; i++) keys += parts->dict[i].length;
-    int64_t blocks = keys * 2 * (parts->entry->size + 16) / PARTITION_BLOCK;
+    int64_t blocks = keys * 2 * (parts->entry->size + 8 * DICT_SPARSE) / PARTITION_BLOCK;
     return blocks > LEAST_WINDOW ? blocks : LEAST_WINDOW;
 }
 

@@ -207,8 +207,8 @@ static void *take(Gather *g, int64_t count, int64_t size) {
 }
 
 static bool make_index(Gather *g) {
-    uint64_t slots = 2 * PARTITIONS;
-    while (slots < 2 * (uint64_t)g->entries) slots *= 2;
+    uint64_t slots = DICT_SPARSE * PARTITIONS;
+    while (slots < DICT_SPARSE * (uint64_t)g->entries) slots *= 2;
     g->dict.mask = slots - 1;
     g->dict.shift = (uint64_t)(64 - __builtin_ctzll(slots));
     g->dict.index = take(g, (int64_t)slots, sizeof *g->dict.index);

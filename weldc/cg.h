@@ -48,6 +48,8 @@ typedef struct Fn {
     int ndirect;
     Dealt dealt[ROOMY];
     int ndealt;
+    const struct Prefetch *ahead; /* what was asked for before the loop's iteration that is bound, or NULL */
+    LLVMValueRef ahead_n;         /* its number in its block */
     LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
 } Fn;
 
@@ -168,17 +170,21 @@ enum { PREFETCH_TARGETS = 4, PREFETCH_LETS = 8, PREFETCH_BLOCK = 64 };
 typedef struct PrefetchTarget {
     const Node *dict, *key;
     const Node *lets[PREFETCH_LETS];
-    int nlets; /* that the key may use */
+    int nlets;          /* that the key may use */
+    LLVMValueRef slots; /* where the probes of a block's iterations end, or stop at an equal tag */
 } PrefetchTarget;
 typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
     int count;
+    LLVMValueRef pays; /* are all its tables large */
 } Prefetch;
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
-LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tables large now */
-void cg_prefetch(Cg *cg, LLVMValueRef address, bool write);  /* any address */
-void cg_prefetch_step(Cg *cg, const Prefetch *plan,
-                      bool entries); /* for the iteration that is bound: slots, or entries */
+void cg_prefetch_open(Cg *cg, Prefetch *plan);              /* sets pays */
+void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
+/* For the iteration that is bound, the n-th of its block: slots, or entries. */
+void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
+/* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
+LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash);
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
@@ -208,10 +214,11 @@ typedef struct Probe {
     LLVMValueRef hash, value;         /* where found: pointer to the key's value */
     LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
 } Probe;
-Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key); /* one that is not NULL */
-LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash);              /* where a probe begins */
-LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer,
-                           const Leaf *key); /* pointer to it, or NULL */
+/* A dictionary that is not NULL. node: the key's, or NULL. */
+Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key, const Node *node);
+LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash); /* where a probe begins */
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key,
+                           const Node *node); /* pointer to it, or NULL; node: the key's */
 
 /* ---- cg_deal.c: merges dealt out by hash ---- */
 

@@ -125,7 +125,7 @@ static void drain_record(Cg *cg, const Dealt *dealt, Op op, LLVMValueRef at, con
         arena_alloc(&cg->program->arena, sizeof *pair * (size_t)(keys + leaf_count(entry->args[1]) + 1));
     record(cg, dealt, at, pair, false);
     LLVMBasicBlockRef after = cg_block(cg, "");
-    Probe p = cg_dict_probe(cg, entry, dict, pair);
+    Probe p = cg_dict_probe(cg, entry, dict, pair, NULL);
     cg_combine_at(cg, entry->args[1], op, p.value, pair + keys);
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, p.missing);

@@ -23,7 +23,7 @@ LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash) {
     return LLVMBuildAnd(cg->builder, LLVMBuildLShr(cg->builder, hash, shift, ""), mask, "");
 }
 
-Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
+Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key, const Node *node) {
     LLVMBuilderRef builder = cg->builder;
     const Type *type = entry->args[0];
     Probe p = {
@@ -33,7 +33,7 @@ Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *ke
     LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
     LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
     LLVMValueRef entries = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
-    LLVMValueRef first = cg_slot_of(cg, dict, p.hash), zero = cg_i64(cg, 0);
+    LLVMValueRef first = cg_prefetched_slot(cg, node, dict, p.hash), zero = cg_i64(cg, 0);
     LLVMValueRef tag = LLVMBuildShl(builder, p.hash, cg_i64(cg, 32), "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, loop);
@@ -62,7 +62,7 @@ Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *ke
     return p;
 }
 
-LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key) {
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key, const Node *node) {
     const Type *entry = entry_type(cg, dict);
     LLVMBuilderRef builder = cg->builder;
     if (!key_is_flat(dict->args[0])) {
@@ -74,7 +74,7 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
     LLVMValueRef is = LLVMBuildICmp(builder, LLVMIntNE, pointer, null, "");
     cg_likely(cg, LLVMBuildCondBr(builder, is, some, after), true);
     cg_goto(cg, some);
-    Probe p = cg_dict_probe(cg, entry, pointer, key);
+    Probe p = cg_dict_probe(cg, entry, pointer, key, node);
     LLVMBuildBr(builder, after);
     cg_goto(cg, p.missing);
     LLVMBuildBr(builder, after);
@@ -187,7 +187,7 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
         try_direct(cg, builder, state, pair, after);
         const Dealt *dealt = cg_dealt(cg, state);
         if (dealt) cg_deal(cg, dealt, dict, pair, node, after);
-        Probe p = cg_dict_probe(cg, entry, dict, pair);
+        Probe p = cg_dict_probe(cg, entry, dict, pair, NULL);
         cg_combine_at(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, p.missing);
