@@ -195,6 +195,17 @@ void dict_clear_direct(Dict *dict, const Type *entry) {
     if (dict->direct) memset(dict->direct, 0, sizeof *dict->direct * direct_keys(entry->args[0]));
 }
 
+uint32_t *dict_take_direct(Dict *dict, const Type *entry) {
+    const Type *key = entry->args[0];
+    uint32_t *direct = dict->direct;
+    for (int64_t i = 0; direct && i < dict->length; i++) {
+        uint64_t word = key_word(key, dict->entries + i * entry->size);
+        if (word < direct_keys(key)) direct[word] = 0;
+    }
+    dict->direct = NULL;
+    return direct;
+}
+
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
     const Type *key = entry->args[0];
     if (dict->partitions) dict->direct = region_grow(worker->region, dict->direct, 0);

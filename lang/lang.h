@@ -575,6 +575,8 @@ bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* 
 /* Makes `direct`, for keys that are one word and less than 1 << DIRECT_BITS, unless there is no memory. */
 enum { DIRECT_BITS = 16 };
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry);
+/* Takes it away, leading nowhere, for another builder of the same type; or NULL. */
+uint32_t *dict_take_direct(Dict *dict, const Type *entry);
 /* Lets it lead nowhere: a loop that has its address looks keys up in the index. */
 void dict_clear_direct(Dict *dict, const Type *entry);
 /* Merges another builder's dictionary that grows, as if its merges came now. Its blocks, which must lie in

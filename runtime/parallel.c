@@ -48,6 +48,8 @@ typedef struct Part {
 typedef struct Member {
     Worker worker;
     void *state;
+    uint32_t *direct; /* of its last unit's dictionary for part `direct_part`, for the next unit; or NULL */
+    int direct_part;
     int64_t failed; /* unit, where code is not E_None */
     ErrorCode code;
 } Member;
@@ -267,6 +269,22 @@ static bool member_open(Crew *crew, Member *member) {
     return true;
 }
 
+/* To clear a table of all small keys for each unit would cost more than many a unit. */
+static void keep_direct(Crew *crew, Member *member, int64_t unit) {
+    for (int i = 0; i < crew->nparts && !member->direct; i++) {
+        const Part *part = &crew->parts[i];
+        if (part->type->kind != TY_dictmerger) continue;
+        member->direct = dict_take_direct(*(Dict **)record_of(crew, unit, part), part->entry);
+        member->direct_part = i;
+    }
+}
+
+static void reuse_direct(Member *member, int part, Dict *dict) {
+    if (!member->direct || member->direct_part != part) return;
+    dict->direct = member->direct;
+    member->direct = NULL;
+}
+
 static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
     Worker *worker = &member->worker;
     int64_t begin = unit ? crew->first + (unit - 1) * crew->unit : 0, left = crew->loop->count - begin;
@@ -275,8 +293,11 @@ static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
         void *own = record_of(crew, unit, &crew->parts[i]);
         if (!start_part(crew, worker, &crew->parts[i], begin, count, own)) return E_OutOfMemory;
         ((void **)member->state)[i] = own;
+        if (crew->parts[i].type->kind == TY_dictmerger) reuse_direct(member, i, *(Dict **)own);
     }
-    return loop_run_range(worker, crew->loop, member->state, begin, begin + count);
+    ErrorCode code = loop_run_range(worker, crew->loop, member->state, begin, begin + count);
+    if (code == E_None) keep_direct(crew, member, unit);
+    return code;
 }
 
 static void member_fail(Crew *crew, Member *member, int64_t unit, ErrorCode code) {
@@ -489,7 +510,9 @@ static ErrorCode join(Crew *crew) {
     bool all = keeps_pointers(crew), ok = true;
     for (int i = 0; i < crew->threads; i++) {
         Region *region = crew->members[i].worker.region;
-        if (region) region_adopt(crew->outer->region, region, all);
+        if (!region) continue;
+        crew->members[i].direct = region_grow(region, crew->members[i].direct, 0);
+        region_adopt(crew->outer->region, region, all);
     }
     crew->merging = true;
     for (int i = 0; ok && i < crew->nparts; i++) ok = join_part(crew, &crew->parts[i]);
