@@ -2,11 +2,11 @@
  *
  * Entries lie densely in the order in which their keys came; an index of hashed slots leads to them:
  *
- *     index    [ 0 | tag,2 | 0 | 0 | tag,1 | tag,3 | 0 | 0 ]      slot = hash & mask, then the next ones
- *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         tag = the hash's upper half
+ *     index    [ 0 | tag,2 | 0 | 0 | tag,1 | tag,3 | 0 | 0 ]      slot = the hash's highest bits,
+ *     entries  [ {k1, v1} | {k2, v2} | {k3, v3} | room  ]         then the next ones; tag = its lower half
  *
  * so that walking is sequential and a probe touches one word of the index until a tag agrees. The index is
- * doubled when half of it is used. While a builder grows, index and entries are builders' blocks of the
+ * doubled when a quarter of it is used. While a builder grows, index and entries are builders' blocks of the
  * region; finishing settles them. A dictionary that is finished has values == -1 and no room, so that whoever
  * inserts more comes to dict_grow, which moves it back into growing blocks.
  *
@@ -21,8 +21,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLOTS = 16 };
-static const uint64_t tag_mask = ~(uint64_t)UINT32_MAX;
+enum { FIRST_BITS = 4 }; /* of slots */
+
+static uint64_t slot_word(uint64_t hash, int64_t number) {
+    return hash << 32 | (uint64_t)(number + 1);
+}
+
+static uint64_t first_slot(const Dict *dict, uint64_t hash) {
+    return hash >> dict->shift & dict->mask;
+}
 
 /* ---- the type of entries ---- */
 
@@ -67,15 +74,27 @@ static void *grow(Worker *worker, void *block, int64_t count, int64_t size, Span
     return grown;
 }
 
+static bool clear_index(Worker *worker, Dict *dict, Span span) {
+    int64_t slots = (int64_t)(dict->mask + 1);
+    dict->index = grow(worker, NULL, slots, sizeof *dict->index, span);
+    if (dict->index) memset(dict->index, 0, (size_t)slots * sizeof *dict->index);
+    return dict->index != NULL;
+}
+
+bool dict_open(Worker *worker, Dict *dict, const Type *entry, int skip, int64_t keys, Span span) {
+    int bits = FIRST_BITS;
+    while ((int64_t)1 << bits < DICT_SPARSE * keys) bits++;
+    *dict = (Dict){.capacity = ((int64_t)1 << bits) / DICT_SPARSE,
+                   .mask = ((uint64_t)1 << bits) - 1,
+                   .shift = (uint64_t)(64 - skip - bits)};
+    if (!clear_index(worker, dict, span)) return false;
+    dict->entries = grow(worker, NULL, dict->capacity, entry->size, span);
+    return dict->entries != NULL;
+}
+
 Dict *dict_new(Worker *worker, const Type *entry, Span span) {
     Dict *dict = worker_alloc(worker, sizeof *dict, span);
-    if (!dict) return NULL;
-    *dict = (Dict){.capacity = FIRST_SLOTS / 2, .mask = FIRST_SLOTS - 1};
-    dict->index = grow(worker, NULL, FIRST_SLOTS, sizeof *dict->index, span);
-    if (!dict->index) return NULL;
-    memset(dict->index, 0, FIRST_SLOTS * sizeof *dict->index);
-    dict->entries = grow(worker, NULL, dict->capacity, entry->size, span);
-    return dict->entries ? dict : NULL;
+    return dict && dict_open(worker, dict, entry, 0, 0, span) ? dict : NULL;
 }
 
 /* A finished dictionary gets growing blocks again; what it had stays where it was, for values that refer to
@@ -83,45 +102,63 @@ Dict *dict_new(Worker *worker, const Type *entry, Span span) {
 static bool dict_thaw(Worker *worker, Dict *dict, const Type *entry, Span span) {
     int64_t slots = (int64_t)(dict->mask + 1);
     uint64_t *index = grow(worker, NULL, slots, sizeof *index, span);
-    char *entries = index ? grow(worker, NULL, slots / 2, entry->size, span) : NULL;
+    char *entries = index ? grow(worker, NULL, slots / DICT_SPARSE, entry->size, span) : NULL;
     if (!entries) return false;
     memcpy(index, dict->index, (size_t)slots * sizeof *index);
     memcpy(entries, dict->entries, (size_t)(dict->length * entry->size));
     dict->index = index;
     dict->entries = entries;
-    dict->capacity = slots / 2;
+    dict->capacity = slots / DICT_SPARSE;
     dict->values = 0;
     return true;
+}
+
+/* key_hash, quickly for the commonest keys. */
+static uint64_t hash_key(const Type *key, const void *at) {
+    uint64_t word;
+    if (key->kind != TY_i64 && key->kind != TY_u64) return key_hash(key, at);
+    memcpy(&word, at, sizeof word);
+    word = (word ^ HASH_SEED) * HASH_FACTOR;
+    return word ^ word >> 32;
 }
 
 static void dict_fill_index(Dict *dict, const Type *entry) {
     const Type *key = entry->args[0];
     for (int64_t i = 0; i < dict->length; i++) {
-        uint64_t hash = key_hash(key, dict->entries + i * entry->size), slot = hash & dict->mask;
+        uint64_t hash = hash_key(key, dict->entries + i * entry->size), slot = first_slot(dict, hash);
         while (dict->index[slot]) slot = (slot + 1) & dict->mask;
-        dict->index[slot] = (hash & tag_mask) | (uint64_t)(i + 1);
+        dict->index[slot] = slot_word(hash, i);
     }
 }
 
+bool dict_make_index(Worker *worker, Dict *dict, const Type *entry, Span span) {
+    if (!clear_index(worker, dict, span)) return false;
+    dict_fill_index(dict, entry);
+    return true;
+}
+
+/* The entries may have less room than the index has slots for. */
 bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
     if (dict->values < 0 && !dict_thaw(worker, dict, entry, span)) return false;
     if (dict->length < dict->capacity) return true;
-    if (dict->capacity > UINT32_MAX / 4) {
-        worker_fail(worker, E_OutOfMemory, span, dict->capacity, region_budget(worker->region)->limit);
+    int64_t most = (int64_t)(dict->mask + 1) / DICT_SPARSE, capacity = dict->length < most ? most : 2 * most;
+    if (capacity > UINT32_MAX / 2) {
+        worker_fail(worker, E_OutOfMemory, span, capacity, region_budget(worker->region)->limit);
         return false;
     }
-    int64_t capacity = dict->capacity * 2, slots = capacity * 2;
     char *entries = grow(worker, dict->entries, capacity, entry->size, span);
     if (!entries) return false;
     dict->entries = entries;
-    uint64_t *index = grow(worker, NULL, slots, sizeof *index, span);
-    if (!index) return false;
-    memset(index, 0, (size_t)slots * sizeof *index);
-    region_grow(worker->region, dict->index, 0);
-    dict->index = index;
-    dict->mask = (uint64_t)slots - 1;
+    if (capacity > most) {
+        Dict larger = *dict;
+        larger.mask = 2 * dict->mask + 1;
+        larger.shift--;
+        if (!clear_index(worker, &larger, span)) return false;
+        region_grow(worker->region, dict->index, 0);
+        *dict = larger;
+        dict_fill_index(dict, entry);
+    }
     dict->capacity = capacity;
-    dict_fill_index(dict, entry);
     return true;
 }
 
@@ -129,9 +166,10 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     if (dict->values < 0) return true;
     if (dict->direct) dict->direct = region_grow(worker->region, dict->direct, 0);
     int64_t slots = (int64_t)(dict->mask + 1);
-    uint64_t *index = region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index);
+    uint64_t *index =
+        dict->index ? region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index) : NULL;
     char *entries = region_settle(worker->region, dict->entries, dict->length * entry->size);
-    if (!index || !entries) {
+    if ((dict->index && !index) || !entries) {
         worker_fail(worker, E_OutOfMemory, span, slots, region_budget(worker->region)->limit);
         return false;
     }
@@ -153,9 +191,25 @@ static void direct_set(Dict *dict, const Type *key, const void *at, int64_t numb
     if (word < direct_keys(key)) dict->direct[word] = (uint32_t)number + 1;
 }
 
+void dict_clear_direct(Dict *dict, const Type *entry) {
+    if (dict->direct) memset(dict->direct, 0, sizeof *dict->direct * direct_keys(entry->args[0]));
+}
+
+uint32_t *dict_take_direct(Dict *dict, const Type *entry) {
+    const Type *key = entry->args[0];
+    uint32_t *direct = dict->direct;
+    for (int64_t i = 0; direct && i < dict->length; i++) {
+        uint64_t word = key_word(key, dict->entries + i * entry->size);
+        if (word < direct_keys(key)) direct[word] = 0;
+    }
+    dict->direct = NULL;
+    return direct;
+}
+
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
     const Type *key = entry->args[0];
-    if (dict->direct || !key_width(key) || dict->values < 0) return;
+    if (dict->partitions) dict->direct = region_grow(worker->region, dict->direct, 0);
+    if (dict->direct || dict->partitions || !key_width(key) || dict->values < 0) return;
     size_t bytes = sizeof *dict->direct * direct_keys(key);
     dict->direct = region_grow(worker->region, NULL, (int64_t)bytes);
     if (!dict->direct) return;
@@ -168,10 +222,10 @@ void dict_make_direct(Worker *worker, Dict *dict, const Type *entry) {
 /* The number of key's entry, or -1 and the free slot where it would be. */
 static int64_t dict_probe(const Dict *dict, const Type *entry, const void *key, uint64_t hash,
                           uint64_t *free_slot) {
-    uint64_t slot = hash & dict->mask, word;
+    uint64_t slot = first_slot(dict, hash), word;
     for (; (word = dict->index[slot]) != 0; slot = (slot + 1) & dict->mask) {
-        if (((word ^ hash) & tag_mask) != 0) continue;
-        int64_t number = (int64_t)(word & ~tag_mask) - 1;
+        if (word >> 32 != (uint32_t)hash) continue;
+        int64_t number = (int64_t)(uint32_t)word - 1;
         if (key_equal(entry->args[0], dict->entries + number * entry->size, key)) return number;
     }
     *free_slot = slot;
@@ -200,7 +254,7 @@ static int64_t dict_place(Worker *worker, Dict *dict, const Type *entry, const v
     char *at = dict->entries + number * entry->size;
     memset(at, 0, (size_t)entry->size);
     memcpy(at, key, (size_t)entry->args[0]->size);
-    dict->index[slot] = (hash & tag_mask) | (uint64_t)dict->length;
+    dict->index[slot] = slot_word(hash, number);
     if (dict->direct) direct_set(dict, entry->args[0], key, number);
     return number;
 }
@@ -211,7 +265,7 @@ void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key
     return number < 0 ? NULL : dict->entries + number * entry->size + entry->offsets[1];
 }
 
-static void dict_discard(Worker *worker, Dict *dict) {
+void dict_discard(Worker *worker, Dict *dict) {
     region_grow(worker->region, dict->index, 0);
     region_grow(worker->region, dict->entries, 0);
     region_grow(worker->region, dict->direct, 0);

@@ -446,6 +446,7 @@ bool region_since(const Region *region, RegionMark mark,
                   const void *pointer); /* was it allocated since mark */
 Budget *region_budget(const Region *region);
 int64_t region_bytes(const Region *region);
+enum { REGION_HEADER = 64 }; /* bytes that it needs for itself with each block */
 /* Growing blocks of builders. bytes 0 frees. Contents are kept up to the lesser size. */
 void *region_grow(Region *region, void *block, int64_t bytes);
 /* A builder's block becomes an ordinary allocation of `bytes` bytes; returns where it lies now, NULL: no
@@ -471,6 +472,8 @@ typedef struct Worker {
     const Host *host;  /* or NULL: no foreign code */
     Error error;       /* the first failure */
     struct Team *team; /* the threads that it may use, or NULL: none but its own */
+    int64_t grain;     /* weld.grain: not 0 makes what is for much data happen with little */
+    bool shares;       /* it is one of several that run a loop */
 } Worker;
 
 /* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */
@@ -528,12 +531,13 @@ void number_print_json(Buf *out, const Type *scalar, const void *value); /* one 
 /* ---- dict.c: dictionaries and group builders ----------------------------------------------------------- */
 
 /* Entries lie densely in the order of their first insertion, as the C struct {K, V}; the index is a power of
- * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from hash & mask, where tag is
- * hash >> 32. At most half of the slots are used. Compiled code inlines the probe: this layout is part of its
- * contract. */
+ * two of slots, each 0 or (tag << 32 | entry + 1), found by linear probing from (hash >> shift) & mask, where
+ * tag is the hash's lower half. Compiled code inlines the probe: this layout is part of its contract. At most a
+ * quarter of the slots are used, because a step that a processor does not foresee costs more than memory. */
+enum { DICT_SPARSE = 4 };
 typedef struct Dict {
     int64_t length, capacity; /* of entries */
-    uint64_t mask;            /* slots - 1 */
+    uint64_t mask, shift;     /* slots - 1; where the slot's bits begin in a hash: they are its highest */
     uint32_t *direct;         /* of a builder: by keys that are small words, entry + 1 or 0; or NULL */
     uint64_t *index;
     char *entries;
@@ -541,6 +545,9 @@ typedef struct Dict {
     int64_t values, room; /* how many values are there, and fit */
     char *value;          /* all values in merge order */
     uint32_t *group;      /* the entry of each */
+    /* of a dictmerger that deals its merges out (partition.c): */
+    struct Partitions *partitions; /* or NULL */
+    int64_t merges;                /* since they were last drained */
 } Dict;
 
 /* The type of the entries of a dict, dictmerger or groupmerger, made in *room without a table of types. */
@@ -553,6 +560,11 @@ const Type *dict_entry_layout(const Type *dict_or_builder, EntryType *room);
 
 /* A dictionary may be NULL wherever one is read: it is empty. */
 Dict *dict_new(Worker *worker, const Type *entry, Span span); /* entry: the struct {K, V}; NULL: failed */
+/* An empty one in *dict with room for so many keys, whose slots are chosen by the bits below the `skip` highest. */
+bool dict_open(Worker *worker, Dict *dict, const Type *entry, int skip, int64_t keys, Span span);
+void dict_discard(Worker *worker, Dict *dict); /* frees its builders' blocks */
+/* Makes the index of an otherwise complete builder. */
+bool dict_make_index(Worker *worker, Dict *dict, const Type *entry, Span span);
 /* The value of key, or NULL. */
 void *dict_find(const Dict *dict, const Type *entry, const void *key);
 /* The value of key; *fresh: it was inserted just now, its value zeroed. NULL: no memory. */
@@ -565,6 +577,10 @@ bool group_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* 
 /* Makes `direct`, for keys that are one word and less than 1 << DIRECT_BITS, unless there is no memory. */
 enum { DIRECT_BITS = 16 };
 void dict_make_direct(Worker *worker, Dict *dict, const Type *entry);
+/* Takes it away, leading nowhere, for another builder of the same type; or NULL. */
+uint32_t *dict_take_direct(Dict *dict, const Type *entry);
+/* Lets it lead nowhere: a loop that has its address looks keys up in the index. */
+void dict_clear_direct(Dict *dict, const Type *entry);
 /* Merges another builder's dictionary that grows, as if its merges came now. Its blocks, which must lie in
  * the worker's region, are freed or taken over. */
 bool dict_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Op op, Span span);
@@ -573,6 +589,52 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* s
 /* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
 Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */
+
+/* ---- partition.c: merges dealt out by hash, for more keys than the caches hold --------------------------- */
+
+enum { PARTITION_BITS = 8, PARTITIONS = 1 << PARTITION_BITS, PARTITION_BLOCK = 4096, PARTITION_RECORD = 256 };
+
+/* Merges so many records, which lie one after the other, into a partition's dictionary. A record is what compiled
+ * code makes of it and ends in the number of its merge, to which base is added. */
+typedef ErrorCode (*PartitionDrain)(Worker *worker, Dict *dict, const char *records, int64_t count,
+                                    int64_t base);
+
+typedef struct PartitionBlock PartitionBlock;
+struct PartitionBlock {
+    PartitionBlock *next; /* the one filled after it */
+};
+
+/* Compiled code writes a record to next[hash >> (64 - PARTITION_BITS)] and advances that. No room is left where
+ * ((next - 1) & (PARTITION_BLOCK - 1)) > PARTITION_BLOCK - 1 - record; so there is none where next is NULL. */
+typedef struct Partitions {
+    char *next[PARTITIONS];
+    PartitionBlock *first[PARTITIONS], *last[PARTITIONS], *free;
+    Dict dict[PARTITIONS]; /* what was drained */
+    const Type *entry;     /* of these: {K, V, i64}, with the number of the key's first merge */
+    PartitionDrain drain;
+    int64_t base;               /* number of the first merge that is not drained */
+    int64_t record, start;      /* bytes; where records begin in a block */
+    int64_t used, window;       /* blocks; so many may be used before they are drained */
+    void *chunks;               /* where the blocks lie, a list */
+    char *fresh;                /* blocks that were never used, in the newest chunk */
+    int64_t fresh_blocks, size; /* how many; of the newest chunk, in blocks */
+} Partitions;
+
+/* How many keys a dictmerger has before it deals out merges. */
+int64_t partition_threshold(const Worker *worker);
+/* Moves what it has into partitions. False: no memory, and nothing has changed; that is no failure. */
+bool partition_begin(Worker *worker, Dict *dict, const Type *entry, PartitionDrain drain, int64_t record);
+/* The value of a key that is new, which is merged now. NULL: no memory. */
+void *partition_insert(Worker *worker, Partitions *parts, const void *key, uint64_t hash, Span span);
+/* Room for the next record of a partition. NULL: no memory, or draining failed. */
+char *partition_room(Worker *worker, Dict *dict, int64_t part, Span span);
+/* Merges the records of a partition that wait into a dictionary. */
+ErrorCode partition_drain(Worker *worker, const Partitions *parts, int64_t part, Dict *into, int64_t base);
+ErrorCode partitions_drain(Worker *worker, Dict *dict); /* of all partitions, into their own */
+/* Merges a partition's dictionary into another one; later: what is added to the numbers of its merges. */
+bool partition_absorb(Worker *worker, Dict *into, const Dict *from, const Type *entry, Op op, int64_t later,
+                      Span span);
+void partitions_free(Worker *worker, Partitions *parts);
 
 /* ---- nditer.c ------------------------------------------------------------------------------------------ */
 

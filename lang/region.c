@@ -25,7 +25,7 @@
 
 enum {
     ALIGN = 64,
-    HEADER = 64,
+    HEADER = REGION_HEADER,
     LARGE = 4096,
     FIRST_CHUNK = 1024,
     NEXT_CHUNK = 16 << 10,

@@ -211,7 +211,11 @@ static bool copy_dict(Worker *worker, const Type *type, const Dict *from, Dict *
     EntryType room;
     Dict *dict = worker_alloc(worker, sizeof *dict, nowhere);
     if (!dict) return false;
-    *dict = (Dict){.length = from->length, .capacity = from->length, .mask = from->mask, .values = -1};
+    *dict = (Dict){.length = from->length,
+                   .capacity = from->length,
+                   .mask = from->mask,
+                   .shift = from->shift,
+                   .values = -1};
     int64_t bytes = (int64_t)(from->mask + 1) * (int64_t)sizeof *from->index;
     dict->index = worker_alloc(worker, bytes, nowhere);
     if (!dict->index) return false;

@@ -30,6 +30,7 @@ Context *context_new(weld_conf_t conf, Error *error) {
         error_set(error, E_OutOfMemory, nowhere, "no memory for a context");
         return NULL;
     }
+    context->grain = options.grain;
     context->handle.kind = HANDLE_CONTEXT;
     atomic_init(&context->refs, 1);
     atomic_init(&context->state, CONTEXT_IDLE);

@@ -169,7 +169,8 @@ static Value *run(Module *module, Context *context, const void *args, Value *ali
     if (!arguments_check(module->unit->signature, args, error) || !context_begin(context, error)) return NULL;
     Worker worker = {.cancel = cancel ? cancel : (const volatile int32_t *)&context->state,
                      .host = module->unit->options.foreign ? &foreign_host : &no_foreign,
-                     .team = context->team};
+                     .team = context->team,
+                     .grain = context->grain};
     Value *value = value_new_result(context, module->unit->signature, alias);
     ErrorCode code = E_OutOfMemory;
     if (value) {

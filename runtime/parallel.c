@@ -33,6 +33,7 @@ enum { UNITS = 256, MOST_UNITS = 1 << 16 };        /* of a loop; with weld.grain
 enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 512 }; /* of one whose units have dictionaries or vectors */
 enum { ENTRY_COST = 256, ELEMENT_COST = 16 };      /* iterations that pay well for merging one */
 enum { AFFORDABLE = 32 };                          /* so many times as much is still worth it */
+enum { DEALT_UNITS = 4 };                          /* for each thread, where merges are dealt out */
 enum { WORTHWHILE_NS = 50000, LARGE = 1 << 20 };
 
 /* A builder of the loop's builders. */
@@ -47,6 +48,8 @@ typedef struct Part {
 typedef struct Member {
     Worker worker;
     void *state;
+    uint32_t *direct; /* of its last unit's dictionary for part `direct_part`, for the next unit; or NULL */
+    int direct_part;
     int64_t failed; /* unit, where code is not E_None */
     ErrorCode code;
 } Member;
@@ -152,6 +155,13 @@ static double expected_keys(double merges, double entries) {
     return known < 1 ? INFINITY : merges * merges / (2 * known);
 }
 
+/* Merges to it are dealt out where it has many keys, and so merging the units' does not fall to one thread. */
+static bool is_dealt(const Part *part) {
+    int width = key_width(part->type->args[0]);
+    return part->type->kind == TY_dictmerger && !part->type->args[0]->pointers &&
+           !(width && width <= DIRECT_BITS);
+}
+
 /* Many units balance the threads, but every one costs merging its dictionaries. What the first unit found
  * says how many can be afforded. False: not even one for each thread. */
 static bool cut_again(Crew *crew) {
@@ -160,10 +170,16 @@ static bool cut_again(Crew *crew) {
         const Part *part = &crew->parts[i];
         const void *own = record_of(crew, 0, part);
         double cost = 0;
-        if (part->entry)
-            cost = ENTRY_COST * expected_keys((double)crew->first, (double)(*(Dict *const *)own)->length);
-        else if (part->type->kind == TY_vecmerger)
-            cost = ELEMENT_COST * (double)((const Appender *)own)->length;
+        if (part->entry) {
+            const Dict *dict = *(Dict *const *)own;
+            double keys =
+                dict->partitions ? INFINITY : expected_keys((double)crew->first, (double)dict->length);
+            if (is_dealt(part) && keys > (double)partition_threshold(crew->outer))
+                cost = rest / (DEALT_UNITS * crew->threads);
+            else
+                cost = ENTRY_COST * keys;
+        }
+        if (part->type->kind == TY_vecmerger) cost = ELEMENT_COST * (double)((const Appender *)own)->length;
         if (units * cost > rest) units = rest / cost;
     }
     bool pays = units * AFFORDABLE >= crew->threads;
@@ -253,6 +269,22 @@ static bool member_open(Crew *crew, Member *member) {
     return true;
 }
 
+/* To clear a table of all small keys for each unit would cost more than many a unit. */
+static void keep_direct(Crew *crew, Member *member, int64_t unit) {
+    for (int i = 0; i < crew->nparts && !member->direct; i++) {
+        const Part *part = &crew->parts[i];
+        if (part->type->kind != TY_dictmerger) continue;
+        member->direct = dict_take_direct(*(Dict **)record_of(crew, unit, part), part->entry);
+        member->direct_part = i;
+    }
+}
+
+static void reuse_direct(Member *member, int part, Dict *dict) {
+    if (!member->direct || member->direct_part != part) return;
+    dict->direct = member->direct;
+    member->direct = NULL;
+}
+
 static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
     Worker *worker = &member->worker;
     int64_t begin = unit ? crew->first + (unit - 1) * crew->unit : 0, left = crew->loop->count - begin;
@@ -261,8 +293,11 @@ static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
         void *own = record_of(crew, unit, &crew->parts[i]);
         if (!start_part(crew, worker, &crew->parts[i], begin, count, own)) return E_OutOfMemory;
         ((void **)member->state)[i] = own;
+        if (crew->parts[i].type->kind == TY_dictmerger) reuse_direct(member, i, *(Dict **)own);
     }
-    return loop_run_range(worker, crew->loop, member->state, begin, begin + count);
+    ErrorCode code = loop_run_range(worker, crew->loop, member->state, begin, begin + count);
+    if (code == E_None) keep_direct(crew, member, unit);
+    return code;
 }
 
 static void member_fail(Crew *crew, Member *member, int64_t unit, ErrorCode code) {
@@ -407,6 +442,29 @@ static void free_blocks(Crew *crew, const Part *part) {
         region_grow(crew->outer->region, ((Appender *)record_of(crew, unit, part))->data, 0);
 }
 
+/* The dictionaries of a dictmerger, by partitions where a unit has some. */
+static bool join_dicts(Crew *crew, const Part *part) {
+    Worker *worker = crew->outer;
+    Dict *dict = *(Dict **)part->state;
+    bool parted = false, ok = true;
+    for (int64_t unit = 0; unit < crew->units; unit++)
+        parted = parted || (*(Dict **)record_of(crew, unit, part))->partitions;
+    if (!parted) {
+        for (int64_t unit = 0; ok && unit < crew->units; unit++) {
+            Dict *from = *(Dict **)record_of(crew, unit, part);
+            ok = dict_absorb(worker, dict, from, part->entry, part->type->op, crew->loop->span);
+        }
+        return ok;
+    }
+    Dict **from = region_grow(worker->region, NULL, (crew->units + 1) * (int64_t)sizeof *from);
+    if (!from) return worker_fail(worker, E_OutOfMemory, crew->loop->span, 0, 0) == E_None;
+    from[0] = dict;
+    for (int64_t unit = 0; unit < crew->units; unit++) from[unit + 1] = *(Dict **)record_of(crew, unit, part);
+    ok = gather_all(worker, from, crew->units + 1, part->entry, part->type->op, crew->loop->span);
+    region_grow(worker->region, from, 0);
+    return ok;
+}
+
 static bool join_part(Crew *crew, const Part *part) {
     Worker *worker = crew->outer;
     const Type *type = part->type;
@@ -421,14 +479,14 @@ static bool join_part(Crew *crew, const Part *part) {
         team_run(length * crew->units * type->args[0]->size > LARGE ? worker->team : NULL, merge_vectors,
                  &merging);
         free_blocks(crew, part);
+    } else if (type->kind == TY_dictmerger) {
+        ok = join_dicts(crew, part);
     } else {
         for (int64_t unit = 0; ok && unit < crew->units; unit++) {
             void *from = record_of(crew, unit, part);
             Dict *dict = *(Dict **)part->state;
             if (type->kind == TY_merger)
                 combine(type->args[0], type->op, part->state, from);
-            else if (type->kind == TY_dictmerger)
-                ok = dict_absorb(worker, dict, *(Dict **)from, part->entry, type->op, crew->loop->span);
             else
                 ok = group_absorb(worker, dict, *(Dict **)from, part->entry, crew->loop->span);
         }
@@ -452,7 +510,9 @@ static ErrorCode join(Crew *crew) {
     bool all = keeps_pointers(crew), ok = true;
     for (int i = 0; i < crew->threads; i++) {
         Region *region = crew->members[i].worker.region;
-        if (region) region_adopt(crew->outer->region, region, all);
+        if (!region) continue;
+        crew->members[i].direct = region_grow(region, crew->members[i].direct, 0);
+        region_adopt(crew->outer->region, region, all);
     }
     crew->merging = true;
     for (int i = 0; ok && i < crew->nparts; i++) ok = join_part(crew, &crew->parts[i]);
@@ -491,7 +551,10 @@ static bool crew_open(Crew *crew) {
     memset(crew->members, 0, (size_t)members);
     crew->records = (char *)crew->members + members;
     for (int i = 0; i < crew->threads; i++)
-        crew->members[i].worker = (Worker){.cancel = crew->outer->cancel, .host = crew->outer->host};
+        crew->members[i].worker = (Worker){.cancel = crew->outer->cancel,
+                                           .host = crew->outer->host,
+                                           .grain = crew->outer->grain,
+                                           .shares = true};
     return true;
 }
 

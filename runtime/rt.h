@@ -116,6 +116,11 @@ typedef struct Loop {
 } Loop;
 enum { LOOP_STRIP = 1 << 16 }; /* iterations between looks at the cancel flag */
 ErrorCode loop_run(Worker *worker, const Loop *loop);
+/* gather.c: a dictmerger's partitions become a dictionary again, which grows. indexed: it will be searched, or
+ * grow; else finishing it leaves it without an index. entry: {K, V}. */
+bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span);
+/* from[0] becomes the dictionary of all, as if their merges came one after the other; at least one has partitions. */
+bool gather_all(Worker *worker, Dict **from, int64_t count, const Type *entry, Op op, Span span);
 /* As sort_stable. */
 ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int64_t size,
                    SortCompare compare, void *closure);
@@ -161,7 +166,8 @@ typedef struct Context {
     _Atomic int32_t state; /* CONTEXT_IDLE, ... */
     int64_t runs;          /* started so far */
     Budget budget;
-    Team *team; /* NULL: one thread */
+    Team *team;    /* NULL: one thread */
+    int64_t grain; /* the setting weld.grain */
 } Context;
 enum { CONTEXT_IDLE = -1, CONTEXT_RUNNING = 0, CONTEXT_CANCELLED = 1 };
 

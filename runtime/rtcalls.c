@@ -91,6 +91,28 @@ static P rt_dict_add(P worker, P dict, P entry, P key, L hash, L span) {
     return dict_insert(worker, dict, entry, key, (uint64_t)hash, &fresh, span_of(span));
 }
 
+static P rt_dict_deal_add(P worker, P dict, P entry, P key, L hash, P dealt, P drain, L record, L span) {
+    union {
+        P pointer;
+        PartitionDrain call;
+    } function = {.pointer = drain};
+    Dict *d = dict;
+    int64_t least = partition_threshold(worker);
+    /* Where there was no memory for it, it is tried again with twice as many keys. */
+    if (d->length >= least && (d->length & (d->length - 1)) == 0 &&
+        partition_begin(worker, dict, dealt, function.call, record))
+        return partition_insert(worker, d->partitions, key, (uint64_t)hash, span_of(span));
+    return rt_dict_add(worker, dict, entry, key, hash, span);
+}
+
+static P rt_dict_deal(P worker, P dict, L partition, L span) {
+    return partition_room(worker, dict, partition, span_of(span));
+}
+
+static I rt_dict_gather(P worker, P dict, P entry, I indexed, L span) {
+    return gather(worker, dict, entry, indexed, span_of(span)) ? E_None : rt_error(worker);
+}
+
 static P rt_dict_direct(P worker, P dict, P entry, L count) {
     enum { WORTHWHILE = 4096 };
     if (count >= WORTHWHILE) dict_make_direct(worker, dict, entry);

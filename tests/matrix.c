@@ -101,6 +101,7 @@ static const Config table[] = {
     {"jit, llvm 3, level 3", RUNTIME, {ENGINE("jit"), LLVM("3"), LEVEL("3")}, 0, ""},
     {"jit, from the cache", RUNTIME, {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 0, ""},
     {"jit, llvm 2, 4 threads", RUNTIME, {ENGINE("jit"), THREADS("4")}, 0, ""},
+    {"jit, llvm 0, grain 2", RUNTIME, {ENGINE("jit"), LLVM("0"), GRAIN("2")}, 0, ""},
     {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
     {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
     {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
@@ -528,14 +529,15 @@ static void refuse_case(Bench *bench, const Case *c) {
 }
 
 ParameterizedTestParameters(matrix, survives_refused_memory) {
-    static int engines[] = {0, 1, 2};
-    return cr_make_param_array(int, engines, 3);
+    static int engines[] = {0, 1, 2, 3};
+    return cr_make_param_array(int, engines, 4);
 }
 
 ParameterizedTest(int *number, matrix, survives_refused_memory, .timeout = 1800) {
     static const Config configs[] = {
         {.name = "eval, memory refused", .settings = {ENGINE("eval")}},
         {.name = "jit, memory refused", .settings = {ENGINE("jit"), LLVM("0")}},
+        {.name = "jit, grain 2, memory refused", .settings = {ENGINE("jit"), LLVM("0"), GRAIN("2")}},
         {.name = "jit, 3 threads, memory refused",
          .settings = {ENGINE("jit"), LLVM("0"), THREADS("3"), GRAIN("2")}},
     };

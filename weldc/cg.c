@@ -292,7 +292,7 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
         cg_check(cg, inside, E_OutOfBounds, node, key[0], data[1]);
         return cg_load_new(cg, node->type, cg_element(cg, node->type, data[0], key[0]));
     }
-    LLVMValueRef value = cg_dict_value(cg, container, data[0], key);
+    LLVMValueRef value = cg_dict_value(cg, container, data[0], key, node->kids[1]);
     cg_check(cg, not_null(cg, value), E_KeyNotFound, node, NULL, NULL);
     return cg_load_new(cg, node->type, value);
 }
@@ -300,7 +300,8 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
 static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
     const Type *container = node->kids[0]->type, *type = container->args[1];
     Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
-    LLVMValueRef pointer = cg_dict_value(cg, container, data[0], key), found = not_null(cg, pointer);
+    LLVMValueRef pointer = cg_dict_value(cg, container, data[0], key, node->kids[1]),
+                 found = not_null(cg, pointer);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->builder), yes = cg_block(cg, ""),
                       after = cg_block(cg, "");
     LLVMBuildCondBr(cg->builder, found, yes, after);
@@ -317,7 +318,8 @@ static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
 
 static Leaf *cg_KeyExists(Cg *cg, const Node *node) {
     Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
-    return single(cg, node, not_null(cg, cg_dict_value(cg, node->kids[0]->type, data[0], key)));
+    return single(cg, node,
+                  not_null(cg, cg_dict_value(cg, node->kids[0]->type, data[0], key, node->kids[1])));
 }
 
 static Leaf *cg_Slice(Cg *cg, const Node *node) {
@@ -339,7 +341,9 @@ static Leaf *cg_Slice(Cg *cg, const Node *node) {
 
 static Leaf *cg_ToVec(Cg *cg, const Node *node) {
     LLVMBasicBlockRef before, some = cg_block(cg, ""), after = cg_block(cg, "");
-    Leaf dict = cg_one(cg, node->kids[0]);
+    const Node *result = node->kids[0];
+    if (result->kind == N_Result && result->kids[0]->kind == N_For) cg->listed = result->kids[0];
+    Leaf dict = cg_one(cg, result);
     before = LLVMGetInsertBlock(cg->builder);
     LLVMBuildCondBr(cg->builder, not_null(cg, dict), some, after);
     cg_goto(cg, some);

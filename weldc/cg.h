@@ -25,6 +25,14 @@
 
 enum { ROOMY = 16, MATH_KEPT = 96 };
 
+/* A dictmerger of the loop whose merges are dealt out when it has many keys (cg_deal.c). */
+typedef struct Dealt {
+    LLVMValueRef state, drain, merges; /* merges: a slot that counts them */
+    const Type *entry;                 /* {K, V, i64} */
+    const Node *const *fixed; /* for each leaf of the value: the literal that it always is, or NULL */
+    int64_t record;           /* bytes */
+} Dealt;
+
 typedef struct Fn {
     struct Fn *outer;
     LLVMValueRef function, worker;
@@ -38,6 +46,10 @@ typedef struct Fn {
         LLVMValueRef state, table;
     } direct[ROOMY]; /* dictmergers with small keys, and their Dict.direct or a null at run time */
     int ndirect;
+    Dealt dealt[ROOMY];
+    int ndealt;
+    const struct Prefetch *ahead; /* what was asked for before the loop's iteration that is bound, or NULL */
+    LLVMValueRef ahead_n;         /* its number in its block */
     LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
 } Fn;
 
@@ -64,6 +76,7 @@ typedef struct Cg {
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
     bool fma;           /* AVX2 and FMA */
     bool sleef;         /* SLEEF's functions can be called */
+    const Node *listed; /* a loop whose dictionary will be listed only, never searched; or NULL */
 } Cg;
 
 typedef LLVMValueRef Leaf;
@@ -106,6 +119,8 @@ Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load in
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type);
 void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out);
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias);
+Leaf cg_load_packed(Cg *cg, const Type *type, LLVMValueRef pointer); /* a scalar, not aligned */
+void cg_store_packed(Cg *cg, const Type *type, Leaf leaf, LLVMValueRef pointer, LLVMValueRef noalias);
 LLVMValueRef cg_spill(Cg *cg, const Type *type, const Leaf *leaves); /* into a slot of the frame */
 LLVMValueRef cg_slot(Cg *cg, int64_t bytes, int64_t align);
 LLVMValueRef cg_at(Cg *cg, LLVMValueRef pointer, int64_t bytes);
@@ -154,18 +169,23 @@ Leaf *cg_sort(Cg *cg, const Node *node);
 
 enum { PREFETCH_TARGETS = 4, PREFETCH_LETS = 8, PREFETCH_BLOCK = 64 };
 typedef struct PrefetchTarget {
-    const Node *dict, *key; /* dict: or the dictmerger */
+    const Node *dict, *key;
     const Node *lets[PREFETCH_LETS];
-    int nlets; /* that the key may use */
+    int nlets;          /* that the key may use */
+    LLVMValueRef slots; /* where the probes of a block's iterations end, or stop at an equal tag */
 } PrefetchTarget;
 typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
     int count;
+    LLVMValueRef pays; /* are all its tables large */
 } Prefetch;
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
-LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tables large now */
-void cg_prefetch_step(Cg *cg, const Prefetch *plan,
-                      bool entries); /* for the iteration that is bound: slots, or entries */
+void cg_prefetch_open(Cg *cg, Prefetch *plan);              /* sets pays */
+void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
+/* For the iteration that is bound, the n-th of its block: slots, or entries. */
+void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
+/* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
+LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash);
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
@@ -190,7 +210,26 @@ Leaf *cg_merge_if(Cg *cg, const Node *node);
 Leaf *cg_result(Cg *cg, const Node *node);
 void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count);
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node);
-LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer,
-                           const Leaf *key); /* pointer to it, or NULL */
+void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *states);
+typedef struct Probe {
+    LLVMValueRef hash, value;         /* where found: pointer to the key's value */
+    LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
+} Probe;
+/* A dictionary that is not NULL. node: the key's, or NULL. */
+Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key, const Node *node);
+LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash); /* where a probe begins */
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key,
+                           const Node *node); /* pointer to it, or NULL; node: the key's */
+
+/* ---- cg_deal.c: merges dealt out by hash ---- */
+
+/* At the begin and the end of a range of the loop's iterations. */
+void cg_deal_open(Cg *cg, const Node *lambda, const Type *builder, const Leaf *states);
+void cg_deal_close(Cg *cg);
+const Dealt *cg_dealt(Cg *cg, LLVMValueRef state); /* or NULL */
+/* Where merges to dict are dealt out, writes the record and goes on to after; else goes on here. */
+void cg_deal(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Leaf *pair, const Node *node,
+             LLVMBasicBlockRef after);
+bool cg_deals(const Type *builder); /* are its merges dealt out, if the loop is not inside another one */
 
 #endif

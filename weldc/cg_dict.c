@@ -3,7 +3,7 @@
  * Keys made of scalars are hashed, probed and compared by code in the loop, specialized to their type, on the
  * layout of Dict in lang.h:
  *
- *     slot = hash & mask
+ *     slot = hash >> shift & mask
  *     probe: word = index[slot];  0: not there.  same tag and equal key: found.  else slot = (slot + 1) &
  * mask, probe
  *
@@ -13,17 +13,17 @@
 
 #include <stddef.h>
 
-typedef struct Probe {
-    LLVMValueRef hash, value;         /* where found: pointer to the key's value */
-    LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
-} Probe;
-
 static const Type *entry_type(Cg *cg, const Type *type) {
     return dict_entry_type(&cg->program->types, type);
 }
 
-/* Probes a dictionary that is not NULL. */
-static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key) {
+LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash) {
+    LLVMValueRef shift = cg_load_at(cg, cg->i64, dict, offsetof(Dict, shift));
+    LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
+    return LLVMBuildAnd(cg->builder, LLVMBuildLShr(cg->builder, hash, shift, ""), mask, "");
+}
+
+Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key, const Node *node) {
     LLVMBuilderRef builder = cg->builder;
     const Type *type = entry->args[0];
     Probe p = {
@@ -33,7 +33,8 @@ static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key
     LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
     LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
     LLVMValueRef entries = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
-    LLVMValueRef first = LLVMBuildAnd(builder, p.hash, mask, ""), zero = cg_i64(cg, 0);
+    LLVMValueRef first = cg_prefetched_slot(cg, node, dict, p.hash), zero = cg_i64(cg, 0);
+    LLVMValueRef tag = LLVMBuildShl(builder, p.hash, cg_i64(cg, 32), "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, loop);
     cg_goto(cg, loop);
@@ -42,7 +43,7 @@ static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key
     LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, word, zero, ""), p.missing, tagged);
     cg_goto(cg, tagged);
-    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, word, p.hash, ""), cg_i64(cg, 32), "");
+    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, word, tag, ""), cg_i64(cg, 32), "");
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, differ, zero, ""), compare, next);
     cg_goto(cg, compare);
     LLVMValueRef number = LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), "");
@@ -61,7 +62,7 @@ static Probe probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key
     return p;
 }
 
-LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key) {
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key, const Node *node) {
     const Type *entry = entry_type(cg, dict);
     LLVMBuilderRef builder = cg->builder;
     if (!key_is_flat(dict->args[0])) {
@@ -73,7 +74,7 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
     LLVMValueRef is = LLVMBuildICmp(builder, LLVMIntNE, pointer, null, "");
     cg_likely(cg, LLVMBuildCondBr(builder, is, some, after), true);
     cg_goto(cg, some);
-    Probe p = probe(cg, entry, pointer, key);
+    Probe p = cg_dict_probe(cg, entry, pointer, key, node);
     LLVMBuildBr(builder, after);
     cg_goto(cg, p.missing);
     LLVMBuildBr(builder, after);
@@ -86,11 +87,16 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
 }
 
 /* The key is new: its value is what is merged. */
-static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Leaf *pair,
-                   const Node *node) {
+static void insert(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash, const Dealt *dealt,
+                   const Leaf *pair, const Node *node) {
     const Type *key = entry->args[0];
-    LLVMValueRef at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                              cg_spill(cg, key, pair), hash, cg_span(cg, node));
+    LLVMValueRef type = cg_type_pointer(cg, entry), spilled = cg_spill(cg, key, pair), at;
+    if (dealt)
+        at = cg_call(cg, RT_dict_deal_add, cg->fn->worker, dict, type, spilled, hash,
+                     cg_type_pointer(cg, dealt->entry), dealt->drain, cg_i64(cg, dealt->record),
+                     cg_span(cg, node));
+    else
+        at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, type, spilled, hash, cg_span(cg, node));
     cg_store(cg, entry->args[1], pair + leaf_count(key), cg_try_pointer(cg, at), NULL);
 }
 
@@ -179,11 +185,13 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
     } else {
         LLVMBasicBlockRef after = cg_block(cg, "");
         try_direct(cg, builder, state, pair, after);
-        Probe p = probe(cg, entry, dict, pair);
+        const Dealt *dealt = cg_dealt(cg, state);
+        if (dealt) cg_deal(cg, dealt, dict, pair, node, after);
+        Probe p = cg_dict_probe(cg, entry, dict, pair, NULL);
         cg_combine_at(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, p.missing);
-        insert(cg, entry, dict, p.hash, pair, node);
+        insert(cg, entry, dict, p.hash, dealt, pair, node);
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, after);
     }

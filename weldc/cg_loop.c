@@ -170,8 +170,9 @@ typedef struct Loop {
     Cursor *cursors;
     int ncursors;
     LLVMValueRef count;
-    Leaf *builders;    /* pointers to the states that the body merges into */
-    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
+    Leaf *builders;       /* pointers to the states that the body merges into */
+    LLVMValueRef mark;    /* of the region, where each iteration frees what it made; or NULL */
+    const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
 } Loop;
 
 static bool merges_pointers(const Type *builder) {
@@ -233,6 +234,10 @@ static void counter_close(Cg *cg, Counter *counter) {
 static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     Counter counter = counter_open(cg, begin, end);
     bind_iteration(cg, loop, counter.index);
+    if (loop->plan) {
+        cg->fn->ahead = loop->plan;
+        cg->fn->ahead_n = LLVMBuildSub(cg->builder, counter.index, begin, "");
+    }
     cg_expr(cg, loop->lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
     if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
     counter_close(cg, &counter);
@@ -253,24 +258,26 @@ static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     }
     LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
     LLVMBasicBlockRef after = cg_block(cg, ""), before, last;
-    LLVMValueRef pays = cg_prefetch_pays(cg, &plan);
+    cg_prefetch_open(cg, &plan);
     before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, block);
     cg_goto(cg, block);
     LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
     LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), cg_i64(cg, PREFETCH_BLOCK));
     LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
-    LLVMBuildCondBr(builder, pays, ahead, now);
+    LLVMBuildCondBr(builder, plan.pays, ahead, now);
     cg_goto(cg, ahead);
     for (int entries = 0; entries < 2; entries++) {
         Counter counter = counter_open(cg, from, to);
         bind_iteration(cg, loop, counter.index);
-        cg_prefetch_step(cg, &plan, entries);
+        cg_prefetch_step(cg, &plan, entries, LLVMBuildSub(builder, counter.index, from, ""));
         counter_close(cg, &counter);
     }
     LLVMBuildBr(builder, now);
     cg_goto(cg, now);
+    loop->plan = &plan;
     loop_range(cg, loop, from, to);
+    loop->plan = cg->fn->ahead = NULL;
     last = LLVMGetInsertBlock(builder);
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
     LLVMAddIncoming(from, &begin, &before, 1);
@@ -437,8 +444,10 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     LLVMValueRef iterations = LLVMBuildSub(builder, end, begin, "");
     make_room(cg, loop, loop->builder, 0, iterations, false);
     make_direct(cg, loop->builder, loop->builders, iterations);
+    cg_deal_open(cg, loop->lambda, loop->builder, loop->builders);
     begin_private(cg, loop);
     loop_in_blocks(cg, loop, begin, end);
+    cg_deal_close(cg);
     copy_states(cg, loop->builder, loop->builders, given);
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_closure_leave(cg, closure);
@@ -513,6 +522,7 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     LLVMValueRef builder = divisible ? cg_type_pointer(cg, loop->builder) : LLVMConstNull(cg->ptr);
     cg_try(cg, cg_call(cg, RT_for, cg->fn->worker, fn.function, closure.state, loop->count,
                        loop_shape(cg, loop, &closure), builder, cg_span(cg, loop->node)));
+    cg_dict_gather(cg, loop->node, loop->builder, outer);
 }
 
 Leaf *cg_for(Cg *cg, const Node *node) {

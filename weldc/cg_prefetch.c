@@ -5,19 +5,19 @@
  * blocks:
  *
  *     for each iteration of the block: hash its keys, prefetch their slots of the index
- *     for each iteration of the block: read the slots, prefetch the entries
- *     for each iteration of the block: the body, as ever
+ *     for each iteration of the block: follow the slots to an equal tag, prefetch the entry, remember the slot
+ *     for each iteration of the block: the body, whose probe starts there
  *
  * Keys that qualify are cheap and cannot fail (node_is_cheap), and so are the lets on the way to them; a key
  * behind an `if` is fetched whatever the condition. Whether the tables are large is asked before each range
- * of iterations. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
+ * of iterations; with a weld.grain all count as large. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
  * Prefetching, ICDE 2004).
  */
 #include "cg.h"
 
 #include <stddef.h>
 
-enum { LARGE_TABLE = 1 << 15 }; /* slots */
+enum { LARGE_TABLE = 1 << 16 }; /* slots */
 
 typedef struct Search {
     Cg *cg;
@@ -50,7 +50,7 @@ static bool is_reachable(const Search *search, const Node *node) {
     return true;
 }
 
-/* A dictionary that is the same in all iterations: a name from outside, the loop's builder, or a field of these. */
+/* A dictionary that is the same in all iterations: a name from outside, or a field of one. */
 static bool is_fixed(const Search *search, const Node *node) {
     while (node->kind == N_Field) node = node->kids[0];
     if (node->kind != N_Ident || !search->cg->values[node->symbol->id]) return false;
@@ -85,23 +85,10 @@ static void find_targets(Search *search, const Node *node) {
     }
     bool lookup = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
     if (lookup && node->kids[0]->type->kind == TY_dict) add_target(search, node->kids[0], node->kids[1]);
-    if (node->kind == N_Merge && node->type->kind == TY_dictmerger && node->kids[1]->kind == N_Struct) {
-        add_target(search, node->kids[0], node->kids[1]->kids[0]);
-    }
     for (int i = 0; i < node->count; i++) {
         if (node->kids[i]->kind != N_Lambda) find_targets(search, node->kids[i]);
     }
     search->nlets = lets;
-}
-
-static bool is_builder(const PrefetchTarget *target) {
-    return target->dict->type->builders;
-}
-
-/* The Dict itself; a builder's is in its state. */
-static LLVMValueRef table_of(Cg *cg, const PrefetchTarget *target) {
-    LLVMValueRef leaf = cg_one(cg, target->dict);
-    return is_builder(target) ? cg_load_at(cg, cg->ptr, leaf, 0) : leaf;
 }
 
 /* The loop's builders must be bound when this is asked. */
@@ -112,17 +99,20 @@ Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda) {
     return plan;
 }
 
-LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan) {
+static LLVMValueRef tables_are_large(Cg *cg, const Prefetch *plan) {
     LLVMValueRef pays = LLVMConstInt(cg->i1, 0, false);
+    LLVMValueRef grain = cg_load_at(cg, cg->i64, cg->fn->worker, offsetof(Worker, grain));
+    LLVMValueRef usual = LLVMBuildICmp(cg->builder, LLVMIntEQ, grain, cg_i64(cg, 0), "");
+    LLVMValueRef least = LLVMBuildSelect(cg->builder, usual, cg_i64(cg, LARGE_TABLE), cg_i64(cg, 0), "");
     for (int i = 0; i < plan->count; i++) {
-        LLVMValueRef dict = table_of(cg, &plan->target[i]);
+        LLVMValueRef dict = cg_one(cg, plan->target[i].dict);
         LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->builder), some = cg_block(cg, ""),
                           after = cg_block(cg, "");
         LLVMValueRef is = LLVMBuildICmp(cg->builder, LLVMIntNE, dict, LLVMConstNull(cg->ptr), "");
         LLVMBuildCondBr(cg->builder, is, some, after);
         cg_goto(cg, some);
         LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
-        LLVMValueRef large = LLVMBuildICmp(cg->builder, LLVMIntUGE, mask, cg_i64(cg, LARGE_TABLE), "");
+        LLVMValueRef large = LLVMBuildICmp(cg->builder, LLVMIntUGE, mask, least, "");
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, after);
         LLVMValueRef phi = LLVMBuildPhi(cg->builder, cg->i1, ""), no = LLVMConstInt(cg->i1, 0, false);
@@ -133,34 +123,83 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan) {
     return pays;
 }
 
-static void prefetch(Cg *cg, LLVMValueRef address) {
-    LLVMValueRef args[4] = {address, cg_i32(cg, 0), cg_i32(cg, 3), cg_i32(cg, 1)}; /* read, keep, data */
+void cg_prefetch_open(Cg *cg, Prefetch *plan) {
+    plan->pays = tables_are_large(cg, plan);
+    for (int i = 0; i < plan->count; i++) plan->target[i].slots = cg_slot(cg, 8 * PREFETCH_BLOCK, 64);
+}
+
+void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
+    LLVMValueRef args[4] = {address, cg_i32(cg, write), cg_i32(cg, 3), cg_i32(cg, 1)}; /* keep, data */
     cg_intrinsic(cg, "llvm.prefetch", &cg->ptr, 1, args, 4);
 }
 
-void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries) {
+/* From a slot on to the first whose word is 0 or has the hash's tag; its word is at *word. */
+static LLVMValueRef walk(Cg *cg, LLVMValueRef dict, LLVMValueRef hash, LLVMValueRef slot,
+                         LLVMValueRef *word) {
     LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), look = cg_block(cg, "walk"),
+                      next = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMValueRef tag = LLVMBuildShl(builder, hash, cg_i64(cg, 32), ""), zero = cg_i64(cg, 0);
+    LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+    LLVMValueRef mask = cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask));
+    LLVMBuildBr(builder, look);
+    cg_goto(cg, look);
+    LLVMValueRef at = LLVMBuildPhi(builder, cg->i64, "");
+    *word = LLVMBuildLoad2(builder, cg->i64, LLVMBuildInBoundsGEP2(builder, cg->i64, index, &at, 1, ""), "");
+    LLVMValueRef differ = LLVMBuildLShr(builder, LLVMBuildXor(builder, *word, tag, ""), cg_i64(cg, 32), "");
+    LLVMValueRef other = LLVMBuildAnd(builder, LLVMBuildICmp(builder, LLVMIntNE, *word, zero, ""),
+                                      LLVMBuildICmp(builder, LLVMIntNE, differ, zero, ""), "");
+    LLVMBuildCondBr(builder, other, next, after);
+    cg_goto(cg, next);
+    LLVMValueRef step = LLVMBuildAnd(builder, LLVMBuildAdd(builder, at, cg_i64(cg, 1), ""), mask, "");
+    LLVMBuildBr(builder, look);
+    LLVMAddIncoming(at, &slot, &before, 1);
+    LLVMAddIncoming(at, &step, &next, 1);
+    cg_goto(cg, after);
+    return at;
+}
+
+/* An empty slot leads before the first entry: a prefetch of any address is harmless. */
+static void prefetch_entry(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef word) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef number =
+        LLVMBuildSub(builder, LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), ""), cg_i64(cg, 1), "");
+    LLVMValueRef offset = LLVMBuildMul(builder, number, cg_i64(cg, entry->size), "");
+    LLVMValueRef base = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
+    cg_prefetch(cg, LLVMBuildGEP2(builder, cg->i8, base, &offset, 1, ""), false);
+}
+
+static LLVMValueRef slot_place(Cg *cg, const PrefetchTarget *target, LLVMValueRef n) {
+    return LLVMBuildInBoundsGEP2(cg->builder, cg->i64, target->slots, &n, 1, "");
+}
+
+void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n) {
     for (int i = 0; i < plan->count; i++) {
         const PrefetchTarget *target = &plan->target[i];
         for (int k = 0; k < target->nlets; k++)
             cg_bind(cg, target->lets[k]->symbol, cg_expr(cg, target->lets[k]->kids[0]));
-        LLVMValueRef dict = table_of(cg, target);
+        LLVMValueRef dict = cg_one(cg, target->dict), word;
         LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
-        LLVMValueRef slot =
-            LLVMBuildAnd(builder, hash, cg_load_at(cg, cg->i64, dict, offsetof(Dict, mask)), "");
-        LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
-        LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
-        if (!entries) {
-            prefetch(cg, at);
-            continue;
+        LLVMValueRef slot = cg_slot_of(cg, dict, hash);
+        if (entries) {
+            slot = walk(cg, dict, hash, slot, &word);
+            cg_store_at(cg, slot, slot_place(cg, target, n), 0);
+            prefetch_entry(cg, dict_entry_type(&cg->program->types, target->dict->type), dict, word);
+        } else {
+            LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+            cg_prefetch(cg, LLVMBuildInBoundsGEP2(cg->builder, cg->i64, index, &slot, 1, ""), false);
         }
-        /* An empty slot leads before the first entry: a prefetch of any address is harmless. */
-        const Type *entry = dict_entry_type(&cg->program->types, target->dict->type);
-        LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
-        LLVMValueRef number =
-            LLVMBuildSub(builder, LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), ""), cg_i64(cg, 1), "");
-        LLVMValueRef offset = LLVMBuildMul(builder, number, cg_i64(cg, entry->size), "");
-        LLVMValueRef base = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
-        prefetch(cg, LLVMBuildGEP2(builder, cg->i8, base, &offset, 1, ""));
     }
+}
+
+LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash) {
+    const Prefetch *plan = cg->fn->ahead;
+    LLVMValueRef slot = cg_slot_of(cg, dict, hash);
+    for (int i = 0; plan && key && i < plan->count; i++) {
+        const PrefetchTarget *target = &plan->target[i];
+        if (target->key != key) continue;
+        LLVMValueRef known = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
+        return LLVMBuildSelect(cg->builder, plan->pays, known, slot, "");
+    }
+    return slot;
 }

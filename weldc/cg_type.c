@@ -157,6 +157,20 @@ void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer
     }
 }
 
+/* A scalar anywhere. */
+Leaf cg_load_packed(Cg *cg, const Type *type, LLVMValueRef pointer) {
+    Leaf leaf = load_leaf(cg, type, cg_scalar_type(cg, type), pointer, NULL);
+    LLVMSetAlignment(type->kind == TY_bool ? LLVMGetOperand(leaf, 0) : leaf, 1);
+    return leaf;
+}
+
+void cg_store_packed(Cg *cg, const Type *type, Leaf leaf, LLVMValueRef pointer, LLVMValueRef noalias) {
+    if (is_bool(type)) leaf = LLVMBuildZExt(cg->builder, leaf, cg->i8, "");
+    LLVMValueRef store = LLVMBuildStore(cg->builder, leaf, pointer);
+    LLVMSetAlignment(store, 1);
+    note(cg, store, "noalias", noalias);
+}
+
 LLVMValueRef cg_slot(Cg *cg, int64_t bytes, int64_t align) {
     LLVMPositionBuilderAtEnd(cg->allocas, cg->fn->entry);
     LLVMValueRef slot =

@@ -1,0 +1,371 @@
+/* gather.c: a dictionary is put together from the partitions of dictmergers (lang/partition.c), on all threads.
+ *
+ * After a parallel loop each unit has partitions of its own. First, partition by partition, what the units have is
+ * merged in the order of the units: the entries that were drained, then the records that wait:
+ *
+ *     unit 0   [part 0 | part 1 | ...]
+ *     unit 1   [part 0 | part 1 | ...]    ->    [part 0 | part 1 | ...]
+ *
+ * Then the entries are laid out in the order of their keys' first merges. Every partition has its own in that
+ * order; to merge 256 of them, the numbers of the merges are cut into stretches. A bit for each merge of a stretch
+ * that was a key's first, and a count of the bits before, give every entry its place:
+ *
+ *     part 0   a/0 b/7 c/9      stretch 0..3    bits 1011    a/0 d/2 e/3  ->  places 0 1 2
+ *     part 1   d/2 e/3 f/8      stretch 4..7    bits 0001    b/7          ->  place  3
+ *
+ * At last the index is filled: a slot is a hash's highest bits, so each partition has a range of slots of its own;
+ * the few entries that would run over its end are entered when all are done.
+ *
+ * Nothing that a thread does depends on what another one does, so neither timing nor the number of threads can be
+ * seen. Threads allocate in regions of their own, which the run's region then adopts.
+ */
+#include "rt.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { LEAST_STRETCH = 16, MOST_STRETCHES = 4096, SPILLS = 64, WORTHWHILE = 1 << 14, LINE = 64 };
+
+typedef struct Gather {
+    Worker *worker;
+    Dict **from; /* what is merged */
+    int64_t nfrom, entries;
+    Op op;
+    Span span;
+    Partitions *parts; /* where the entries lie */
+    Worker *members;
+    int threads;
+    _Atomic int64_t next;
+    _Atomic bool failed;
+
+    const Type *entry; /* of the dictionary, {K, V} */
+    Dict dict;         /* that is made */
+    int stretch;       /* bits of a number that count within a stretch */
+    int64_t stretches;
+    uint32_t *starts; /* [PARTITIONS][stretches + 1]: the first entry of each stretch */
+    uint32_t *places; /* [stretches]: the place of its first entry */
+    char *scratch;    /* of each thread: bits and counts of a stretch */
+    int64_t scratch_bytes;
+    uint32_t spills[PARTITIONS][SPILLS]; /* entries that found no slot in their range */
+    uint32_t spilled[PARTITIONS];
+} Gather;
+
+/* ---- merging the partitions of several ---- */
+
+static bool merge_partition(Gather *g, Worker *worker, int64_t part) {
+    Dict *into = &g->parts->dict[part];
+    int64_t later = 0, keys = 0;
+    for (int64_t i = 0; i < g->nfrom; i++) {
+        const Dict *dict = &g->from[i]->partitions->dict[part];
+        if (dict->length > keys) keys = dict->length;
+    }
+    if (keys && !dict_open(worker, into, g->parts->entry, PARTITION_BITS, keys, g->span)) return false;
+    for (int64_t i = 0; i < g->nfrom; i++) {
+        const Partitions *from = g->from[i]->partitions;
+        if (!partition_absorb(worker, into, &from->dict[part], g->parts->entry, g->op, later, g->span))
+            return false;
+        if (partition_drain(worker, from, part, into, from->base + later)) return false;
+        later += from->base + g->from[i]->merges;
+    }
+    return true;
+}
+
+static void merge_partitions(void *data, int number) {
+    Gather *g = data;
+    if (number >= g->threads || !g->members[number].region) return;
+    for (int64_t part; (part = atomic_fetch_add(&g->next, 1)) < PARTITIONS;) {
+        if (atomic_load(&g->failed)) return;
+        if (!merge_partition(g, &g->members[number], part)) atomic_store(&g->failed, true);
+    }
+}
+
+/* ---- the order of first merges ---- */
+
+static int64_t number_at(const Gather *g, const Dict *dict, int64_t i) {
+    const Type *entry = g->parts->entry;
+    return *(const int64_t *)(const void *)(dict->entries + i * entry->size + entry->offsets[2]);
+}
+
+static void find_starts(void *data, int number) {
+    Gather *g = data;
+    if (number >= g->threads) return;
+    for (int64_t part; (part = atomic_fetch_add(&g->next, 1)) < PARTITIONS;) {
+        const Dict *dict = &g->parts->dict[part];
+        uint32_t *starts = g->starts + part * (g->stretches + 1);
+        int64_t stretch = 0;
+        for (int64_t i = 0; i < dict->length; i++) {
+            int64_t at = number_at(g, dict, i) >> g->stretch;
+            while (stretch <= at) starts[stretch++] = (uint32_t)i;
+        }
+        while (stretch <= g->stretches) starts[stretch++] = (uint32_t)dict->length;
+    }
+}
+
+static void copy_words(void *to, const void *from, int64_t size) {
+    for (int64_t at = 0; at + 8 <= size; at += 8) memcpy((char *)to + at, (const char *)from + at, 8);
+    if (size % 8) memcpy((char *)to + size / 8 * 8, (const char *)from + size / 8 * 8, (size_t)(size % 8));
+}
+
+/* The numbers of the entries become their places. */
+static void lay_out_stretch(Gather *g, int64_t stretch, uint64_t *bits, uint32_t *before) {
+    int64_t words = ((int64_t)1 << g->stretch) / 64, size = g->entry->size, given = g->parts->entry->size;
+    int64_t low = stretch << g->stretch, offset = g->parts->entry->offsets[2];
+    memset(bits, 0, (size_t)words * sizeof *bits);
+    for (int part = 0; part < PARTITIONS; part++) {
+        const uint32_t *starts = g->starts + part * (g->stretches + 1) + stretch;
+        for (uint32_t i = starts[0]; i < starts[1]; i++) {
+            int64_t at = number_at(g, &g->parts->dict[part], i) - low;
+            bits[at / 64] |= (uint64_t)1 << at % 64;
+        }
+    }
+    uint32_t place = g->places[stretch];
+    for (int64_t i = 0; i < words; i++) {
+        before[i] = place;
+        place += (uint32_t)__builtin_popcountll(bits[i]);
+    }
+    for (int part = 0; part < PARTITIONS; part++) {
+        const uint32_t *starts = g->starts + part * (g->stretches + 1) + stretch;
+        for (uint32_t i = starts[0]; i < starts[1]; i++) {
+            char *from = g->parts->dict[part].entries + i * given;
+            int64_t *number = (int64_t *)(void *)(from + offset), at = *number - low;
+            uint64_t lower = bits[at / 64] & (((uint64_t)1 << at % 64) - 1);
+            *number = before[at / 64] + (int64_t)__builtin_popcountll(lower);
+            copy_words(g->dict.entries + *number * size, from, size);
+        }
+    }
+}
+
+static void lay_out(void *data, int number) {
+    Gather *g = data;
+    if (number >= g->threads) return;
+    uint64_t *bits = (uint64_t *)(void *)(g->scratch + number * g->scratch_bytes);
+    uint32_t *before = (uint32_t *)(void *)(bits + ((int64_t)1 << g->stretch) / 64);
+    for (int64_t at; (at = atomic_fetch_add(&g->next, 1)) < g->stretches;) {
+        if (g->places[at] != g->places[at + 1]) lay_out_stretch(g, at, bits, before);
+    }
+}
+
+/* ---- the index ---- */
+
+static void enter(const Dict *dict, uint64_t hash, int64_t number, uint64_t slot) {
+    while (dict->index[slot]) slot = (slot + 1) & dict->mask;
+    dict->index[slot] = hash << 32 | (uint64_t)(number + 1);
+}
+
+static void fill_range(Gather *g, int64_t part) {
+    const Dict *from = &g->parts->dict[part], *dict = &g->dict;
+    const Type *key = g->entry->args[0];
+    uint64_t range = (dict->mask + 1) / PARTITIONS, end = range * (uint64_t)(part + 1);
+    memset(dict->index + (end - range), 0, range * sizeof *dict->index);
+    for (int64_t i = 0; i < from->length; i++) {
+        uint64_t hash = key_hash(key, from->entries + i * g->parts->entry->size);
+        uint64_t slot = hash >> dict->shift & dict->mask;
+        while (slot < end && dict->index[slot]) slot++;
+        if (slot < end) {
+            dict->index[slot] = hash << 32 | (uint64_t)(number_at(g, from, i) + 1);
+            continue;
+        }
+        if (g->spilled[part] < SPILLS) g->spills[part][g->spilled[part]] = (uint32_t)i;
+        g->spilled[part]++;
+    }
+}
+
+static void fill_ranges(void *data, int number) {
+    Gather *g = data;
+    if (number >= g->threads) return;
+    for (int64_t part; (part = atomic_fetch_add(&g->next, 1)) < PARTITIONS;) fill_range(g, part);
+}
+
+/* False: there were too many. */
+static bool enter_spills(Gather *g) {
+    for (int part = 0; part < PARTITIONS; part++) {
+        const Dict *from = &g->parts->dict[part];
+        if (g->spilled[part] > SPILLS) return false;
+        for (uint32_t k = 0; k < g->spilled[part]; k++) {
+            uint32_t i = g->spills[part][k];
+            uint64_t hash = key_hash(g->entry->args[0], from->entries + i * g->parts->entry->size);
+            enter(&g->dict, hash, number_at(g, from, i), hash >> g->dict.shift & g->dict.mask);
+        }
+    }
+    return true;
+}
+
+/* ---- the whole ---- */
+
+static void together(Gather *g, void (*task)(void *data, int number)) {
+    atomic_store(&g->next, 0);
+    team_run(g->entries >= WORTHWHILE || g->worker->grain ? g->worker->team : NULL, task, g);
+}
+
+static void *take(Gather *g, int64_t count, int64_t size) {
+    int64_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = INT64_MAX;
+    void *block = region_grow(g->worker->region, NULL, bytes ? bytes : 1);
+    if (!block)
+        worker_fail(g->worker, E_OutOfMemory, g->span, bytes, region_budget(g->worker->region)->limit);
+    return block;
+}
+
+static bool make_index(Gather *g) {
+    uint64_t slots = DICT_SPARSE * PARTITIONS;
+    while (slots < DICT_SPARSE * (uint64_t)g->entries) slots *= 2;
+    g->dict.mask = slots - 1;
+    g->dict.shift = (uint64_t)(64 - __builtin_ctzll(slots));
+    g->dict.index = take(g, (int64_t)slots, sizeof *g->dict.index);
+    if (!g->dict.index) return false;
+    together(g, fill_ranges);
+    if (enter_spills(g)) return true;
+    region_grow(g->worker->region, g->dict.index, 0);
+    return dict_make_index(g->worker, &g->dict, g->entry, g->span);
+}
+
+static int64_t set_stretches(Gather *g, int64_t merges) {
+    g->stretch = g->worker->grain ? 6 : LEAST_STRETCH;
+    while (merges >> g->stretch >= MOST_STRETCHES) g->stretch++;
+    g->stretches = (merges >> g->stretch) + 1;
+    int64_t bytes = ((int64_t)1 << g->stretch) / 64 * (int64_t)(sizeof(uint64_t) + sizeof(uint32_t));
+    return g->scratch_bytes = (bytes + LINE - 1) / LINE * LINE;
+}
+
+static void set_places(Gather *g) {
+    uint32_t place = 0;
+    for (int64_t stretch = 0; stretch <= g->stretches; stretch++) {
+        g->places[stretch] = place;
+        if (stretch == g->stretches) break;
+        for (int part = 0; part < PARTITIONS; part++) {
+            const uint32_t *starts = g->starts + part * (g->stretches + 1) + stretch;
+            place += starts[1] - starts[0];
+        }
+    }
+}
+
+/* Makes dict of what lies in g->parts, whose merges have numbers below that. */
+static bool assemble(Gather *g, Dict *dict, int64_t merges, bool indexed) {
+    g->entries = 0;
+    for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts->dict[part].length;
+    int64_t scratch = set_stretches(g, merges);
+    g->scratch = take(g, g->threads, scratch);
+    g->starts = g->scratch ? take(g, PARTITIONS * (g->stretches + 1), sizeof *g->starts) : NULL;
+    g->places = g->starts ? take(g, g->stretches + 1, sizeof *g->places) : NULL;
+    g->dict = (Dict){.length = g->entries, .capacity = g->entries};
+    g->dict.entries = g->places ? take(g, g->entries, g->entry->size) : NULL;
+    bool ok = g->dict.entries != NULL;
+    if (ok) {
+        together(g, find_starts);
+        set_places(g);
+        together(g, lay_out);
+        ok = !indexed || make_index(g);
+    }
+    region_grow(g->worker->region, g->places, 0);
+    region_grow(g->worker->region, g->starts, 0);
+    region_grow(g->worker->region, g->scratch, 0);
+    if (ok) {
+        region_grow(g->worker->region, dict->direct, 0);
+        *dict = g->dict;
+    }
+    return ok;
+}
+
+static Gather *gather_new(Worker *worker, const Type *entry, Span span) {
+    Gather *g = region_grow(worker->region, NULL, sizeof *g);
+    if (!g) {
+        worker_fail(worker, E_OutOfMemory, span, sizeof *g, region_budget(worker->region)->limit);
+        return NULL;
+    }
+    memset(g, 0, sizeof *g);
+    g->worker = worker;
+    g->entry = entry;
+    g->span = span;
+    g->threads = team_threads(worker->team);
+    return g;
+}
+
+bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span) {
+    if (!dict->partitions) return true;
+    Partitions *parts = dict->partitions;
+    Gather *g = partitions_drain(worker, dict) == E_None ? gather_new(worker, entry, span) : NULL;
+    if (!g) return false;
+    g->parts = parts;
+    bool ok = assemble(g, dict, parts->base, indexed);
+    if (ok) partitions_free(worker, parts);
+    region_grow(worker->region, g, 0);
+    return ok;
+}
+
+/* Merges with a worker and a region for each thread; the first failure is the run's. */
+static bool merge_all(Gather *g) {
+    Worker *worker = g->worker;
+    g->members = take(g, g->threads, sizeof *g->members);
+    if (!g->members) return false;
+    for (int i = 0; i < g->threads; i++) {
+        g->members[i] = (Worker){.cancel = worker->cancel, .host = worker->host, .grain = worker->grain};
+        g->members[i].region = region_new(region_budget(worker->region));
+    }
+    if (g->members[0].region)
+        together(g, merge_partitions);
+    else
+        atomic_store(&g->failed, true);
+    bool ok = !atomic_load(&g->failed);
+    for (int i = 0; i < g->threads; i++) {
+        if (!ok && worker->error.code == E_None) worker->error = g->members[i].error;
+        if (!g->members[i].region) continue;
+        region_adopt(worker->region, g->members[i].region, true);
+        region_free(g->members[i].region);
+    }
+    region_grow(worker->region, g->members, 0);
+    if (!ok && worker->error.code == E_None)
+        worker_fail(worker, E_OutOfMemory, g->span, 0, region_budget(worker->region)->limit);
+    return ok;
+}
+
+/* Those without partitions get them; those without entries are left out. */
+static bool partition_all(Gather *g, const Partitions *like) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < g->nfrom; i++) {
+        Dict *dict = g->from[i];
+        if (!dict->partitions && !dict->length) {
+            dict_discard(g->worker, dict);
+            *dict = (Dict){0};
+            continue;
+        }
+        if (!dict->partitions && !partition_begin(g->worker, dict, like->entry, like->drain, like->record)) {
+            worker_fail(g->worker, E_OutOfMemory, g->span, 0, region_budget(g->worker->region)->limit);
+            return false;
+        }
+        g->from[count++] = dict;
+    }
+    g->nfrom = count;
+    g->entries = WORTHWHILE;
+    return true;
+}
+
+/* from[0] becomes what all make together. */
+bool gather_all(Worker *worker, Dict **from, int64_t count, const Type *entry, Op op, Span span) {
+    const Partitions *like = NULL;
+    Dict *into = from[0];
+    for (int64_t i = 0; i < count && !like; i++) like = from[i]->partitions;
+    Gather *g = gather_new(worker, entry, span);
+    if (!g) return false;
+    g->from = from;
+    g->nfrom = count;
+    g->op = op;
+    g->parts = take(g, 1, sizeof *g->parts);
+    bool ok = g->parts && partition_all(g, like);
+    if (ok) {
+        memset(g->parts, 0, sizeof *g->parts);
+        g->parts->entry = like->entry;
+        ok = merge_all(g);
+    }
+    int64_t merges = 0;
+    for (int64_t i = 0; ok && i < g->nfrom; i++) {
+        merges += from[i]->partitions->base + from[i]->merges;
+        partitions_free(worker, from[i]->partitions);
+        region_grow(worker->region, from[i]->direct, 0);
+        from[i]->partitions = NULL;
+        from[i]->direct = NULL;
+    }
+    ok = ok && assemble(g, into, merges, true);
+    if (ok) partitions_free(worker, g->parts);
+    region_grow(worker->region, g, 0);
+    return ok;
+}
