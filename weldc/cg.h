@@ -21,9 +21,10 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
+#include <llvm-c/DebugInfo.h>
 #include <llvm-c/TargetMachine.h>
 
-enum { ROOMY = 16, MATH_KEPT = 96 };
+enum { ROOMY = 16, MATH_KEPT = 96, PROVEN = 32, SCOPES = 8 };
 
 typedef struct Fn {
     struct Fn *outer;
@@ -38,7 +39,11 @@ typedef struct Fn {
         LLVMValueRef state, table;
     } direct[ROOMY]; /* dictmergers with small keys, and their Dict.direct or a null at run time */
     int ndirect;
-    LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
+    const Node *proven[PROVEN]; /* whose index was checked before the loop (cg_proof.c) */
+    int nproven;
+    LLVMMetadataRef scopes[SCOPES]; /* alias scopes of what the loops around read through their iterators */
+    int nscopes;
+    LLVMValueRef scope; /* the list of these, or NULL: no builder writes there */
 } Fn;
 
 typedef struct Cg {
@@ -52,6 +57,7 @@ typedef struct Cg {
     LLVMValueRef **values; /* the leaves of each symbol, by its id */
     int *stamps, stamp;    /* by symbol id: marks of cg_free_names */
     int *roots, questions; /* by symbol id: what cg_merge_bound found */
+    int loops;             /* so far: names of alias scopes */
 
     const Type **types; /* handed to runtime calls by number */
     int ntypes, types_capacity;
@@ -61,6 +67,7 @@ typedef struct Cg {
     int nkept;
     bool heap_builders; /* builders' states outlive their function */
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
     bool fma;           /* AVX2 and FMA */
     bool sleef;         /* SLEEF's functions can be called */
 } Cg;
@@ -104,6 +111,8 @@ Leaf *cg_leaves(Cg *cg, const Type *type);
 Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load into fresh leaves */
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type);
 void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out);
+/* Of what a builder holds: no loop around walks it. */
+void cg_load_merged(Cg *cg, const Type *type, LLVMValueRef pointer, Leaf *out);
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias);
 LLVMValueRef cg_spill(Cg *cg, const Type *type, const Leaf *leaves); /* into a slot of the frame */
 LLVMValueRef cg_slot(Cg *cg, int64_t bytes, int64_t align);
@@ -165,6 +174,18 @@ Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
 LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tables large now */
 void cg_prefetch_step(Cg *cg, const Prefetch *plan,
                       bool entries); /* for the iteration that is bound: slots, or entries */
+
+/* ---- cg_proof.c: checks that a loop proves ---- */
+
+/* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */
+typedef struct Steps {
+    LLVMValueRef base, step;
+} Steps;
+/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are
+ * then proven. elements: of the loop's elements. The caller sets nproven back behind the loop. */
+void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+              LLVMValueRef end);
+bool cg_is_proven(const Cg *cg, const Node *node);
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
