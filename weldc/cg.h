@@ -175,6 +175,25 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tabl
 void cg_prefetch_step(Cg *cg, const Prefetch *plan,
                       bool entries); /* for the iteration that is bound: slots, or entries */
 
+/* ---- cg_stages.c: loops that run in stages ---- */
+
+enum { STAGE_LETS = 48, STAGE_LEAVES = 16, STAGE_BLOCK = 128 };
+typedef struct StageLet {
+    const Node *node;
+    int stage;           /* that computes it first */
+    bool kept;           /* for the later stages, in the buffer */
+    LLVMValueRef buffer; /* of STAGE_BLOCK values */
+} StageLet;
+typedef struct Stages {
+    StageLet let[STAGE_LETS]; /* all lets of the body, in order; none: the loop has no stages */
+    int count;
+} Stages;
+Stages cg_stages(Cg *cg, const Node *lambda);
+bool cg_stage_is_empty(const Stages *stages, int stage);
+/* Evaluates the lets of a stage for the iteration that is bound, the number-th of its block, with those of
+ * earlier stages bound; stage 3 is all that is left before the body's last expression. */
+void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number);
+
 /* ---- cg_proof.c: checks that a loop proves ---- */
 
 /* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */

@@ -270,35 +270,65 @@ static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
 
-/* The same in blocks, before each of which the memory of its keys is asked for (cg_prefetch.c). */
-static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    LLVMBuilderRef builder = cg->builder;
-    cg_bind(cg, loop->lambda->params[0], loop->builders);
-    Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
-    if (!plan.count) {
-        loop_range(cg, loop, begin, end, false);
-        return;
-    }
-    LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
-    LLVMBasicBlockRef after = cg_block(cg, ""), before, last;
-    LLVMValueRef pays = cg_prefetch_pays(cg, &plan);
-    before = LLVMGetInsertBlock(builder);
-    LLVMBuildBr(builder, block);
-    cg_goto(cg, block);
-    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), cg_i64(cg, PREFETCH_BLOCK));
-    LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
-    LLVMBuildCondBr(builder, pays, ahead, now);
+/* Asks for the memory of a block's keys. */
+static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMValueRef pays,
+                           LLVMValueRef from, LLVMValueRef to) {
+    LLVMBasicBlockRef ahead = cg_block(cg, ""), now = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, pays, ahead, now);
     cg_goto(cg, ahead);
     for (int entries = 0; entries < 2; entries++) {
         Counter counter = counter_open(cg, from, to);
         bind_iteration(cg, loop, counter.index);
-        cg_prefetch_step(cg, &plan, entries);
+        cg_prefetch_step(cg, plan, entries);
         counter_close(cg, &counter);
     }
-    LLVMBuildBr(builder, now);
+    LLVMBuildBr(cg->builder, now);
     cg_goto(cg, now);
-    loop_range(cg, loop, from, to, false);
+}
+
+/* The iterations of a block, stage by stage. */
+static void stages_block(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from, LLVMValueRef to) {
+    int proven = cg->fn->nproven;
+    LLVMValueRef length = LLVMBuildSub(cg->builder, to, from, "");
+    prove_range(cg, loop, from, to);
+    for (int stage = 1; stage <= 3; stage++) {
+        if (cg_stage_is_empty(stages, stage) && stage < 3) continue;
+        Counter counter = counter_open(cg, cg_i64(cg, 0), length);
+        bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
+        cg_stage_run(cg, stages, stage, counter.index);
+        const Node *body = loop->lambda->kids[0];
+        while (body->kind == N_Let) body = body->kids[1];
+        if (stage == 3) cg_expr(cg, body);
+        counter_close(cg, &counter);
+    }
+    cg->fn->nproven = proven;
+}
+
+/* The same in blocks, if there is a reason: before each the memory of its keys is asked for (cg_prefetch.c),
+ * or it runs in stages (cg_stages.c). */
+static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMBuilderRef builder = cg->builder;
+    cg_bind(cg, loop->lambda->params[0], loop->builders);
+    Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
+    Stages stages = loop->mark ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
+    if (!plan.count && !stages.count) {
+        loop_range(cg, loop, begin, end, false);
+        return;
+    }
+    LLVMValueRef size = cg_i64(cg, plan.count ? PREFETCH_BLOCK : STAGE_BLOCK);
+    LLVMBasicBlockRef block = cg_block(cg, "block"), after = cg_block(cg, ""), before, last;
+    LLVMValueRef pays = plan.count ? cg_prefetch_pays(cg, &plan) : NULL;
+    before = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, block);
+    cg_goto(cg, block);
+    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), size);
+    LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
+    if (plan.count) prefetch_block(cg, loop, &plan, pays, from, to);
+    if (stages.count)
+        stages_block(cg, loop, &stages, from, to);
+    else
+        loop_range(cg, loop, from, to, false);
     last = LLVMGetInsertBlock(builder);
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
     LLVMAddIncoming(from, &begin, &before, 1);
