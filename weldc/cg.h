@@ -175,6 +175,25 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tabl
 void cg_prefetch_step(Cg *cg, const Prefetch *plan,
                       bool entries); /* for the iteration that is bound: slots, or entries */
 
+/* ---- cg_lanes.c: several iterations at once ---- */
+
+enum { LANE_ROWS = 8 };
+typedef struct Lanes {
+    Cg *cg;
+    bool **varies; /* by symbol id: for each leaf, is it another in each lane; NULL: a name from outside */
+    bool pays;     /* some value has a loop in a loop */
+    int budget;
+    LLVMBasicBlockRef give_up; /* where the iterations are done one by one */
+    struct {
+        LLVMValueRef data, buffer;
+    } rows[LANE_ROWS]; /* vectors that were copied */
+    int nrows;
+} Lanes;
+bool cg_lanes_open(Cg *cg, const Node *lambda, Lanes *lanes);
+bool cg_lanes_can(Lanes *lanes, const Node *let); /* asked of all lets in order, before any is evaluated */
+void cg_lanes_let(Lanes *lanes, const Node *let); /* evaluates and binds it */
+void cg_lanes_store(Lanes *lanes, const Type *type, LLVMValueRef leaf, LLVMValueRef at);
+
 /* ---- cg_stages.c: loops that run in stages ---- */
 
 enum { STAGE_LETS = 48, STAGE_LEAVES = 16, STAGE_BLOCK = 128 };
@@ -187,7 +206,10 @@ typedef struct StageLet {
 typedef struct Stages {
     StageLet let[STAGE_LETS]; /* all lets of the body, in order; none: the loop has no stages */
     int count;
+    Lanes lanes; /* of stage 1, if `wide` */
+    bool wide;
 } Stages;
+void cg_stage_run_wide(Cg *cg, Stages *stages, LLVMValueRef number); /* stage 1 for WELD_LANES iterations */
 Stages cg_stages(Cg *cg, const Node *lambda);
 bool cg_stage_is_empty(const Stages *stages, int stage);
 /* Evaluates the lets of a stage for the iteration that is bound, the number-th of its block, with those of

@@ -286,13 +286,75 @@ static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMV
     cg_goto(cg, now);
 }
 
+/* Binds iterations index .. index + WELD_LANES - 1 at once. */
+static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
+    const Symbol *element = loop->lambda->params[2];
+    int count = leaf_count(element->type);
+    Leaf *number = cg_leaves(cg, loop->lambda->params[1]->type), *all = cg_leaves(cg, element->type);
+    Leaf *one = cg_leaves(cg, element->type);
+    number[0] = LLVMGetUndef(LLVMVectorType(cg->i64, WELD_LANES));
+    for (int lane = 0; lane < WELD_LANES; lane++) {
+        LLVMValueRef at = LLVMBuildAdd(cg->builder, index, cg_i64(cg, lane), ""), place = cg_i32(cg, lane);
+        Leaf *end = one;
+        for (int i = 0; i < loop->ncursors; i++) end += cursor_element(cg, &loop->cursors[i], at, end);
+        number[0] = LLVMBuildInsertElement(cg->builder, number[0], at, place, "");
+        for (int i = 0; i < count; i++) {
+            if (!lane) all[i] = LLVMGetUndef(LLVMVectorType(LLVMTypeOf(one[i]), WELD_LANES));
+            all[i] = LLVMBuildInsertElement(cg->builder, all[i], one[i], place, "");
+        }
+    }
+    cg_bind(cg, loop->lambda->params[1], number);
+    cg_bind(cg, element, all);
+}
+
+/* Stage 1 of iterations [0, length) of a block: WELD_LANES at once, and one by one what is left of the block,
+ * and where the lanes gave up. */
+static void stage_in_lanes(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef length) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef head = cg_block(cg, "stage"), wide = cg_block(cg, ""), narrow = cg_block(cg, "");
+    LLVMBasicBlockRef next = cg_block(cg, ""), after = cg_block(cg, ""), ends[2];
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
+    LLVMValueRef lanes = cg_i64(cg, WELD_LANES), zero = cg_i64(cg, 0), to[2];
+    LLVMBuildBr(builder, head);
+    cg_goto(cg, head);
+    LLVMValueRef number = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef left = LLVMBuildSub(builder, length, number, "");
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntUGE, left, lanes, ""), wide, narrow);
+    cg_goto(cg, wide);
+    stages->lanes.give_up = narrow;
+    bind_lanes(cg, loop, LLVMBuildAdd(builder, from, number, ""));
+    cg_stage_run_wide(cg, stages, number);
+    to[0] = LLVMBuildAdd(builder, number, lanes, "");
+    ends[0] = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, next);
+    cg_goto(cg, narrow);
+    to[1] = LLVMBuildAdd(builder, number, least(cg, left, lanes), "");
+    Counter counter = counter_open(cg, number, to[1]);
+    bind_iteration(cg, loop, LLVMBuildAdd(builder, from, counter.index, ""));
+    cg_stage_run(cg, stages, 1, counter.index);
+    counter_close(cg, &counter);
+    ends[1] = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, next);
+    cg_goto(cg, next);
+    LLVMValueRef done = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMAddIncoming(done, to, ends, 2);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, done, length, ""), head, after);
+    LLVMAddIncoming(number, &zero, &before, 1);
+    LLVMAddIncoming(number, &done, &next, 1);
+    cg_goto(cg, after);
+}
+
 /* The iterations of a block, stage by stage. */
-static void stages_block(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from, LLVMValueRef to) {
+static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef to) {
     int proven = cg->fn->nproven;
     LLVMValueRef length = LLVMBuildSub(cg->builder, to, from, "");
     prove_range(cg, loop, from, to);
     for (int stage = 1; stage <= 3; stage++) {
         if (cg_stage_is_empty(stages, stage) && stage < 3) continue;
+        if (stage == 1 && stages->wide) {
+            stage_in_lanes(cg, loop, stages, from, length);
+            continue;
+        }
         Counter counter = counter_open(cg, cg_i64(cg, 0), length);
         bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
         cg_stage_run(cg, stages, stage, counter.index);

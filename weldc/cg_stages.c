@@ -143,7 +143,12 @@ Stages cg_stages(Cg *cg, const Node *lambda) {
         if (kept) leaves += leaf_count(let->symbol->type);
         stages.let[stages.count++] = (StageLet){.node = let, .stage = stage, .kept = kept};
     }
-    if (!plan.math || leaves > STAGE_LEAVES) stages.count = 0;
+    stages.wide = stages.count && cg_lanes_open(cg, lambda, &stages.lanes);
+    for (int i = 0; i < stages.count && stages.wide; i++) {
+        if (stages.let[i].stage == 1) stages.wide = cg_lanes_can(&stages.lanes, stages.let[i].node);
+    }
+    stages.wide = stages.wide && stages.lanes.pays;
+    if ((!plan.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
     for (int i = 0; i < stages.count; i++) {
         StageLet *let = &stages.let[i];
         if (let->kept) let->buffer = cg_slot(cg, let->node->symbol->type->size * STAGE_BLOCK, 64);
@@ -164,6 +169,14 @@ static void buffer_store(Cg *cg, const Type *type, const Leaf **leaves, LLVMValu
         buffer_store(cg, type->args[i], leaves, buffer, number);
     if (type->kind == TY_struct) return;
     cg_store(cg, type, (*leaves)++, place(cg, type, buffer, number), NULL);
+}
+
+static void buffer_store_wide(Lanes *lanes, const Type *type, const Leaf **leaves, LLVMValueRef *buffer,
+                              LLVMValueRef number) {
+    for (int i = 0; type->kind == TY_struct && i < type->count; i++)
+        buffer_store_wide(lanes, type->args[i], leaves, buffer, number);
+    if (type->kind == TY_struct) return;
+    cg_lanes_store(lanes, type, *(*leaves)++, place(lanes->cg, type, buffer, number));
 }
 
 static void buffer_load(Cg *cg, const Type *type, Leaf **leaves, LLVMValueRef *buffer, LLVMValueRef number) {
@@ -201,5 +214,16 @@ void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number) 
             cg_bind(cg, let->node->symbol, leaves);
             if (let->kept && stage < 3) buffer_store(cg, type, &at, &buffer, number);
         }
+    }
+}
+
+void cg_stage_run_wide(Cg *cg, Stages *stages, LLVMValueRef number) {
+    for (int i = 0; i < stages->count; i++) {
+        const StageLet *let = &stages->let[i];
+        if (let->stage != 1) continue;
+        cg_lanes_let(&stages->lanes, let->node);
+        const Leaf *at = cg->values[let->node->symbol->id];
+        LLVMValueRef buffer = let->buffer;
+        if (let->kept) buffer_store_wide(&stages->lanes, let->node->symbol->type, &at, &buffer, number);
     }
 }
