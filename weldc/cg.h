@@ -228,6 +228,43 @@ void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, 
               LLVMValueRef end);
 bool cg_is_proven(const Cg *cg, const Node *node);
 
+/* ---- cg_loop.c: the pieces that loops are made of ---- */
+
+/* An iterator that was checked. */
+typedef struct Cursor {
+    const Node *iter;
+    const Type *element;
+    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
+    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+} Cursor;
+typedef struct Loop {
+    const Node *node, *lambda;
+    const Type *builder;
+    Cursor *cursors;
+    int ncursors;
+    LLVMValueRef count;
+    Leaf *builders;    /* pointers to the states that the body merges into */
+    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
+} Loop;
+/* for (index = begin; index < end; index += 1), at least once. */
+typedef struct Counter {
+    LLVMValueRef index, begin, end, phi;
+    LLVMBasicBlockRef before, body, after;
+} Counter;
+int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
+/* Gives the names of the loop's function their values in an iteration. */
+void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
+Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
+LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
+void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
+LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
+void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */
+void cg_mark_short(Cg *cg, LLVMValueRef back);
+
+/* ---- cg_blocks.c: loops that run block by block ---- */
+void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
 Leaf *cg_for(Cg *cg, const Node *node);
@@ -242,6 +279,7 @@ typedef struct MergeBound {
 } MergeBound;
 MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf);
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
+void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value);
 /* Combines a value into the one in memory, field by field. */
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
 Leaf *cg_new_builder(Cg *cg, const Node *node);

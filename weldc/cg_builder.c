@@ -252,13 +252,13 @@ static void identity(Cg *cg, const Type *type, Op op, Leaf *out) {
     }
 }
 
-static void combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value) {
+void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value) {
     if (type->kind != TY_struct) {
         into[0] = cg_binary_op(cg, op, type, into[0], value[0], true);
         return;
     }
     for (int i = 0; i < type->count; i++) {
-        combine_leaves(cg, type->args[i], op, into, value);
+        cg_combine_leaves(cg, type->args[i], op, into, value);
         into += leaf_count(type->args[i]);
         value += leaf_count(type->args[i]);
     }
@@ -267,7 +267,7 @@ static void combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Le
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value) {
     Leaf *into = cg_leaves(cg, type);
     cg_load_merged(cg, type, pointer, into);
-    combine_leaves(cg, type, op, into, value);
+    cg_combine_leaves(cg, type, op, into, value);
     cg_store(cg, type, into, pointer, cg->fn->scope);
 }
 

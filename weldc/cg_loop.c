@@ -25,13 +25,6 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Cursor {
-    const Node *iter;
-    const Type *element;
-    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
-    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
-} Cursor;
-
 enum { STRIP = 1 << 16, SHORT = 64, CURSOR_WORDS = 4 };
 
 void cg_poll(Cg *cg, const Node *node) {
@@ -152,7 +145,7 @@ static Leaf simd_element(Cg *cg, const Cursor *cursor, LLVMValueRef index) {
 }
 
 /* The leaves of the cursor's element of iteration `index`; returns how many. */
-static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
+int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
     LLVMValueRef at;
     switch (cursor->iter->iter) {
     case IT_range: out[0] = position(cg, index, cursor->start, cursor->stride); return 1;
@@ -165,16 +158,6 @@ static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf
 }
 
 /* ---- the loop itself ---- */
-
-typedef struct Loop {
-    const Node *node, *lambda;
-    const Type *builder;
-    Cursor *cursors;
-    int ncursors;
-    LLVMValueRef count;
-    Leaf *builders;    /* pointers to the states that the body merges into */
-    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
-} Loop;
 
 static bool merges_pointers(const Type *builder) {
     for (int i = 0; i < builder->count; i++) {
@@ -195,10 +178,10 @@ static bool iteration_is_private(Cg *cg, const Loop *loop) {
 }
 
 /* Gives the names of the loop's function their values in iteration `index`. */
-static void bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
+void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
     const Node *lambda = loop->lambda;
     Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
-    for (int i = 0; i < loop->ncursors; i++) at += cursor_element(cg, &loop->cursors[i], index, at);
+    for (int i = 0; i < loop->ncursors; i++) at += cg_cursor_element(cg, &loop->cursors[i], index, at);
     Leaf *number = arena_alloc(&cg->program->arena, sizeof *number);
     *number = index;
     cg_bind(cg, lambda->params[0], loop->builders);
@@ -206,14 +189,8 @@ static void bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
     cg_bind(cg, lambda->params[2], element);
 }
 
-/* for (index = begin; index < end; index += 1), at least once. */
-typedef struct Counter {
-    LLVMValueRef index, begin, end, phi;
-    LLVMBasicBlockRef before, body, after;
-} Counter;
-
 /* The bounds may be of 32 bits, if they are small: a vector of indices is then half as large. */
-static Counter counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
+Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
     Counter counter = {
         NULL, begin, end, NULL, LLVMGetInsertBlock(cg->builder), cg_block(cg, "loop"), cg_block(cg, "")};
     LLVMBuildBr(cg->builder, counter.body);
@@ -225,7 +202,7 @@ static Counter counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
 }
 
 /* Returns the branch back. */
-static LLVMValueRef counter_close(Cg *cg, Counter *counter) {
+LLVMValueRef cg_counter_close(Cg *cg, Counter *counter) {
     LLVMValueRef one = LLVMConstInt(LLVMTypeOf(counter->begin), 1, false);
     LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, counter->phi, one, "");
     if (LLVMTypeOf(next) == cg->i32) LLVMSetNSW(next, true);
@@ -239,7 +216,7 @@ static LLVMValueRef counter_close(Cg *cg, Counter *counter) {
 }
 
 /* Checks before iterations [begin, end) what the loop proves. */
-static void prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     Steps *elements = arena_alloc(&cg->program->arena, sizeof *elements * (size_t)loop->ncursors);
     for (int i = 0; i < loop->ncursors; i++) {
         const Cursor *cursor = &loop->cursors[i];
@@ -250,152 +227,24 @@ static void prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueR
 }
 
 /* Iterations [begin, end), of which there is at least one. Returns the branch back. */
-static LLVMValueRef loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few) {
+LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few) {
     int proven = cg->fn->nproven;
-    prove_range(cg, loop, begin, end);
+    cg_prove_range(cg, loop, begin, end);
     if (few) {
         begin = LLVMBuildTrunc(cg->builder, begin, cg->i32, "");
         end = LLVMBuildTrunc(cg->builder, end, cg->i32, "");
     }
-    Counter counter = counter_open(cg, begin, end);
-    bind_iteration(cg, loop, counter.index);
+    Counter counter = cg_counter_open(cg, begin, end);
+    cg_bind_iteration(cg, loop, counter.index);
     cg_expr(cg, loop->lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
     if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
-    LLVMValueRef back = counter_close(cg, &counter);
+    LLVMValueRef back = cg_counter_close(cg, &counter);
     cg->fn->nproven = proven;
     return back;
 }
 
-static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
+LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
-}
-
-/* Asks for the memory of a block's keys. */
-static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMValueRef pays,
-                           LLVMValueRef from, LLVMValueRef to) {
-    LLVMBasicBlockRef ahead = cg_block(cg, ""), now = cg_block(cg, "");
-    LLVMBuildCondBr(cg->builder, pays, ahead, now);
-    cg_goto(cg, ahead);
-    for (int entries = 0; entries < 2; entries++) {
-        Counter counter = counter_open(cg, from, to);
-        bind_iteration(cg, loop, counter.index);
-        cg_prefetch_step(cg, plan, entries);
-        counter_close(cg, &counter);
-    }
-    LLVMBuildBr(cg->builder, now);
-    cg_goto(cg, now);
-}
-
-/* Binds iterations index .. index + WELD_LANES - 1 at once. */
-static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
-    const Symbol *element = loop->lambda->params[2];
-    int count = leaf_count(element->type);
-    Leaf *number = cg_leaves(cg, loop->lambda->params[1]->type), *all = cg_leaves(cg, element->type);
-    Leaf *one = cg_leaves(cg, element->type);
-    number[0] = LLVMGetUndef(LLVMVectorType(cg->i64, WELD_LANES));
-    for (int lane = 0; lane < WELD_LANES; lane++) {
-        LLVMValueRef at = LLVMBuildAdd(cg->builder, index, cg_i64(cg, lane), ""), place = cg_i32(cg, lane);
-        Leaf *end = one;
-        for (int i = 0; i < loop->ncursors; i++) end += cursor_element(cg, &loop->cursors[i], at, end);
-        number[0] = LLVMBuildInsertElement(cg->builder, number[0], at, place, "");
-        for (int i = 0; i < count; i++) {
-            if (!lane) all[i] = LLVMGetUndef(LLVMVectorType(LLVMTypeOf(one[i]), WELD_LANES));
-            all[i] = LLVMBuildInsertElement(cg->builder, all[i], one[i], place, "");
-        }
-    }
-    cg_bind(cg, loop->lambda->params[1], number);
-    cg_bind(cg, element, all);
-}
-
-/* Stage 1 of iterations [0, length) of a block: WELD_LANES at once, and one by one what is left of the block,
- * and where the lanes gave up. */
-static void stage_in_lanes(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef length) {
-    LLVMBuilderRef builder = cg->builder;
-    LLVMBasicBlockRef head = cg_block(cg, "stage"), wide = cg_block(cg, ""), narrow = cg_block(cg, "");
-    LLVMBasicBlockRef next = cg_block(cg, ""), after = cg_block(cg, ""), ends[2];
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
-    LLVMValueRef lanes = cg_i64(cg, WELD_LANES), zero = cg_i64(cg, 0), to[2];
-    LLVMBuildBr(builder, head);
-    cg_goto(cg, head);
-    LLVMValueRef number = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef left = LLVMBuildSub(builder, length, number, "");
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntUGE, left, lanes, ""), wide, narrow);
-    cg_goto(cg, wide);
-    stages->lanes.give_up = narrow;
-    bind_lanes(cg, loop, LLVMBuildAdd(builder, from, number, ""));
-    cg_stage_run_wide(cg, stages, number);
-    to[0] = LLVMBuildAdd(builder, number, lanes, "");
-    ends[0] = LLVMGetInsertBlock(builder);
-    LLVMBuildBr(builder, next);
-    cg_goto(cg, narrow);
-    to[1] = LLVMBuildAdd(builder, number, least(cg, left, lanes), "");
-    Counter counter = counter_open(cg, number, to[1]);
-    bind_iteration(cg, loop, LLVMBuildAdd(builder, from, counter.index, ""));
-    cg_stage_run(cg, stages, 1, counter.index);
-    counter_close(cg, &counter);
-    ends[1] = LLVMGetInsertBlock(builder);
-    LLVMBuildBr(builder, next);
-    cg_goto(cg, next);
-    LLVMValueRef done = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMAddIncoming(done, to, ends, 2);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, done, length, ""), head, after);
-    LLVMAddIncoming(number, &zero, &before, 1);
-    LLVMAddIncoming(number, &done, &next, 1);
-    cg_goto(cg, after);
-}
-
-/* The iterations of a block, stage by stage. */
-static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef to) {
-    int proven = cg->fn->nproven;
-    LLVMValueRef length = LLVMBuildSub(cg->builder, to, from, "");
-    prove_range(cg, loop, from, to);
-    for (int stage = 1; stage <= 3; stage++) {
-        if (cg_stage_is_empty(stages, stage) && stage < 3) continue;
-        if (stage == 1 && stages->wide) {
-            stage_in_lanes(cg, loop, stages, from, length);
-            continue;
-        }
-        Counter counter = counter_open(cg, cg_i64(cg, 0), length);
-        bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
-        cg_stage_run(cg, stages, stage, counter.index);
-        const Node *body = loop->lambda->kids[0];
-        while (body->kind == N_Let) body = body->kids[1];
-        if (stage == 3) cg_expr(cg, body);
-        counter_close(cg, &counter);
-    }
-    cg->fn->nproven = proven;
-}
-
-/* The same in blocks, if there is a reason: before each the memory of its keys is asked for (cg_prefetch.c),
- * or it runs in stages (cg_stages.c). */
-static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    LLVMBuilderRef builder = cg->builder;
-    cg_bind(cg, loop->lambda->params[0], loop->builders);
-    Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
-    Stages stages = loop->mark ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
-    if (!plan.count && !stages.count) {
-        loop_range(cg, loop, begin, end, false);
-        return;
-    }
-    LLVMValueRef size = cg_i64(cg, plan.count ? PREFETCH_BLOCK : STAGE_BLOCK);
-    LLVMBasicBlockRef block = cg_block(cg, "block"), after = cg_block(cg, ""), before, last;
-    LLVMValueRef pays = plan.count ? cg_prefetch_pays(cg, &plan) : NULL;
-    before = LLVMGetInsertBlock(builder);
-    LLVMBuildBr(builder, block);
-    cg_goto(cg, block);
-    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), size);
-    LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
-    if (plan.count) prefetch_block(cg, loop, &plan, pays, from, to);
-    if (stages.count)
-        stages_block(cg, loop, &stages, from, to);
-    else
-        loop_range(cg, loop, from, to, false);
-    last = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
-    LLVMAddIncoming(from, &begin, &before, 1);
-    LLVMAddIncoming(from, &to, &last, 1);
-    cg_goto(cg, after);
 }
 
 /* Makes room in the appenders that take at most so many values per iteration. exactly: only in those that
@@ -412,7 +261,7 @@ static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMVal
     if (builder->kind != TY_appender) return;
     MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     if (bound.most <= 0 || (exactly && bound.least != bound.most)) return;
-    LLVMValueRef few = least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
+    LLVMValueRef few = cg_least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
     LLVMValueRef count = LLVMBuildMul(cg->builder, few, cg_i64(cg, bound.most), "");
     cg_make_room(cg, builder, loop->builders[leaf], count, loop->node);
     if (!exactly && cg->fn->nroomy < ROOMY) cg->fn->roomy[cg->fn->nroomy++] = loop->builders[leaf];
@@ -454,7 +303,7 @@ static bool is_innermost(Cg *cg, const Loop *loop) {
 /* ---- loops in place ---- */
 
 /* What the loop reads through its iterators was complete before it began, so no builder in it writes there. */
-static void scope_open(Cg *cg, Loop *loop) {
+void cg_loop_scope(Cg *cg, Loop *loop) {
     Fn *fn = cg->fn;
     if (fn->nscopes == SCOPES) return;
     char name[32];
@@ -479,7 +328,7 @@ static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value)
 }
 
 /* Tells LLVM that a loop is short: one vector at a time, and the rest under a mask where the processor can. */
-static void mark_short(Cg *cg, LLVMValueRef back) {
+void cg_mark_short(Cg *cg, LLVMValueRef back) {
     LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
     LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
     LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, 1)),
@@ -494,7 +343,7 @@ static void mark_short(Cg *cg, LLVMValueRef back) {
 static void loop_short(Cg *cg, Loop *loop) {
     int roomy = cg->fn->nroomy;
     make_room(cg, loop, loop->builder, 0, loop->count, false);
-    mark_short(cg, loop_range(cg, loop, cg_i64(cg, 0), loop->count, true));
+    cg_mark_short(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true));
     cg->fn->nroomy = roomy;
 }
 
@@ -505,7 +354,7 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     int roomy = cg->fn->nroomy, scopes = cg->fn->nscopes;
     LLVMValueRef scope = cg->fn->scope;
     LLVMBasicBlockRef strip = cg_block(cg, "strip"), more = cg_block(cg, ""), after = cg_block(cg, "");
-    scope_open(cg, loop);
+    cg_loop_scope(cg, loop);
     begin_private(cg, loop);
     make_room(cg, loop, loop->builder, 0, loop->count, true);
     LLVMValueRef zero = cg_i64(cg, 0);
@@ -525,10 +374,10 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     }
     cg_goto(cg, strip);
     LLVMValueRef begin = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef length = least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
+    LLVMValueRef length = cg_least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
     LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
     make_room(cg, loop, loop->builder, 0, length, false);
-    loop_range(cg, loop, begin, end, false);
+    cg_loop_range(cg, loop, begin, end, false);
     cg_likely(cg,
               LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
               false);
@@ -608,7 +457,7 @@ static void load_cursors(Cg *cg, Loop *loop, LLVMValueRef state, int64_t at) {
         if (!LLVMIsAConstantInt(cursor->stride)) cursor->stride = cg_load_at(cg, cg->i64, state, at + 16);
         cursor->bounds = cg_load_at(cg, cg->ptr, state, at + 24);
     }
-    scope_open(cg, loop);
+    cg_loop_scope(cg, loop);
 }
 
 static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
@@ -627,7 +476,7 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     make_room(cg, loop, loop->builder, 0, iterations, false);
     make_direct(cg, loop->builder, loop->builders, iterations);
     begin_private(cg, loop);
-    loop_in_blocks(cg, loop, begin, end);
+    cg_loop_in_blocks(cg, loop, begin, end);
     copy_states(cg, loop->builder, loop->builders, given);
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_closure_leave(cg, closure);
