@@ -44,6 +44,7 @@ typedef struct Fn {
     LLVMMetadataRef scopes[SCOPES]; /* alias scopes of what the loops around read through their iterators */
     int nscopes;
     LLVMValueRef scope; /* the list of these, or NULL: no builder writes there */
+    bool long_only;     /* loops in place have no form for few iterations: those went another way */
 } Fn;
 
 typedef struct Cg {
@@ -181,7 +182,6 @@ enum { LANE_ROWS = 8 };
 typedef struct Lanes {
     Cg *cg;
     bool **varies; /* by symbol id: for each leaf, is it another in each lane; NULL: a name from outside */
-    bool pays;     /* some value has a loop in a loop */
     int budget;
     LLVMBasicBlockRef give_up; /* where the iterations are done one by one */
     struct {
@@ -189,6 +189,7 @@ typedef struct Lanes {
     } rows[LANE_ROWS]; /* vectors that were copied */
     int nrows;
 } Lanes;
+bool cg_lanes_pay(const Node *let); /* has it a loop in a loop */
 bool cg_lanes_open(Cg *cg, const Node *lambda, Lanes *lanes);
 bool cg_lanes_can(Lanes *lanes, const Node *let); /* asked of all lets in order, before any is evaluated */
 void cg_lanes_let(Lanes *lanes, const Node *let); /* evaluates and binds it */

@@ -37,6 +37,7 @@ static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMV
 typedef struct Groups {
     LLVMValueRef number, left, size, length, to[2];
     LLVMBasicBlockRef before, head, narrow, next, ends[2];
+    bool long_only;
 } Groups;
 
 /* The code of a group follows. */
@@ -68,6 +69,8 @@ static Counter groups_else(Cg *cg, Groups *groups) {
     groups->to[0] = LLVMBuildAdd(cg->builder, groups->number, groups->size, "");
     groups_end(cg, groups, 0);
     cg_goto(cg, groups->narrow);
+    groups->long_only = cg->fn->long_only;
+    cg->fn->long_only = true;
     groups->to[1] = LLVMBuildAdd(cg->builder, groups->number, cg_least(cg, groups->left, groups->size), "");
     return cg_counter_open(cg, groups->number, groups->to[1]);
 }
@@ -76,6 +79,7 @@ static void groups_close(Cg *cg, Groups *groups, Counter *counter) {
     LLVMBasicBlockRef after = cg_block(cg, "");
     LLVMValueRef zero = cg_i64(cg, 0);
     cg_counter_close(cg, counter);
+    cg->fn->long_only = groups->long_only;
     groups_end(cg, groups, 1);
     cg_goto(cg, groups->next);
     LLVMValueRef done = LLVMBuildPhi(cg->builder, cg->i64, "");
@@ -134,6 +138,9 @@ static bool is_path(const Node *node) {
 
 /* Does the node use that field of the builder, or all of it? */
 static bool touches(const Node *node, const Symbol *builder, int field) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (touches(node->kids[0], builder, field)) return true;
+    }
     if (node->kind == N_Field && node->kids[0]->kind == N_Ident && node->kids[0]->symbol == builder)
         return node->index == field;
     if (node->kind == N_Ident) return node->symbol == builder;

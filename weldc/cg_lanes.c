@@ -585,6 +585,10 @@ static void copy_rows(Lanes *lanes, const Type *vec, const Leaf *leaves) {
 
 static int loop_depth(const Node *node) {
     int deepest = 0;
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        int depth = loop_depth(node->kids[0]);
+        if (depth > deepest) deepest = depth;
+    }
     for (int i = 0; i < node->count; i++) {
         int depth = loop_depth(node->kids[i]);
         if (depth > deepest) deepest = depth;
@@ -607,10 +611,13 @@ bool cg_lanes_open(Cg *cg, const Node *lambda, Lanes *lanes) {
     return true;
 }
 
+bool cg_lanes_pay(const Node *let) {
+    return loop_depth(let->kids[0]) > 1;
+}
+
 bool cg_lanes_can(Lanes *lanes, const Node *let) {
     bool *flags = judge(lanes, let->kids[0]);
     lanes->varies[let->symbol->id] = flags;
-    if (flags && loop_depth(let->kids[0]) > 1) lanes->pays = true;
     return flags != NULL;
 }
 

@@ -359,7 +359,7 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     make_room(cg, loop, loop->builder, 0, loop->count, true);
     LLVMValueRef zero = cg_i64(cg, 0);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
-    if (is_innermost(cg, loop)) {
+    if (!cg->fn->long_only && is_innermost(cg, loop)) {
         LLVMBasicBlockRef some = cg_block(cg, ""), few = cg_block(cg, "");
         LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, loop->count, zero, ""), some, after);
         cg_goto(cg, some);

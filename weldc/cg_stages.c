@@ -53,11 +53,16 @@ static bool mark_bound(Walk *walk, Node **slot) {
 /* The stage that a let must wait for: 3 if its value has effects, else the last one of the names it uses. */
 static int stage_needed(const Plan *plan, const Node *node) {
     int most = 0;
+    for (; node->kind == N_Let && most < 3; node = node->kids[1]) {
+        int stage = stage_needed(plan, node->kids[0]);
+        if (stage > most) most = stage;
+    }
     if (node->kind == N_Cudf || node->kind == N_Assert) return 3;
     if (node->kind == N_Ident) {
         bool own = plan->cg->stamps[node->symbol->id] == plan->cg->stamp;
         if (node->type->builders && !own) return 3;
-        return stage_of(plan, node->symbol);
+        int stage = stage_of(plan, node->symbol);
+        return stage > most ? stage : most;
     }
     for (int i = 0; i < node->count && most < 3; i++) {
         int stage = stage_needed(plan, node->kids[i]);
@@ -103,6 +108,9 @@ static bool is_arithmetic(const Plan *plan, const Node *node, bool *math) {
 }
 
 static bool is_costly(const Node *node) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (is_costly(node->kids[0])) return true;
+    }
     if (node->kind == N_For || node->kind == N_Iterate || node->kind == N_Sort || node->kind == N_NewBuilder)
         return true;
     for (int i = 0; i < node->count; i++) {
@@ -143,11 +151,12 @@ Stages cg_stages(Cg *cg, const Node *lambda) {
         if (kept) leaves += leaf_count(let->symbol->type);
         stages.let[stages.count++] = (StageLet){.node = let, .stage = stage, .kept = kept};
     }
-    stages.wide = stages.count && cg_lanes_open(cg, lambda, &stages.lanes);
+    for (int i = 0; i < stages.count; i++)
+        stages.wide |= stages.let[i].stage == 1 && cg_lanes_pay(stages.let[i].node);
+    stages.wide = stages.wide && cg_lanes_open(cg, lambda, &stages.lanes);
     for (int i = 0; i < stages.count && stages.wide; i++) {
         if (stages.let[i].stage == 1) stages.wide = cg_lanes_can(&stages.lanes, stages.let[i].node);
     }
-    stages.wide = stages.wide && stages.lanes.pays;
     if ((!plan.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
     for (int i = 0; i < stages.count; i++) {
         StageLet *let = &stages.let[i];

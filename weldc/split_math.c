@@ -78,6 +78,9 @@ static bool mark_bound(Walk *walk, Node **slot) {
 }
 
 static bool is_movable(const Split *split, const Node *node) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (!is_movable(split, node->kids[0])) return false;
+    }
     if (node->kind == N_Cudf) return false;
     if (node->kind == N_Ident && node->type->builders) {
         int id = node->symbol->id;
@@ -123,18 +126,19 @@ static void bind_operands(Split *split, Node *node) {
     }
 }
 
-/* whole: it is the value of a let already. */
-static void split_expression(Split *split, Node **slot, bool whole) {
+/* whole: it is the value of a let already. plain: no math is in it, as was seen from above. */
+static void split_expression(Split *split, Node **slot, bool whole, bool plain) {
     Node *node = *slot;
     if (node->kind == N_Let || node->kind == N_Lambda) return;
-    if (has_math(node)) {
+    if (!plain && has_math(node)) {
         if (!operands_are_movable(split, node)) return;
         bind_operands(split, node);
         if (!whole) bind(split, slot);
         return;
     }
     bool lazy = node->kind == N_If || node->kind == N_And || node->kind == N_Or;
-    for (int i = 0; i < (lazy ? 1 : node->count); i++) split_expression(split, &node->kids[i], false);
+    for (int i = 0; i < (lazy ? 1 : node->count); i++)
+        split_expression(split, &node->kids[i], false, is_lane(node));
 }
 
 static void split_loop(Walk *walk, Node **slot) {
@@ -149,12 +153,12 @@ static void split_loop(Walk *walk, Node **slot) {
     split->hole = body;
     while ((*split->hole)->kind == N_Let) {
         Node *let = *split->hole;
-        split_expression(split, &let->kids[0], true);
+        split_expression(split, &let->kids[0], true, false);
         split->hole = &let->kids[1];
     }
     /* The last expression moves behind the lets that come before it. */
     Node **last = split->hole, *end = *last;
-    split_expression(split, &end, false);
+    split_expression(split, &end, false, false);
     *split->hole = end;
     for (Node *let = *body; let != end; let = let->kids[1]) let->type = end->type;
 }
