@@ -91,24 +91,43 @@ static void groups_close(Cg *cg, Groups *groups, Counter *counter) {
     cg_goto(cg, after);
 }
 
-/* Binds iterations index .. index + WELD_LANES - 1 at once. */
-static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
-    const Symbol *element = loop->lambda->params[2];
-    int count = leaf_count(element->type);
-    Leaf *number = cg_leaves(cg, loop->lambda->params[1]->type), *all = cg_leaves(cg, element->type);
-    Leaf *one = cg_leaves(cg, element->type);
-    number[0] = LLVMGetUndef(LLVMVectorType(cg->i64, WELD_LANES));
+static LLVMValueRef splat(Cg *cg, LLVMValueRef value) {
+    LLVMTypeRef as = LLVMVectorType(LLVMTypeOf(value), WELD_LANES);
+    LLVMValueRef first = LLVMBuildInsertElement(cg->builder, LLVMGetUndef(as), value, cg_i32(cg, 0), "");
+    LLVMValueRef mask = LLVMConstNull(LLVMVectorType(cg->i32, WELD_LANES));
+    return LLVMBuildShuffleVector(cg->builder, first, LLVMGetUndef(as), mask, "");
+}
+
+/* The cursor's elements of WELD_LANES iterations from `index` on, whose numbers are given. Returns how many leaves. */
+static int lane_elements(Cg *cg, const Cursor *cursor, LLVMValueRef index, LLVMValueRef numbers, Leaf *out) {
+    if (cursor->iter->iter == IT_range) {
+        LLVMValueRef way = LLVMBuildMul(cg->builder, numbers, splat(cg, cursor->stride), "");
+        out[0] = LLVMBuildAdd(cg->builder, splat(cg, cursor->start), way, "");
+        return 1;
+    }
+    Leaf *one = cg_leaves(cg, cursor->element);
+    int count = 0;
     for (int lane = 0; lane < WELD_LANES; lane++) {
         LLVMValueRef at = LLVMBuildAdd(cg->builder, index, cg_i64(cg, lane), ""), place = cg_i32(cg, lane);
-        Leaf *end = one;
-        for (int i = 0; i < loop->ncursors; i++) end += cg_cursor_element(cg, &loop->cursors[i], at, end);
-        number[0] = LLVMBuildInsertElement(cg->builder, number[0], at, place, "");
+        count = cg_cursor_element(cg, cursor, at, one);
         for (int i = 0; i < count; i++) {
-            if (!lane) all[i] = LLVMGetUndef(LLVMVectorType(LLVMTypeOf(one[i]), WELD_LANES));
-            all[i] = LLVMBuildInsertElement(cg->builder, all[i], one[i], place, "");
+            if (!lane) out[i] = LLVMGetUndef(LLVMVectorType(LLVMTypeOf(one[i]), WELD_LANES));
+            out[i] = LLVMBuildInsertElement(cg->builder, out[i], one[i], place, "");
         }
     }
-    cg_bind(cg, loop->lambda->params[1], number);
+    return count;
+}
+
+/* Binds iterations index .. index + WELD_LANES - 1 at once. */
+static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
+    const Symbol *number = loop->lambda->params[1], *element = loop->lambda->params[2];
+    Leaf *numbers = cg_leaves(cg, number->type), *all = cg_leaves(cg, element->type), *at = all;
+    LLVMValueRef steps[WELD_LANES];
+    for (int lane = 0; lane < WELD_LANES; lane++) steps[lane] = cg_i64(cg, lane);
+    numbers[0] = LLVMBuildAdd(cg->builder, splat(cg, index), LLVMConstVector(steps, WELD_LANES), "");
+    for (int i = 0; i < loop->ncursors; i++)
+        at += lane_elements(cg, &loop->cursors[i], index, numbers[0], at);
+    cg_bind(cg, number, numbers);
     cg_bind(cg, element, all);
 }
 

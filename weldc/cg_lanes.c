@@ -270,10 +270,6 @@ static Leaf gather(Lanes *lanes, const Type *type, LLVMValueRef data, LLVMValueR
     return out;
 }
 
-static void store_wide(Cg *cg, LLVMValueRef value, LLVMValueRef at, int64_t align) {
-    LLVMSetAlignment(LLVMBuildStore(cg->builder, value, at), (unsigned)align);
-}
-
 /* ---- code ---- */
 
 static Leaf *emit(Lanes *lanes, const Node *node);
@@ -572,10 +568,17 @@ static void copy_rows(Lanes *lanes, const Type *vec, const Leaf *leaves) {
     if (!is_wide(leaves[0]) || lanes->nrows == LANE_ROWS || type->kind == TY_bool) return;
     LLVMValueRef buffer = cg_slot(cg, ROW_MOST * WELD_LANES * type->size, 64);
     demand(lanes, LLVMBuildICmp(cg->builder, LLVMIntULE, leaves[1], cg_i64(cg, ROW_MOST), ""));
+    LLVMValueRef row[WELD_LANES];
+    for (int i = 0; i < WELD_LANES; i++)
+        row[i] = LLVMBuildExtractElement(cg->builder, leaves[0], cg_i32(cg, i), "");
     Count counter = count_open(cg, leaves[1]);
-    Leaf all = gather(lanes, type, leaves[0], counter.index);
+    Leaf all = LLVMGetUndef(LLVMVectorType(cg_scalar_type(cg, type), WELD_LANES)), one;
+    for (int i = 0; i < WELD_LANES; i++) {
+        cg_load(cg, type, cg_element(cg, type, row[i], counter.index), NULL, &one);
+        all = LLVMBuildInsertElement(cg->builder, all, one, cg_i32(cg, i), "");
+    }
     LLVMValueRef at = LLVMBuildInBoundsGEP2(cg->builder, LLVMTypeOf(all), buffer, &counter.index, 1, "");
-    store_wide(cg, all, at, type->align);
+    LLVMSetAlignment(LLVMBuildStore(cg->builder, all, at), (unsigned)type->align);
     count_close(cg, &counter);
     lanes->rows[lanes->nrows].data = leaves[0];
     lanes->rows[lanes->nrows++].buffer = buffer;
