@@ -90,6 +90,7 @@ typedef struct Config {
 #define VERIFY {"weld.verify", "true"}
 #define THREADS(number) {"weld.threads", number}
 #define GRAIN(iterations) {"weld.grain", iterations}
+#define PROCESSOR(name) {"weld.processor", name}
 
 static const Config table[] = {
     {"interpreter", RUNTIME, {ENGINE("eval")}, 0, ""},
@@ -104,6 +105,10 @@ static const Config table[] = {
     {"jit, llvm 0, grain 2", RUNTIME, {ENGINE("jit"), LLVM("0"), GRAIN("2")}, 0, ""},
     {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
     {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
+#if defined(__x86_64__)
+    {"jit, llvm 2, x86-64", RUNTIME, {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64")}, 0, ""},
+    {"jit, llvm 2, x86-64-v3", RUNTIME, {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v3")}, 0, ""},
+#endif
     {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
     {"interpreter, optimized, level 1", OPTIMIZED, {{0}}, 1, ""},
     {"interpreter, optimized, level 2", OPTIMIZED, {{0}}, 2, ""},
@@ -135,6 +140,17 @@ static bool is_chosen(const char *variable, const char *name) {
 }
 
 /* ---- running one case ---- */
+
+/* Code for a processor that this one is not would stop the test. */
+static bool can_run(const Config *config) {
+#if defined(__x86_64__)
+    if (strstr(config->name, "x86-64-v3"))
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("bmi2");
+#endif
+    (void)config;
+    return true;
+}
 
 typedef struct Bench { /* what the cases of a configuration share */
     const Config *config;
@@ -436,7 +452,7 @@ ParameterizedTestParameters(matrix, every_configuration) {
 
 ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     Config config = config_number(*number);
-    if (!is_chosen("WELD_CONFIG", config.name)) return;
+    if (!is_chosen("WELD_CONFIG", config.name) || !can_run(&config)) return;
     Corpus corpus = {0};
     read_corpus(&corpus);
     watch_signals();

@@ -289,7 +289,7 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
     Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
     if (container->kind == TY_vec) {
         LLVMValueRef inside = LLVMBuildICmp(cg->builder, LLVMIntULT, key[0], data[1], "");
-        cg_check(cg, inside, E_OutOfBounds, node, key[0], data[1]);
+        if (!cg_is_proven(cg, node)) cg_check(cg, inside, E_OutOfBounds, node, key[0], data[1]);
         return cg_load_new(cg, node->type, cg_element(cg, node->type, data[0], key[0]));
     }
     LLVMValueRef value = cg_dict_value(cg, container, data[0], key, node->kids[1]);

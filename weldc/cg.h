@@ -21,9 +21,10 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
+#include <llvm-c/DebugInfo.h>
 #include <llvm-c/TargetMachine.h>
 
-enum { ROOMY = 16, MATH_KEPT = 96 };
+enum { ROOMY = 16, MATH_KEPT = 96, PROVEN = 32, SCOPES = 8 };
 
 /* A dictmerger of the loop whose merges are dealt out when it has many keys (cg_deal.c). */
 typedef struct Dealt {
@@ -50,7 +51,12 @@ typedef struct Fn {
     int ndealt;
     const struct Prefetch *ahead; /* what was asked for before the loop's iteration that is bound, or NULL */
     LLVMValueRef ahead_n;         /* its number in its block */
-    LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
+    const Node *proven[PROVEN];   /* whose index was checked before the loop (cg_proof.c) */
+    int nproven;
+    LLVMMetadataRef scopes[SCOPES]; /* alias scopes of what the loops around read through their iterators */
+    int nscopes;
+    LLVMValueRef scope; /* the list of these, or NULL: no builder writes there */
+    bool long_only;     /* loops in place have no form for few iterations: those went another way */
 } Fn;
 
 typedef struct Cg {
@@ -64,6 +70,7 @@ typedef struct Cg {
     LLVMValueRef **values; /* the leaves of each symbol, by its id */
     int *stamps, stamp;    /* by symbol id: marks of cg_free_names */
     int *roots, questions; /* by symbol id: what cg_merge_bound found */
+    int loops;             /* so far: names of alias scopes */
 
     const Type **types; /* handed to runtime calls by number */
     int ntypes, types_capacity;
@@ -74,6 +81,7 @@ typedef struct Cg {
     bool iterates;      /* there is an iterate */
     bool heap_builders; /* builders' states outlive their function */
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
     bool fma;           /* AVX2 and FMA */
     bool sleef;         /* SLEEF's functions can be called */
     const Node *listed; /* a loop whose dictionary will be listed only, never searched; or NULL */
@@ -118,6 +126,8 @@ Leaf *cg_leaves(Cg *cg, const Type *type);
 Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load into fresh leaves */
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type);
 void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out);
+/* Of what a builder holds: no loop around walks it. */
+void cg_load_merged(Cg *cg, const Type *type, LLVMValueRef pointer, Leaf *out);
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias);
 Leaf cg_load_packed(Cg *cg, const Type *type, LLVMValueRef pointer); /* a scalar, not aligned */
 void cg_store_packed(Cg *cg, const Type *type, Leaf leaf, LLVMValueRef pointer, LLVMValueRef noalias);
@@ -187,6 +197,97 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n
 /* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
 LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash);
 
+/* ---- cg_lanes.c: several iterations at once ---- */
+
+enum { LANE_ROWS = 8 };
+typedef struct Lanes {
+    Cg *cg;
+    bool **varies; /* by symbol id: for each leaf, is it another in each lane; NULL: a name from outside */
+    int budget;
+    LLVMBasicBlockRef give_up; /* where the iterations are done one by one */
+    struct {
+        LLVMValueRef data, buffer;
+    } rows[LANE_ROWS]; /* vectors that were copied */
+    int nrows;
+} Lanes;
+bool cg_lanes_pay(const Node *let); /* has it a loop in a loop */
+bool cg_lanes_open(Cg *cg, const Node *lambda, Lanes *lanes);
+bool cg_lanes_can(Lanes *lanes, const Node *let); /* asked of all lets in order, before any is evaluated */
+void cg_lanes_let(Lanes *lanes, const Node *let); /* evaluates and binds it */
+void cg_lanes_store(Lanes *lanes, const Type *type, LLVMValueRef leaf, LLVMValueRef at);
+
+/* ---- cg_stages.c: loops that run in stages ---- */
+
+enum { STAGE_LETS = 48, STAGE_LEAVES = 16, STAGE_BLOCK = 128 };
+typedef struct StageLet {
+    const Node *node;
+    int stage;           /* that computes it first */
+    bool kept;           /* for the later stages, in the buffer */
+    LLVMValueRef buffer; /* of STAGE_BLOCK values */
+} StageLet;
+typedef struct Stages {
+    StageLet let[STAGE_LETS]; /* all lets of the body, in order; none: the loop has no stages */
+    int count;
+    Lanes lanes; /* of stage 1, if `wide` */
+    bool wide;
+} Stages;
+void cg_stage_run_wide(Cg *cg, Stages *stages, LLVMValueRef number); /* stage 1 for WELD_LANES iterations */
+Stages cg_stages(Cg *cg, const Node *lambda);
+bool cg_stage_is_empty(const Stages *stages, int stage);
+/* Evaluates the lets of a stage for the iteration that is bound, the number-th of its block, with those of
+ * earlier stages bound; stage 3 is all that is left before the body's last expression. */
+void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number);
+
+/* ---- cg_proof.c: checks that a loop proves ---- */
+
+/* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */
+typedef struct Steps {
+    LLVMValueRef base, step;
+} Steps;
+/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are
+ * then proven. elements: of the loop's elements. The caller sets nproven back behind the loop. */
+void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+              LLVMValueRef end);
+bool cg_is_proven(const Cg *cg, const Node *node);
+
+/* ---- cg_loop.c: the pieces that loops are made of ---- */
+
+/* An iterator that was checked. */
+typedef struct Cursor {
+    const Node *iter;
+    const Type *element;
+    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
+    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+} Cursor;
+typedef struct Loop {
+    const Node *node, *lambda;
+    const Type *builder;
+    Cursor *cursors;
+    int ncursors;
+    LLVMValueRef count;
+    Leaf *builders;       /* pointers to the states that the body merges into */
+    LLVMValueRef mark;    /* of the region, where each iteration frees what it made; or NULL */
+    const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
+} Loop;
+/* for (index = begin; index < end; index += 1), at least once. */
+typedef struct Counter {
+    LLVMValueRef index, begin, end, phi;
+    LLVMBasicBlockRef before, body, after;
+} Counter;
+int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
+/* Gives the names of the loop's function their values in an iteration. */
+void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
+Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
+LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
+void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
+LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
+void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */
+void cg_mark_short(Cg *cg, LLVMValueRef back);
+
+/* ---- cg_blocks.c: loops that run block by block ---- */
+void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
 Leaf *cg_for(Cg *cg, const Node *node);
@@ -201,6 +302,7 @@ typedef struct MergeBound {
 } MergeBound;
 MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf);
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
+void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value);
 /* Combines a value into the one in memory, field by field. */
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
 Leaf *cg_new_builder(Cg *cg, const Node *node);

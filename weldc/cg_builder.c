@@ -252,13 +252,13 @@ static void identity(Cg *cg, const Type *type, Op op, Leaf *out) {
     }
 }
 
-static void combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value) {
+void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value) {
     if (type->kind != TY_struct) {
         into[0] = cg_binary_op(cg, op, type, into[0], value[0], true);
         return;
     }
     for (int i = 0; i < type->count; i++) {
-        combine_leaves(cg, type->args[i], op, into, value);
+        cg_combine_leaves(cg, type->args[i], op, into, value);
         into += leaf_count(type->args[i]);
         value += leaf_count(type->args[i]);
     }
@@ -266,8 +266,8 @@ static void combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Le
 
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value) {
     Leaf *into = cg_leaves(cg, type);
-    cg_load(cg, type, pointer, NULL, into);
-    combine_leaves(cg, type, op, into, value);
+    cg_load_merged(cg, type, pointer, into);
+    cg_combine_leaves(cg, type, op, into, value);
     cg_store(cg, type, into, pointer, cg->fn->scope);
 }
 
@@ -296,7 +296,7 @@ static void vecmerger_merge(Cg *cg, const Type *builder, LLVMValueRef state, con
                             const Node *node) {
     LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
     LLVMValueRef inside = LLVMBuildICmp(cg->builder, LLVMIntULT, value[0], length, "");
-    cg_check(cg, inside, E_OutOfBounds, node, value[0], length);
+    if (!cg_is_proven(cg, node)) cg_check(cg, inside, E_OutOfBounds, node, value[0], length);
     LLVMValueRef at = cg_element(cg, builder->args[0], appender_field(cg, state, 0), value[0]);
     cg_combine_at(cg, builder->args[0], builder->op, at, value + 1);
 }

@@ -15,22 +15,17 @@
  * bounded (cg_builder.c), room for a whole range is made before it, so that merging is a store and an
  * addition, which vectorizes.
  *
- * Loads through the iterators of an outlined loop never alias what its builders write, which the alias
- * metadata says: the vectors were complete before the loop began.
+ * Loads through the iterators of a loop never alias what its builders write, which the alias metadata says:
+ * the vectors were complete before the loop began. A loop in place that has no other inside is compiled
+ * twice: for few iterations, without interleaving and with a masked rest, and for many.
  */
 #include "cg.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-typedef struct Cursor {
-    const Node *iter;
-    const Type *element;
-    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
-    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
-} Cursor;
-
-enum { STRIP = 1 << 16, CURSOR_WORDS = 4 };
+enum { STRIP = 1 << 16, SHORT = 64, CURSOR_WORDS = 4 };
 
 void cg_poll(Cg *cg, const Node *node) {
     LLVMValueRef cancel =
@@ -150,7 +145,7 @@ static Leaf simd_element(Cg *cg, const Cursor *cursor, LLVMValueRef index) {
 }
 
 /* The leaves of the cursor's element of iteration `index`; returns how many. */
-static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
+int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
     LLVMValueRef at;
     switch (cursor->iter->iter) {
     case IT_range: out[0] = position(cg, index, cursor->start, cursor->stride); return 1;
@@ -163,17 +158,6 @@ static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf
 }
 
 /* ---- the loop itself ---- */
-
-typedef struct Loop {
-    const Node *node, *lambda;
-    const Type *builder;
-    Cursor *cursors;
-    int ncursors;
-    LLVMValueRef count;
-    Leaf *builders;       /* pointers to the states that the body merges into */
-    LLVMValueRef mark;    /* of the region, where each iteration frees what it made; or NULL */
-    const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
-} Loop;
 
 static bool merges_pointers(const Type *builder) {
     for (int i = 0; i < builder->count; i++) {
@@ -194,10 +178,10 @@ static bool iteration_is_private(Cg *cg, const Loop *loop) {
 }
 
 /* Gives the names of the loop's function their values in iteration `index`. */
-static void bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
+void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
     const Node *lambda = loop->lambda;
     Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
-    for (int i = 0; i < loop->ncursors; i++) at += cursor_element(cg, &loop->cursors[i], index, at);
+    for (int i = 0; i < loop->ncursors; i++) at += cg_cursor_element(cg, &loop->cursors[i], index, at);
     Leaf *number = arena_alloc(&cg->program->arena, sizeof *number);
     *number = index;
     cg_bind(cg, lambda->params[0], loop->builders);
@@ -205,84 +189,66 @@ static void bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index) {
     cg_bind(cg, lambda->params[2], element);
 }
 
-/* for (index = begin; index < end; index += 1), at least once. */
-typedef struct Counter {
-    LLVMValueRef index, begin, end;
-    LLVMBasicBlockRef before, body, after;
-} Counter;
-
-static Counter counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
+/* The bounds may be of 32 bits, if they are small: a vector of indices is then half as large. */
+Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end) {
     Counter counter = {
-        NULL, begin, end, LLVMGetInsertBlock(cg->builder), cg_block(cg, "loop"), cg_block(cg, "")};
+        NULL, begin, end, NULL, LLVMGetInsertBlock(cg->builder), cg_block(cg, "loop"), cg_block(cg, "")};
     LLVMBuildBr(cg->builder, counter.body);
     cg_goto(cg, counter.body);
-    counter.index = LLVMBuildPhi(cg->builder, cg->i64, "");
+    counter.phi = LLVMBuildPhi(cg->builder, LLVMTypeOf(begin), "");
+    counter.index =
+        LLVMTypeOf(begin) == cg->i64 ? counter.phi : LLVMBuildZExt(cg->builder, counter.phi, cg->i64, "");
     return counter;
 }
 
-static void counter_close(Cg *cg, Counter *counter) {
-    LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, counter->index, cg_i64(cg, 1), "");
+/* Returns the branch back. */
+LLVMValueRef cg_counter_close(Cg *cg, Counter *counter) {
+    LLVMValueRef one = LLVMConstInt(LLVMTypeOf(counter->begin), 1, false);
+    LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, counter->phi, one, "");
+    if (LLVMTypeOf(next) == cg->i32) LLVMSetNSW(next, true);
     LLVMBasicBlockRef last = LLVMGetInsertBlock(cg->builder);
     LLVMValueRef more = LLVMBuildICmp(cg->builder, LLVMIntULT, next, counter->end, "");
-    LLVMBuildCondBr(cg->builder, more, counter->body, counter->after);
-    LLVMAddIncoming(counter->index, &counter->begin, &counter->before, 1);
-    LLVMAddIncoming(counter->index, &next, &last, 1);
+    LLVMValueRef branch = LLVMBuildCondBr(cg->builder, more, counter->body, counter->after);
+    LLVMAddIncoming(counter->phi, &counter->begin, &counter->before, 1);
+    LLVMAddIncoming(counter->phi, &next, &last, 1);
     cg_goto(cg, counter->after);
+    return branch;
 }
 
-/* Iterations [begin, end), of which there is at least one. */
-static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    Counter counter = counter_open(cg, begin, end);
-    bind_iteration(cg, loop, counter.index);
+/* Checks before iterations [begin, end) what the loop proves. */
+void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    Steps *elements = arena_alloc(&cg->program->arena, sizeof *elements * (size_t)loop->ncursors);
+    for (int i = 0; i < loop->ncursors; i++) {
+        const Cursor *cursor = &loop->cursors[i];
+        if (cursor->iter->iter == IT_range) elements[i] = (Steps){cursor->start, cursor->stride};
+    }
+    cg_bind(cg, loop->lambda->params[0], loop->builders);
+    cg_prove(cg, loop->lambda, elements, loop->ncursors, begin, end);
+}
+
+/* Iterations [begin, end), of which there is at least one. Returns the branch back. */
+LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few) {
+    int proven = cg->fn->nproven;
+    cg_prove_range(cg, loop, begin, end);
+    if (few) {
+        begin = LLVMBuildTrunc(cg->builder, begin, cg->i32, "");
+        end = LLVMBuildTrunc(cg->builder, end, cg->i32, "");
+    }
+    Counter counter = cg_counter_open(cg, begin, end);
+    cg_bind_iteration(cg, loop, counter.index);
     if (loop->plan) {
         cg->fn->ahead = loop->plan;
         cg->fn->ahead_n = LLVMBuildSub(cg->builder, counter.index, begin, "");
     }
     cg_expr(cg, loop->lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
     if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
-    counter_close(cg, &counter);
+    LLVMValueRef back = cg_counter_close(cg, &counter);
+    cg->fn->nproven = proven;
+    return back;
 }
 
-static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
+LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
-}
-
-/* The same in blocks, before each of which the memory of its keys is asked for (cg_prefetch.c). */
-static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    LLVMBuilderRef builder = cg->builder;
-    cg_bind(cg, loop->lambda->params[0], loop->builders);
-    Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
-    if (!plan.count) {
-        loop_range(cg, loop, begin, end);
-        return;
-    }
-    LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
-    LLVMBasicBlockRef after = cg_block(cg, ""), before, last;
-    cg_prefetch_open(cg, &plan);
-    before = LLVMGetInsertBlock(builder);
-    LLVMBuildBr(builder, block);
-    cg_goto(cg, block);
-    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef length = least(cg, LLVMBuildSub(builder, end, from, ""), cg_i64(cg, PREFETCH_BLOCK));
-    LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
-    LLVMBuildCondBr(builder, plan.pays, ahead, now);
-    cg_goto(cg, ahead);
-    for (int entries = 0; entries < 2; entries++) {
-        Counter counter = counter_open(cg, from, to);
-        bind_iteration(cg, loop, counter.index);
-        cg_prefetch_step(cg, &plan, entries, LLVMBuildSub(builder, counter.index, from, ""));
-        counter_close(cg, &counter);
-    }
-    LLVMBuildBr(builder, now);
-    cg_goto(cg, now);
-    loop->plan = &plan;
-    loop_range(cg, loop, from, to);
-    loop->plan = cg->fn->ahead = NULL;
-    last = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
-    LLVMAddIncoming(from, &begin, &before, 1);
-    LLVMAddIncoming(from, &to, &last, 1);
-    cg_goto(cg, after);
 }
 
 /* Makes room in the appenders that take at most so many values per iteration. exactly: only in those that
@@ -299,7 +265,7 @@ static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMVal
     if (builder->kind != TY_appender) return;
     MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     if (bound.most <= 0 || (exactly && bound.least != bound.most)) return;
-    LLVMValueRef few = least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
+    LLVMValueRef few = cg_least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
     LLVMValueRef count = LLVMBuildMul(cg->builder, few, cg_i64(cg, bound.most), "");
     cg_make_room(cg, builder, loop->builders[leaf], count, loop->node);
     if (!exactly && cg->fn->nroomy < ROOMY) cg->fn->roomy[cg->fn->nroomy++] = loop->builders[leaf];
@@ -323,22 +289,99 @@ static void begin_private(Cg *cg, Loop *loop) {
     cg_call(cg, RT_mark, cg->fn->worker, loop->mark);
 }
 
-/* In place: strips of iterations, between which the loop can be cancelled and room is made. */
+static bool find_loop(Walk *walk, Node **slot) {
+    bool *found = walk->data;
+    NodeKind kind = (*slot)->kind;
+    *found |= kind == N_For || kind == N_Iterate || kind == N_Sort;
+    return !*found;
+}
+
+static bool is_innermost(Cg *cg, const Loop *loop) {
+    bool found = false;
+    Walk walk = {cg->program, find_loop, NULL, &found};
+    Node *body = loop->lambda->kids[0];
+    node_walk(&walk, &body);
+    return !found;
+}
+
+/* ---- loops in place ---- */
+
+/* What the loop reads through its iterators was complete before it began, so no builder in it writes there. */
+void cg_loop_scope(Cg *cg, Loop *loop) {
+    Fn *fn = cg->fn;
+    if (fn->nscopes == SCOPES) return;
+    char name[32];
+    int length = snprintf(name, sizeof name, "data %d", ++cg->loops);
+    LLVMMetadataRef domain_name = LLVMMDStringInContext2(cg->context, "loop", 4);
+    LLVMMetadataRef domain = LLVMMDNodeInContext2(cg->context, &domain_name, 1);
+    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, name, (size_t)length), domain};
+    fn->scopes[fn->nscopes++] = LLVMMDNodeInContext2(cg->context, parts, 2);
+    LLVMMetadataRef own = LLVMMDNodeInContext2(cg->context, &fn->scopes[fn->nscopes - 1], 1);
+    LLVMMetadataRef all = LLVMMDNodeInContext2(cg->context, fn->scopes, (size_t)fn->nscopes);
+    LLVMValueRef scope = LLVMMetadataAsValue(cg->context, own);
+    for (int i = 0; i < loop->ncursors; i++) loop->cursors[i].scope = scope;
+    fn->scope = LLVMMetadataAsValue(cg->context, all);
+    /* It holds for one run of the loop only: the next may walk what this one wrote. */
+    cg_intrinsic(cg, "llvm.experimental.noalias.scope.decl", NULL, 0, &scope, 1);
+}
+
+static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value) {
+    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, name, strlen(name)),
+                                LLVMValueAsMetadata(value)};
+    return LLVMMDNodeInContext2(cg->context, parts, 2);
+}
+
+/* Tells LLVM that a loop is short: one vector at a time, and the rest under a mask where the processor can. */
+void cg_mark_short(Cg *cg, LLVMValueRef back) {
+    LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
+    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
+    LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, 1)),
+                                loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
+    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, cg->masks ? 3 : 2);
+    LLVMMetadataReplaceAllUsesWith(self, id); /* a loop's metadata begins with itself */
+    LLVMSetMetadata(back, LLVMGetMDKindIDInContext(cg->context, "llvm.loop", 9),
+                    LLVMMetadataAsValue(cg->context, id));
+}
+
+/* All iterations of a loop that has few. */
+static void loop_short(Cg *cg, Loop *loop) {
+    int roomy = cg->fn->nroomy;
+    make_room(cg, loop, loop->builder, 0, loop->count, false);
+    cg_mark_short(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true));
+    cg->fn->nroomy = roomy;
+}
+
+/* Strips of iterations, between which the loop can be cancelled and room is made. An innermost loop of few
+ * iterations is one of its own kind. */
 static void loop_in_place(Cg *cg, Loop *loop) {
     LLVMBuilderRef builder = cg->builder;
-    int roomy = cg->fn->nroomy;
+    int roomy = cg->fn->nroomy, scopes = cg->fn->nscopes;
+    LLVMValueRef scope = cg->fn->scope;
     LLVMBasicBlockRef strip = cg_block(cg, "strip"), more = cg_block(cg, ""), after = cg_block(cg, "");
+    cg_loop_scope(cg, loop);
     begin_private(cg, loop);
     make_room(cg, loop, loop->builder, 0, loop->count, true);
     LLVMValueRef zero = cg_i64(cg, 0);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, loop->count, zero, ""), strip, after);
+    if (!cg->fn->long_only && is_innermost(cg, loop)) {
+        LLVMBasicBlockRef some = cg_block(cg, ""), few = cg_block(cg, "");
+        LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, loop->count, zero, ""), some, after);
+        cg_goto(cg, some);
+        before = some;
+        LLVMValueRef is_short = LLVMBuildICmp(builder, LLVMIntULT, loop->count, cg_i64(cg, SHORT), "");
+        LLVMBuildCondBr(builder, is_short, few, strip);
+        cg_goto(cg, few);
+        loop_short(cg, loop);
+        LLVMBuildBr(builder, after);
+    } else {
+        LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, loop->count, zero, ""), strip, after);
+    }
     cg_goto(cg, strip);
     LLVMValueRef begin = LLVMBuildPhi(builder, cg->i64, "");
-    LLVMValueRef length = least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
+    LLVMValueRef length = cg_least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
     LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
     make_room(cg, loop, loop->builder, 0, length, false);
-    loop_range(cg, loop, begin, end);
+    cg_loop_range(cg, loop, begin, end, false);
     cg_likely(cg,
               LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
               false);
@@ -350,6 +393,8 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     LLVMAddIncoming(begin, &end, &last, 1);
     cg_goto(cg, after);
     cg->fn->nroomy = roomy;
+    cg->fn->nscopes = scopes;
+    cg->fn->scope = scope;
 }
 
 /* ---- outlined loops ---- */
@@ -397,14 +442,6 @@ static void alias_outer_builder(Cg *cg, const Node *given, Leaf *locals) {
     cg_bind(cg, inner->symbol, leaves);
 }
 
-static LLVMValueRef alias_scope(Cg *cg) {
-    LLVMMetadataRef domain_name = LLVMMDStringInContext2(cg->context, "loop", 4);
-    LLVMMetadataRef domain = LLVMMDNodeInContext2(cg->context, &domain_name, 1);
-    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, "data", 4), domain};
-    LLVMMetadataRef scope = LLVMMDNodeInContext2(cg->context, parts, 2);
-    return LLVMMetadataAsValue(cg->context, LLVMMDNodeInContext2(cg->context, &scope, 1));
-}
-
 static void store_cursors(Cg *cg, const Loop *loop, LLVMValueRef state, int64_t at) {
     for (int i = 0; i < loop->ncursors; i++, at += 8 * CURSOR_WORDS) {
         const Cursor *cursor = &loop->cursors[i];
@@ -417,22 +454,20 @@ static void store_cursors(Cg *cg, const Loop *loop, LLVMValueRef state, int64_t 
 
 /* Constants stay constants, so that the usual stride of 1 is seen by LLVM. */
 static void load_cursors(Cg *cg, Loop *loop, LLVMValueRef state, int64_t at) {
-    LLVMValueRef scope = cg->fn->scope;
     for (int i = 0; i < loop->ncursors; i++, at += 8 * CURSOR_WORDS) {
         Cursor *cursor = &loop->cursors[i];
         cursor->data = cg_load_at(cg, cg->ptr, state, at);
         if (!LLVMIsAConstantInt(cursor->start)) cursor->start = cg_load_at(cg, cg->i64, state, at + 8);
         if (!LLVMIsAConstantInt(cursor->stride)) cursor->stride = cg_load_at(cg, cg->i64, state, at + 16);
         cursor->bounds = cg_load_at(cg, cg->ptr, state, at + 24);
-        cursor->scope = scope;
     }
+    cg_loop_scope(cg, loop);
 }
 
 static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef state = LLVMGetParam(cg->fn->function, 0), begin = LLVMGetParam(cg->fn->function, 2);
     LLVMValueRef end = LLVMGetParam(cg->fn->function, 3);
-    cg->fn->scope = alias_scope(cg);
     cg_closure_enter(cg, closure, state);
     Leaf *given = cg_leaves(cg, loop->builder);
     loop->builders = cg_leaves(cg, loop->builder);
@@ -446,7 +481,7 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     make_direct(cg, loop->builder, loop->builders, iterations);
     cg_deal_open(cg, loop->lambda, loop->builder, loop->builders);
     begin_private(cg, loop);
-    loop_in_blocks(cg, loop, begin, end);
+    cg_loop_in_blocks(cg, loop, begin, end);
     cg_deal_close(cg);
     copy_states(cg, loop->builder, loop->builders, given);
     LLVMBuildRet(builder, cg_i32(cg, 0));
@@ -455,21 +490,10 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
 
 /* ---- what the runtime must know to run it on several threads ---- */
 
-static bool find_loop(Walk *walk, Node **slot) {
-    bool *found = walk->data;
-    NodeKind kind = (*slot)->kind;
-    *found |= kind == N_For || kind == N_Iterate || kind == N_Sort;
-    return !*found;
-}
-
 /* Iterations that are worth handing to another thread. */
 static int64_t least_iterations(Cg *cg, const Loop *loop) {
     enum { LEAST = 4096 };
-    bool found = false;
-    Walk walk = {cg->program, find_loop, NULL, &found};
-    Node *body = loop->lambda->kids[0];
-    node_walk(&walk, &body);
-    return found ? 1 : LEAST;
+    return is_innermost(cg, loop) ? LEAST : 1;
 }
 
 static int64_t exact_merges(Cg *cg, const Loop *loop, const Type *builder, int leaf) {

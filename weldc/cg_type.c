@@ -107,19 +107,22 @@ static bool is_bool(const Type *type) {
     return type->kind == TY_bool || (type->kind == TY_simd && type->args[0]->kind == TY_bool);
 }
 
-static Leaf load_leaf(Cg *cg, const Type *type, LLVMTypeRef as, LLVMValueRef pointer, LLVMValueRef scope) {
+static Leaf load_leaf(Cg *cg, const Type *type, LLVMTypeRef as, LLVMValueRef pointer, LLVMValueRef scope,
+                      LLVMValueRef noalias) {
     LLVMTypeRef memory = is_bool(type) ? bytes_of_bool(cg, type) : as;
     LLVMValueRef value = LLVMBuildLoad2(cg->builder, memory, pointer, "");
     LLVMSetAlignment(value, type->kind == TY_simd ? (unsigned)type->args[0]->align : (unsigned)type->align);
     note(cg, value, "alias.scope", scope);
+    note(cg, value, "noalias", noalias);
     if (!is_bool(type)) return value;
     return LLVMBuildICmp(cg->builder, LLVMIntNE, value, LLVMConstNull(memory), "");
 }
 
-void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out) {
+static void load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, LLVMValueRef noalias,
+                 Leaf *out) {
     if (type->kind == TY_struct) {
         for (int i = 0; i < type->count; i++) {
-            cg_load(cg, type->args[i], cg_at(cg, pointer, type->offsets[i]), scope, out);
+            load(cg, type->args[i], cg_at(cg, pointer, type->offsets[i]), scope, noalias, out);
             out += leaf_count(type->args[i]);
         }
     } else if (type->kind == TY_vec) {
@@ -128,8 +131,16 @@ void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope,
         note(cg, out[0], "alias.scope", scope);
         note(cg, out[1], "alias.scope", scope);
     } else {
-        out[0] = load_leaf(cg, type, cg_scalar_type(cg, type), pointer, scope);
+        out[0] = load_leaf(cg, type, cg_scalar_type(cg, type), pointer, scope, noalias);
     }
+}
+
+void cg_load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, Leaf *out) {
+    load(cg, type, pointer, scope, NULL, out);
+}
+
+void cg_load_merged(Cg *cg, const Type *type, LLVMValueRef pointer, Leaf *out) {
+    load(cg, type, pointer, NULL, cg->fn->scope, out);
 }
 
 Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer) {
@@ -159,7 +170,7 @@ void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer
 
 /* A scalar anywhere. */
 Leaf cg_load_packed(Cg *cg, const Type *type, LLVMValueRef pointer) {
-    Leaf leaf = load_leaf(cg, type, cg_scalar_type(cg, type), pointer, NULL);
+    Leaf leaf = load_leaf(cg, type, cg_scalar_type(cg, type), pointer, NULL, NULL);
     LLVMSetAlignment(type->kind == TY_bool ? LLVMGetOperand(leaf, 0) : leaf, 1);
     return leaf;
 }

@@ -113,6 +113,8 @@ static bool cg_open(Cg *cg, Program *program, const Target *target, bool names, 
     cg->type_table = LLVMAddGlobal(cg->module, cg->ptr, "weld_types");
     cg->string_base = LLVMAddGlobal(cg->module, cg->i8, "weld_strings");
     cg->wide = has_feature(target, "avx512f", "x86-64-v4");
+    cg->masks = cg->wide && has_feature(target, "avx512bw", "x86-64-v4") &&
+                has_feature(target, "avx512vl", "x86-64-v4");
     cg->fma = has_feature(target, "fma", "x86-64-v3") || cg->wide;
     cg->sleef = math_has_vectors() && strncmp(target->triple, "x86_64", 6) == 0;
     return true;

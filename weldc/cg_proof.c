@@ -1,0 +1,227 @@
+/* cg_proof.c: checks of indices that the loop proves are made once, before it.
+ *
+ *     for(v, vecmerger[f64,+](w), |b, i, x| merge(b, {row * dim + i, x * lookup(u, i + 1L)}))
+ *
+ * An index that is base + step * (number of the iteration), with a base and a step that do not change in the
+ * loop, lies within the vector in all iterations if it does in the first and in the last: two comparisons
+ * instead of one in each iteration, where they would also be exits that keep LLVM from vectorizing.
+ *
+ * Only what every iteration evaluates is considered, of a loop of one iteration at least, so that a check
+ * that fails would have failed in the loop, too, and a loop of no iterations fails as little as before. Only
+ * indices into what is the same in all iterations.
+ *
+ * Arithmetic on indices wraps. If the last index, computed without wrapping from the first, lies within the
+ * vector, so do all between, and none of them wrapped. If it does not, or needs more than 64 bits, some
+ * iteration leaves the vector: a step is less than 2^63 in size and so is the vector, hence the first index
+ * on the way that is outside is not taken for one inside, having wrapped or not. So the check fails exactly
+ * if one in the loop would.
+ */
+#include "cg.h"
+
+#include <stddef.h>
+
+enum { LETS = 32 };
+
+typedef struct Proof {
+    Cg *cg;
+    const Node *lambda;
+    const Steps *elements; /* of the loop's elements, one for each iterator */
+    int nelements;
+    LLVMValueRef begin, end;
+    const Node *lets[LETS]; /* of the body so far */
+    int nlets, inside;      /* inside: the stamp of names that the loop binds */
+} Proof;
+
+static bool mark_bound(Walk *walk, Node **slot) {
+    Cg *cg = walk->data;
+    const Node *node = *slot;
+    if (node->kind == N_Let) cg->stamps[node->symbol->id] = cg->stamp;
+    for (int i = 0; i < node->nparams; i++) cg->stamps[node->params[i]->id] = cg->stamp;
+    return true;
+}
+
+static bool is_inside(const Proof *proof, const Symbol *symbol) {
+    return proof->cg->stamps[symbol->id] == proof->inside || !proof->cg->values[symbol->id];
+}
+
+static bool names_outside(const Proof *proof, const Node *node) {
+    if (node->kind == N_Ident) return !is_inside(proof, node->symbol);
+    if (node->kind == N_Let) return false;
+    for (int i = 0; i < node->count; i++) {
+        if (!names_outside(proof, node->kids[i])) return false;
+    }
+    return true;
+}
+
+static bool is_invariant(const Proof *proof, const Node *node) {
+    int budget = 16;
+    return node_is_cheap(node, &budget) && names_outside(proof, node);
+}
+
+static const Node *let_of(const Proof *proof, const Symbol *symbol) {
+    for (int i = proof->nlets; i-- > 0;) {
+        if (proof->lets[i]->symbol == symbol) return proof->lets[i]->kids[0];
+    }
+    return NULL;
+}
+
+static bool element_steps(const Proof *proof, int field, Steps *out) {
+    if (field >= proof->nelements || !proof->elements[field].step) return false;
+    *out = proof->elements[field];
+    return true;
+}
+
+static bool steps_of(const Proof *proof, const Node *node, int depth, Steps *out);
+
+static bool binary_steps(const Proof *proof, const Node *node, int depth, Steps *out) {
+    LLVMBuilderRef builder = proof->cg->builder;
+    Steps a, b;
+    if (node->op != OP_add && node->op != OP_sub && node->op != OP_mul) return false;
+    if (!steps_of(proof, node->kids[0], depth, &a) || !steps_of(proof, node->kids[1], depth, &b))
+        return false;
+    LLVMOpcode opcode = node->op == OP_add ? LLVMAdd : node->op == OP_sub ? LLVMSub : LLVMMul;
+    out->base = LLVMBuildBinOp(builder, opcode, a.base, b.base, "");
+    if (node->op != OP_mul) {
+        out->step = LLVMBuildBinOp(builder, opcode, a.step, b.step, "");
+        return true;
+    }
+    LLVMValueRef zero = cg_i64(proof->cg, 0);
+    if (a.step != zero && b.step != zero) return false;
+    out->step = a.step == zero ? LLVMBuildMul(builder, a.base, b.step, "")
+                               : LLVMBuildMul(builder, a.step, b.base, "");
+    return true;
+}
+
+/* The value of an i64 as base + step * (number of the iteration); constants are one object in LLVM, so that a
+ * step of zero is known by its pointer. */
+static bool steps_of(const Proof *proof, const Node *node, int depth, Steps *out) {
+    enum { DEEPEST = 16 };
+    if (node->type->kind != TY_i64 || depth > DEEPEST) return false;
+    if (is_invariant(proof, node)) {
+        *out = (Steps){cg_one(proof->cg, node), cg_i64(proof->cg, 0)};
+        return true;
+    }
+    Symbol **params = proof->lambda->params;
+    if (node->kind == N_Ident) {
+        if (node->symbol == params[1]) {
+            *out = (Steps){cg_i64(proof->cg, 0), cg_i64(proof->cg, 1)};
+            return true;
+        }
+        if (node->symbol == params[2]) return proof->nelements == 1 && element_steps(proof, 0, out);
+        const Node *value = let_of(proof, node->symbol);
+        return value && steps_of(proof, value, depth + 1, out);
+    }
+    if (node->kind == N_Field) {
+        const Node *whole = node->kids[0];
+        bool element = whole->kind == N_Ident && whole->symbol == params[2] && proof->nelements > 1;
+        return element && element_steps(proof, node->index, out);
+    }
+    return node->kind == N_Binary && binary_steps(proof, node, depth + 1, out);
+}
+
+/* A flag and a value, as LLVM's arithmetic with overflow gives them. */
+static LLVMValueRef checked(Cg *cg, const char *name, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *flag) {
+    LLVMValueRef args[2] = {a, b};
+    LLVMValueRef pair = cg_intrinsic(cg, name, &cg->i64, 1, args, 2);
+    *flag = LLVMBuildExtractValue(cg->builder, pair, 1, "");
+    return LLVMBuildExtractValue(cg->builder, pair, 0, "");
+}
+
+static void prove(const Proof *proof, const Node *node, LLVMValueRef length, const Node *index) {
+    Cg *cg = proof->cg;
+    LLVMBuilderRef builder = cg->builder;
+    Fn *fn = cg->fn;
+    Steps steps;
+    if (fn->nproven == PROVEN || !steps_of(proof, index, 0, &steps)) return;
+    LLVMValueRef first =
+        LLVMBuildAdd(builder, steps.base, LLVMBuildMul(builder, steps.step, proof->begin, ""), "");
+    LLVMValueRef ok = LLVMBuildICmp(builder, LLVMIntULT, first, length, ""), last = first;
+    if (steps.step != cg_i64(cg, 0)) {
+        LLVMValueRef one = cg_i64(cg, 1), far, over;
+        LLVMValueRef times =
+            LLVMBuildSub(builder, LLVMBuildSub(builder, proof->end, proof->begin, ""), one, "");
+        LLVMValueRef way = checked(cg, "llvm.smul.with.overflow", steps.step, times, &far);
+        last = checked(cg, "llvm.sadd.with.overflow", first, way, &over);
+        LLVMValueRef wraps = LLVMBuildOr(builder, far, over, "");
+        LLVMValueRef inside = LLVMBuildICmp(builder, LLVMIntULT, last, length, "");
+        ok = LLVMBuildAnd(builder, ok, inside, "");
+        ok = LLVMBuildAnd(builder, ok, LLVMBuildNot(builder, wraps, ""), "");
+        last =
+            LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntULT, first, length, ""), last, first, "");
+    }
+    cg_check(cg, ok, E_OutOfBounds, node, last, length);
+    fn->proven[fn->nproven++] = node;
+}
+
+/* The state of the vecmerger that a merge goes into, if it is the same in all iterations. */
+static LLVMValueRef fixed_state(const Proof *proof, const Node *node) {
+    enum { MOST = 64 };
+    int at = 0;
+    for (int steps = 0; steps < MOST; steps++) {
+        if (node->kind == N_Merge) {
+            node = node->kids[0];
+        } else if (node->kind == N_For) {
+            node = node->kids[node->count - 2];
+        } else if (node->kind == N_Field) {
+            at += leaf_at(node->kids[0]->type, node->index);
+            node = node->kids[0];
+        } else if (node->kind == N_Ident && let_of(proof, node->symbol)) {
+            node = let_of(proof, node->symbol);
+        } else {
+            break;
+        }
+    }
+    if (node->kind != N_Ident) return NULL;
+    bool own = node->symbol == proof->lambda->params[0];
+    return own || !is_inside(proof, node->symbol) ? proof->cg->values[node->symbol->id][at] : NULL;
+}
+
+static void prove_node(const Proof *proof, const Node *node) {
+    if (node->kind == N_Lookup && node->kids[0]->type->kind == TY_vec) {
+        if (is_invariant(proof, node->kids[0]))
+            prove(proof, node, cg_expr(proof->cg, node->kids[0])[1], node->kids[1]);
+    } else if (node->kind == N_Merge && node->type->kind == TY_vecmerger) {
+        LLVMValueRef state = node->kids[1]->kind == N_Struct ? fixed_state(proof, node->kids[0]) : NULL;
+        if (state)
+            prove(proof, node, cg_load_at(proof->cg, proof->cg->i64, state, offsetof(Appender, length)),
+                  node->kids[1]->kids[0]);
+    }
+}
+
+/* What every iteration evaluates. */
+static void search(Proof *proof, const Node *node) {
+    int lets = proof->nlets;
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        search(proof, node->kids[0]);
+        if (proof->nlets < LETS) proof->lets[proof->nlets++] = node;
+    }
+    bool lazy = node->kind == N_If || node->kind == N_And || node->kind == N_Or;
+    for (int i = 0; i < (lazy ? 1 : node->count); i++) {
+        if (node->kids[i]->kind != N_Lambda) search(proof, node->kids[i]);
+    }
+    prove_node(proof, node);
+    proof->nlets = lets;
+}
+
+/* The loop's builders are bound. */
+void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+              LLVMValueRef end) {
+    Proof proof = {.cg = cg,
+                   .lambda = lambda,
+                   .elements = elements,
+                   .nelements = nelements,
+                   .begin = begin,
+                   .end = end,
+                   .inside = ++cg->stamp};
+    Walk walk = {cg->program, mark_bound, NULL, cg};
+    Node *root = (Node *)lambda; /* the walk changes nothing */
+    node_walk(&walk, &root);
+    search(&proof, lambda->kids[0]);
+}
+
+bool cg_is_proven(const Cg *cg, const Node *node) {
+    for (int i = cg->fn->nproven; i-- > 0;) {
+        if (cg->fn->proven[i] == node) return true;
+    }
+    return false;
+}
