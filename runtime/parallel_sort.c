@@ -11,8 +11,8 @@
  * the least i with left[i] after right[at - i - 1]. Each place is sought between the one before and the ends,
  * so that whatever a contradictory order answers, every element is taken once.
  *
- * Where the order is one of scalar keys, runs are sorted by lang/radix.c, from the input to where they are merged;
- * scalars by themselves are for scalar_sort.c.
+ * Where the order is one of scalar keys, scalar_sort.c and record_sort.c come first. What they leave is sorted in runs by
+ * lang/radix.c, from the input to where they are merged.
  *
  * The order may fail, and then the sort does; it may allocate, so each thread has a region, which is freed at
  * the end: an order gives a number.
@@ -216,7 +216,9 @@ ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int
 ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                           const SortKey *key, Span span) {
     ErrorCode code = E_OutOfMemory;
-    if (size == type_classes[key->kind].bits / 8 && sort_scalars(worker, data, out, count, key, &code))
+    bool itself = size == type_classes[key->kind].bits / 8;
+    if (itself ? sort_scalars(worker, data, out, count, key, &code)
+               : sort_records(worker, data, out, count, size, key, &code))
         return code;
     Sorting sorting = {.outer = worker,
                        .count = count,

@@ -42,11 +42,41 @@ typedef struct Scatter {
     int64_t (
         *places)[PARTS]; /* for each chunk: its elements above each splitter, then where each part's go */
     int64_t parts[PARTS + 1]; /* where they begin */
-    void (*step)(struct Scatter *scatter, int64_t item);
+} Scatter;
+
+/* ---- sharing work ---- */
+
+typedef struct Sharing {
+    const Worker *worker;
+    bool (*step)(void *data, int64_t item);
+    void *data;
     int64_t items;
     _Atomic int64_t next;
     _Atomic bool over;
-} Scatter;
+} Sharing;
+
+static void help(void *data, int member) {
+    Sharing *sharing = data;
+    (void)member;
+    while (!sharing->over) {
+        int64_t item = atomic_fetch_add(&sharing->next, 1);
+        if (item >= sharing->items) return;
+        if (sort_is_over(sharing->worker) || !sharing->step(sharing->data, item)) sharing->over = true;
+    }
+}
+
+bool sort_each(const Worker *worker, Team *team, int64_t items, bool (*step)(void *data, int64_t item),
+               void *data) {
+    Sharing sharing = {.worker = worker, .step = step, .data = data, .items = items};
+    team_run(team, help, &sharing);
+    return !sharing.over;
+}
+
+Team *sort_team(const Worker *worker, int64_t count) {
+    Team *team = worker->team;
+    int64_t least = team_grain(team) ? team_grain(team) * team_threads(team) : SHARED;
+    return team_threads(team) == 1 || count < least || count < 2 ? NULL : team;
+}
 
 /* ---- splitters ---- */
 
@@ -92,29 +122,33 @@ static int64_t chunk_length(const Scatter *scatter, int64_t chunk) {
     return left < scatter->chunk ? left : scatter->chunk;
 }
 
-static void count_chunk(Scatter *scatter, int64_t chunk) {
+static bool count_chunk(void *data, int64_t chunk) {
+    Scatter *scatter = data;
     const char *from = scatter->data + chunk * scatter->chunk * scatter->kernel->bytes;
     memset(scatter->places[chunk], 0, sizeof *scatter->places);
     scatter->kernel->count(scatter->how, from, chunk_length(scatter, chunk), scatter->splitters,
                            scatter->nsplitters, scatter->places[chunk]);
+    return true;
 }
 
-static void move_chunk(Scatter *scatter, int64_t chunk) {
+static bool move_chunk(void *data, int64_t chunk) {
+    Scatter *scatter = data;
     int bytes = scatter->kernel->bytes;
     void *to[PARTS];
     for (int k = 0; k <= scatter->nsplitters; k++) to[k] = scatter->out + scatter->places[chunk][k] * bytes;
     scatter->kernel->scatter(scatter->how, scatter->data + chunk * scatter->chunk * bytes,
                              chunk_length(scatter, chunk), scatter->splitters, scatter->nsplitters, to);
+    return true;
 }
 
-static void sort_part(Scatter *scatter, int64_t k) {
+static bool sort_part(void *data, int64_t k) {
+    Scatter *scatter = data;
     int bytes = scatter->kernel->bytes;
     int64_t low = k ? scatter->splitters[k - 1] + 1 : least_word(bytes);
     int64_t high = k < scatter->nsplitters ? scatter->splitters[k] : most_word(bytes);
     int64_t length = scatter->parts[k + 1] - scatter->parts[k];
-    if (!scatter->kernel->sort(scatter->how, scatter->out + scatter->parts[k] * bytes, length, low, high,
-                               scatter->worker))
-        scatter->over = true;
+    return scatter->kernel->sort(scatter->how, scatter->out + scatter->parts[k] * bytes, length, low, high,
+                                 scatter->worker);
 }
 
 /* From counts to places. */
@@ -140,28 +174,6 @@ static void place(Scatter *scatter) {
     scatter->parts[scatter->nsplitters + 1] = at;
 }
 
-static void help(void *data, int member) {
-    Scatter *scatter = data;
-    (void)member;
-    while (!scatter->over) {
-        int64_t item = atomic_fetch_add(&scatter->next, 1);
-        if (item >= scatter->items) return;
-        if (sort_is_over(scatter->worker))
-            scatter->over = true;
-        else
-            scatter->step(scatter, item);
-    }
-}
-
-/* Does a step for all items. False: the run is to end. */
-static bool run(Scatter *scatter, Team *team, void (*step)(Scatter *scatter, int64_t item), int64_t items) {
-    scatter->step = step;
-    scatter->items = items;
-    scatter->next = 0;
-    team_run(team, help, scatter);
-    return !scatter->over;
-}
-
 static ErrorCode cancelled(Worker *worker) {
     return worker_fail(worker, E_Cancelled, (Span){0, 0, 0}, 0, 0);
 }
@@ -176,10 +188,10 @@ static bool sort_scattered(Scatter *scatter, Worker *worker, Team *team, ErrorCo
     scatter->places = region_grow(worker->region, NULL, bytes);
     if (!scatter->places) return false;
     choose_splitters(scatter);
-    bool done = run(scatter, team, count_chunk, scatter->chunks);
+    bool done = sort_each(worker, team, scatter->chunks, count_chunk, scatter);
     if (done) place(scatter);
-    done = done && run(scatter, team, move_chunk, scatter->chunks) &&
-           run(scatter, team, sort_part, scatter->nsplitters + 1);
+    done = done && sort_each(worker, team, scatter->chunks, move_chunk, scatter) &&
+           sort_each(worker, team, scatter->nsplitters + 1, sort_part, scatter);
     region_grow(worker->region, scatter->places, 0);
     *code = done ? E_None : cancelled(worker);
     return true;
@@ -275,9 +287,7 @@ bool sort_scalars(Worker *worker, const void *data, void *out, int64_t count, co
                        .out = out,
                        .count = count};
     if (!scatter.kernel) return false;
-    Team *team = worker->team;
-    int64_t least = team_grain(team) ? team_grain(team) * team_threads(team) : SHARED;
-    if (team_threads(team) == 1 || count < least || count < 2) team = NULL;
+    Team *team = sort_team(worker, count);
     bool scattered = (team || count >= SCATTERED / how.bytes) && sort_scattered(&scatter, worker, team, code);
     if (!scattered) {
         scatter.kernel->load(&how, data, count, out);

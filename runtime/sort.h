@@ -71,5 +71,16 @@ static inline bool sort_is_over(const Worker *worker) {
     return __atomic_load_n(worker->cancel, __ATOMIC_RELAXED) ||
            __atomic_load_n(&worker->stop, __ATOMIC_RELAXED);
 }
+/* The worker's team if so many elements are worth it, else NULL. */
+Team *sort_team(const Worker *worker, int64_t count);
+/* Calls step for all items, on all threads of the team. False: the run is to end, or a step returned false. */
+bool sort_each(const Worker *worker, Team *team, int64_t items, bool (*step)(void *data, int64_t item),
+               void *data);
+
+/* ---- record_sort.c: vectors of structs, by a scalar in them ---- */
+
+/* Sorts as sort_by_key does, likewise. False: also for a lack of memory. */
+bool sort_records(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
+                  const SortKey *key, ErrorCode *code);
 
 #endif

@@ -184,8 +184,8 @@ static ErrorCode gather(Top *top, Candidate **out, int64_t *length, Span span) {
         for (int64_t i = 0; i < member->length; i++)
             all[at++] = (Candidate){member->words[i], member->numbers[i]};
     }
-    ErrorCode code = sort_by_key(outer, all, sorted, count, size, &by_number, span);
-    if (code == E_None) code = sort_by_key(outer, sorted, all, count, size, &by_word, span);
+    ErrorCode code = sort_run_by_key(outer, all, sorted, count, size, &by_number, span);
+    if (code == E_None) code = sort_run_by_key(outer, sorted, all, count, size, &by_word, span);
     if (code) region_grow(outer->region, all, 0);
     if (code) return code;
     *out = all;
@@ -194,8 +194,8 @@ static ErrorCode gather(Top *top, Candidate **out, int64_t *length, Span span) {
 }
 
 static ErrorCode fetch(Top *top, int64_t start, int64_t count, Vec *out, Span span) {
-    Candidate *all;
-    int64_t length, size = top->size;
+    Candidate *all = NULL;
+    int64_t length = 0, size = top->size;
     char *copy = worker_alloc(top->outer, count * size, span);
     ErrorCode code = copy ? gather(top, &all, &length, span) : E_OutOfMemory;
     if (code) return code;

@@ -20,6 +20,7 @@ typedef enum Pattern {
     ZEROS,
     NANS,
     MOSTLY_EQUAL,
+    CLUSTERS,
     PATTERNS
 } Pattern;
 
@@ -43,7 +44,8 @@ static uint64_t pattern_bits(Pattern pattern, int64_t i, int64_t n, int bits, ui
     case EXTREMES: return word % 4 == 0 ? sign : word % 4 == 1 ? sign - 1 : word % 4 == 2 ? 0 : ~UINT64_C(0);
     case ZEROS: return word % 5 == 0 ? word : word % 2 ? sign : 0;
     case NANS: return (sign - 1) ^ (word % 2 ? sign : 0) ^ (word >> 8) % 4;
-    default: return word % 50 ? 42 : word;
+    case MOSTLY_EQUAL: return word % 50 ? 42 : word;
+    default: return word % 7 ? (word >> 8) % 4 << (bits - 3) | word % 1000 : word;
     }
 }
 
@@ -122,25 +124,32 @@ Test(vector_sort, kernels_find) {
 
 /* ---- scalars ---- */
 
-static void check_scalars(Worker *worker, TypeKind kind, Pattern pattern, int64_t count, bool descending) {
-    int64_t size = type_classes[kind].bits / 8;
+/* Elements of `size` bytes with their number in what room there is beside the key. */
+static void check_sort(Worker *worker, SortKey key, int64_t size, Pattern pattern, int64_t count) {
     size_t bytes = (size_t)(count * size);
-    SortKey key = {kind, descending, 0};
+    TypeKind kind = key.kind;
     char *data = malloc(bytes + 1), *want = malloc(bytes + 1), *got = malloc(bytes + 1),
          *scratch = malloc(bytes + 1);
     cr_assert(data && want && got && scratch);
-    fill(kind, pattern, count, size, 0, data);
+    memset(data, 0, bytes);
+    for (int64_t i = 0; i < count && size >= 12; i++) memcpy(data + i * size + (key.offset ? 0 : 8), &i, 4);
+    fill(kind, pattern, count, size, key.offset, data);
     memcpy(want, data, bytes);
     got[bytes] = 42;
     cr_assert_eq(sort_stable(worker, want, scratch, count, size, sort_key_compare, &key), E_None);
     cr_assert_eq(sort_run_by_key(worker, data, got, count, size, &key, (Span){0}), E_None);
-    cr_assert_eq(memcmp(want, got, bytes), 0, "%lld of %s, pattern %d, %s", (long long)count,
-                 type_classes[kind].spelling, pattern, descending ? "descending" : "ascending");
+    cr_assert_eq(memcmp(want, got, bytes), 0, "%lld of %s in %lld bytes, pattern %d, %s", (long long)count,
+                 type_classes[kind].spelling, (long long)size, pattern,
+                 key.descending ? "descending" : "ascending");
     cr_assert_eq(got[bytes], 42);
     free(data);
     free(want);
     free(got);
     free(scratch);
+}
+
+static void check_scalars(Worker *worker, TypeKind kind, Pattern pattern, int64_t count, bool descending) {
+    check_sort(worker, (SortKey){kind, descending, 0}, type_classes[kind].bits / 8, pattern, count);
 }
 
 static void check_all_scalars(Team *team, int step) {
@@ -169,6 +178,58 @@ Test(vector_sort, every_type_on_threads) {
         check_all_scalars(team, 31);
         team_free(team);
     }
+}
+
+static void check_records(Team *team) {
+    static const int64_t counts[] = {2, 63, 64, 65, 300, 5000, 70000}, sizes[] = {12, 16, 24, 40};
+    Budget budget;
+    budget_init(&budget, 0);
+    Worker worker = {.cancel = &never, .region = region_new(&budget), .team = team};
+    cr_assert(worker.region);
+    for (int kind = TY_bool; kind <= TY_f64; kind++) {
+        for (int i = 0; i < PATTERNS * 7; i++) {
+            int64_t size = sizes[i % 4];
+            int64_t offset = i % 3 && size >= 16 ? 8 : 0;
+            check_sort(&worker, (SortKey){(TypeKind)kind, i % 2 == 1, offset}, size, (Pattern)(i / 7),
+                       counts[i % 7]);
+        }
+    }
+    region_free(worker.region);
+    cr_assert_eq(budget.live, 0);
+}
+
+Test(vector_sort, records_on_one_thread) {
+    check_records(NULL);
+}
+
+Test(vector_sort, records_on_threads) {
+    Team *team = team_new(3, 50);
+    cr_assert(team);
+    check_records(team);
+    team_free(team);
+}
+
+/* Memory for the numbers alone, for less, and none: then it fails as a status. */
+Test(vector_sort, records_in_little_memory) {
+    int64_t count = 20000, limits[] = {0, 400000, 200000, 4096};
+    SortKey key = {TY_f64, false, 8};
+    char *data = calloc((size_t)count, 16), *out = calloc((size_t)count, 16);
+    cr_assert(data && out);
+    fill(TY_f64, MOSTLY_EQUAL, count, 16, 8, data);
+    for (int i = 0; i < 4; i++) {
+        Budget budget;
+        budget_init(&budget, limits[i]);
+        Worker worker = {.cancel = &never, .region = region_new(&budget)};
+        cr_assert(worker.region);
+        ErrorCode code = sort_run_by_key(&worker, data, out, count, 16, &key, (Span){0});
+        if (i == 0) cr_assert_eq(code, E_None);
+        if (i == 3) cr_assert_eq(code, E_OutOfMemory);
+        cr_assert_eq(worker.error.code, code);
+        region_free(worker.region);
+        cr_assert_eq(budget.live, 0);
+    }
+    free(data);
+    free(out);
 }
 
 /* More than the cache holds: parts of a sample, on one thread too. */
