@@ -32,83 +32,108 @@ INLINE V NAME(order_row)(V v, int width) {
     return v;
 }
 
-/* Columns of rows a and b. */
-#define X(a, b) NAME(order)(&v[a], &v[b]);
-INLINE void NAME(columns_4)(V *v){X(0, 2) X(1, 3) X(0, 1) X(2, 3) X(1, 2)} INLINE void NAME(columns_8)(V *v){
-    X(0, 2) X(1, 3) X(4, 6) X(5, 7) X(0, 4) X(1, 5) X(2, 6) X(3, 7) X(0, 1) X(2, 3) X(4, 5) X(6, 7) X(2, 4)
-        X(3, 5) X(1, 4) X(3, 6) X(1, 2) X(3, 4) X(5, 6)} INLINE void NAME(columns_16)(V *v){
-    X(0, 13) X(1, 12) X(2, 15) X(3, 14) X(4, 8) X(5, 6) X(7, 11) X(9, 10) X(0, 5) X(1, 7) X(2, 9) X(3, 4)
-        X(6, 13) X(8, 14) X(10, 15) X(11, 12) X(0, 1) X(2, 3) X(4, 5) X(6, 8) X(7, 9) X(10, 11) X(12, 13)
-            X(14, 15) X(0, 2) X(1, 3) X(4, 10) X(5, 11) X(6, 7) X(8, 9) X(12, 14) X(13, 15) X(1, 2) X(3, 12)
-                X(4, 6) X(5, 7) X(8, 10) X(9, 11) X(13, 14) X(1, 4) X(2, 6) X(5, 8) X(7, 10) X(9, 13)
-                    X(11, 14) X(2, 4) X(3, 6) X(9, 12) X(11, 13) X(3, 5) X(6, 8) X(7, 9) X(10, 12) X(3, 4)
-                        X(5, 6) X(7, 8) X(9, 10) X(11, 12) X(6, 7) X(8, 9)}
+/* The first `rows` of up to 16 rows. Those that are missing would be the greatest word throughout and stay where they are,
+ * so what compares with them is left out. */
+#define X(a, b) ((b) < rows ? NAME(order)(&v[a], &v[b]) : (void)0)
+INLINE void NAME(columns)(V *v, int rows) {
+    if (rows <= 4)
+        X(0, 2), X(1, 3), X(0, 1), X(2, 3), X(1, 2);
+    else if (rows <= 8)
+        X(0, 2), X(1, 3), X(4, 6), X(5, 7), X(0, 4), X(1, 5), X(2, 6), X(3, 7), X(0, 1), X(2, 3), X(4, 5),
+            X(6, 7), X(2, 4), X(3, 5), X(1, 4), X(3, 6), X(1, 2), X(3, 4), X(5, 6);
+    else
+        X(0, 13), X(1, 12), X(2, 15), X(3, 14), X(4, 8), X(5, 6), X(7, 11), X(9, 10), X(0, 5), X(1, 7),
+            X(2, 9), X(3, 4), X(6, 13), X(8, 14), X(10, 15), X(11, 12), X(0, 1), X(2, 3), X(4, 5), X(6, 8),
+            X(7, 9), X(10, 11), X(12, 13), X(14, 15), X(0, 2), X(1, 3), X(4, 10), X(5, 11), X(6, 7), X(8, 9),
+            X(12, 14), X(13, 15), X(1, 2), X(3, 12), X(4, 6), X(5, 7), X(8, 10), X(9, 11), X(13, 14), X(1, 4),
+            X(2, 6), X(5, 8), X(7, 10), X(9, 13), X(11, 14), X(2, 4), X(3, 6), X(9, 12), X(11, 13), X(3, 5),
+            X(6, 8), X(7, 9), X(10, 12), X(3, 4), X(5, 6), X(7, 8), X(9, 10), X(11, 12), X(6, 7), X(8, 9);
+}
 #undef X
 
 /* Each group of width / 2 lanes is sorted, row after row; two neighbours are merged. */
-#define X(a, b) NAME(order_reverse)(&v[a], &v[b], width);
-#define ROWS_2(a)                                    \
-    X(a, a + 1) v[a] = NAME(order_row)(v[a], width); \
-    v[a + 1] = NAME(order_row)(v[a + 1], width);
-#define ROWS_4(a) X(a, a + 3) X(a + 1, a + 2) ROWS_2(a) ROWS_2(a + 2)
-#define ROWS_8(a) X(a, a + 7) X(a + 1, a + 6) X(a + 2, a + 5) X(a + 3, a + 4) ROWS_4(a) ROWS_4(a + 4)
-INLINE void NAME(merge_4)(V *v, int width){ROWS_4(0)} INLINE
-    void NAME(merge_8)(V *v, int width){ROWS_8(0)} INLINE void NAME(merge_16)(V *v, int width){
-        X(0, 15) X(1, 14) X(2, 13) X(3, 12) X(4, 11) X(5, 10) X(6, 9) X(7, 8) ROWS_8(0) ROWS_8(8)}
+#define X(a, b) ((b) < rows ? NAME(order_reverse)(&v[a], &v[b], width) : (void)0)
+INLINE void NAME(merge_4)(V *v, int rows, int width) {
+    X(0, 3), X(1, 2), X(0, 1), X(2, 3);
+}
+INLINE void NAME(merge_8)(V *v, int rows, int width) {
+    X(0, 7), X(1, 6), X(2, 5), X(3, 4);
+    NAME(merge_4)(v, rows, width);
+    NAME(merge_4)(v + 4, rows - 4, width);
+}
+INLINE void NAME(merge_16)(V *v, int rows, int width) {
+    X(0, 15), X(1, 14), X(2, 13), X(3, 12), X(4, 11), X(5, 10), X(6, 9), X(7, 8);
+    NAME(merge_8)(v, rows, width);
+    NAME(merge_8)(v + 8, rows - 8, width);
+}
 #undef X
-#undef ROWS_2
-#undef ROWS_4
-#undef ROWS_8
 
-/* Sorts up to `rows` vectors, more than half as many unless that is 2: what is missing is filled up with the greatest
- * word. */
-#define LOAD(i) v[i] = NAME(load_first)(data + (i) * LANES, clamp_lanes(count - (i) * LANES, LANES), most);
-#define STORE(i) NAME(store_first)(data + (i) * LANES, clamp_lanes(count - (i) * LANES, LANES), v[i]);
-#define LOAD_ALL(i) v[i] = NAME(load)(data + (i) * LANES);
-#define STORE_ALL(i) NAME(store)(data + (i) * LANES, v[i]);
-#define TWO(F, i) F(i) F(i + 1)
-#define FOUR(F, i) TWO(F, i) TWO(F, (i + 2))
-#define EIGHT(F, i) FOUR(F, i) FOUR(F, (i + 4))
-#define MERGE(rows)                           \
-    NAME(columns_##rows)(v);                  \
-    NAME(merge_##rows)(v, 2);                 \
-    NAME(merge_##rows)(v, 4);                 \
-    if (LANES >= 8) NAME(merge_##rows)(v, 8); \
-    if (LANES >= 16) NAME(merge_##rows)(v, 16);
-KERNEL void NAME(network_4)(WORD *data, int64_t count, V most) {
-    V v[4];
-    FOUR(LOAD, 0)
-    MERGE(4)
-    FOUR(STORE, 0)
+#define EACH(X) \
+    X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15)
+INLINE void NAME(merge)(V *v, int rows, int width) {
+    if (rows <= 4)
+        NAME(merge_4)(v, rows, width);
+    else if (rows <= 8)
+        NAME(merge_8)(v, rows, width);
+    else
+        NAME(merge_16)(v, rows, width);
+#define X(i) ((i) < rows ? (void)(v[i] = NAME(order_row)(v[i], width)) : (void)0)
+    EACH(X);
+#undef X
 }
-KERNEL void NAME(network_8)(WORD *data, int64_t count, V most) {
-    V v[8];
-    FOUR(LOAD_ALL, 0)
-    FOUR(LOAD, 4)
-    MERGE(8)
-    FOUR(STORE_ALL, 0)
-    FOUR(STORE, 4)
+
+/* Sorts up to `rows` vectors and more than `whole`: what is missing is filled up with the greatest word. */
+INLINE void NAME(network)(WORD *data, int64_t count, int rows, int whole) {
+    V v[16], most = NAME(all)(greatest_word(BITS));
+#define AT(i) data + (i) * LANES
+#define LANES_AT(i) clamp_lanes(count - (i) * LANES, LANES)
+#define LOAD(i)    \
+    ((i) >= rows   \
+         ? (void)0 \
+         : (void)(v[i] = (i) < whole ? NAME(load)(AT(i)) : NAME(load_first)(AT(i), LANES_AT(i), most)))
+#define STORE(i)                              \
+    ((i) >= rows   ? (void)0                  \
+     : (i) < whole ? NAME(store)(AT(i), v[i]) \
+                   : NAME(store_first)(AT(i), LANES_AT(i), v[i]))
+    EACH(LOAD);
+    NAME(columns)(v, rows);
+    NAME(merge)(v, rows, 2);
+    NAME(merge)(v, rows, 4);
+    if (LANES >= 8) NAME(merge)(v, rows, 8);
+    if (LANES >= 16) NAME(merge)(v, rows, 16);
+    EACH(STORE);
+#undef AT
+#undef LANES_AT
+#undef LOAD
+#undef STORE
 }
-KERNEL void NAME(network_16)(WORD *data, int64_t count, V most) {
-    V v[16];
-    EIGHT(LOAD_ALL, 0)
-    EIGHT(LOAD, 8)
-    MERGE(16)
-    EIGHT(STORE_ALL, 0)
-    EIGHT(STORE, 8)
+#undef EACH
+
+KERNEL void NAME(network_4)(WORD *data, int64_t count) {
+    NAME(network)(data, count, 4, 0);
+}
+KERNEL void NAME(network_8)(WORD *data, int64_t count) {
+    NAME(network)(data, count, 8, 4);
+}
+KERNEL void NAME(network_12)(WORD *data, int64_t count) {
+    NAME(network)(data, count, 12, 8);
+}
+KERNEL void NAME(network_16)(WORD *data, int64_t count) {
+    NAME(network)(data, count, 16, 12);
 }
 
 enum { NAME(FEW) = 16 * LANES };
 
 KERNEL void NAME(sort_few)(WORD *data, int64_t count) {
-    V most = NAME(all)(greatest_word(BITS));
     if (count < 2) return;
     if (count <= 4 * LANES)
-        NAME(network_4)(data, count, most);
+        NAME(network_4)(data, count);
     else if (count <= 8 * LANES)
-        NAME(network_8)(data, count, most);
+        NAME(network_8)(data, count);
+    else if (count <= 12 * LANES)
+        NAME(network_12)(data, count);
     else
-        NAME(network_16)(data, count, most);
+        NAME(network_16)(data, count);
 }
 
 /* ---- parting ---- */
@@ -253,11 +278,11 @@ KERNEL void NAME(heap_sort)(WORD *data, int64_t count) {
 KERNEL void NAME(unload)(const Wording *how, WORD *words, int64_t count) {
     if (!how || (how->magnitude == 0 && how->flip == 0)) return;
     V magnitude = NAME(all)((WORD)how->magnitude), flip = NAME(all)((WORD)how->flip);
-    for (int64_t i = 0; i < count; i += LANES) {
-        int64_t lanes = clamp_lanes(count - i, LANES);
-        V v = NAME(load_first)(words + i, lanes, flip);
-        NAME(store_first)(words + i, lanes, NAME(word)(NAME(flip)(v, flip), magnitude));
-    }
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        NAME(store)(words + i, NAME(word)(NAME(flip)(NAME(load)(words + i), flip), magnitude));
+    V v = NAME(load_first)(words + i, count - i, flip);
+    NAME(store_first)(words + i, count - i, NAME(word)(NAME(flip)(v, flip), magnitude));
 }
 
 /* The words are all within low..high. */
@@ -319,11 +344,13 @@ KERNEL bool NAME(sort)(const Wording *how, void *words, int64_t count, int64_t l
 
 KERNEL void NAME(load_words)(const Wording *how, const void *from, int64_t count, void *words) {
     V magnitude = NAME(all)((WORD)how->magnitude), flip = NAME(all)((WORD)how->flip);
-    for (int64_t i = 0; i < count; i += LANES) {
-        int64_t lanes = clamp_lanes(count - i, LANES);
-        V v = NAME(load_first)((const WORD *)from + i, lanes, flip);
-        NAME(store_first)((WORD *)words + i, lanes, NAME(flip)(NAME(word)(v, magnitude), flip));
-    }
+    const WORD *x = from;
+    WORD *to = words;
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        NAME(store)(to + i, NAME(flip)(NAME(word)(NAME(load)(x + i), magnitude), flip));
+    V v = NAME(load_first)(x + i, count - i, flip);
+    NAME(store_first)(to + i, count - i, NAME(flip)(NAME(word)(v, magnitude), flip));
 }
 
 enum { NAME(BLOCK) = BLOCK_BYTES / sizeof(WORD) };
@@ -396,14 +423,6 @@ KERNEL int64_t NAME(find)(const Wording *how, const void *from, int64_t at, int6
 static const SortKernel NAME(kernel) = {sizeof(WORD),  NAME(load_words), NAME(count),
                                         NAME(scatter), NAME(sort),       NAME(find)};
 
-#undef LOAD
-#undef STORE
-#undef LOAD_ALL
-#undef STORE_ALL
-#undef TWO
-#undef FOUR
-#undef EIGHT
-#undef MERGE
 #undef TARGET
 #undef KERNEL
 #undef INLINE
