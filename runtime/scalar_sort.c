@@ -9,7 +9,7 @@
  *     ->   1 2 | 5 4 | 7 9                                     part 0 begins at 0, chunk 1's share of it at 1, ...
  *
  * A value that is several splitters at once gets a part of its own, which is sorted already. No memory is needed beside
- * the output, but for the counts.
+ * the output, but for the counts of several threads.
  *
  * Equal scalars look alike, so no sort of them needs to be stable, except for the zeros: -0.0 equals 0.0, but its word
  * is one less. Where both occur, the output's zeros are written once more, in the order of the input.
@@ -25,7 +25,7 @@ enum {
     SAMPLE = 1024,
     CHUNK = 1 << 20,       /* elements that are counted or moved between looks at the cancel flag */
     CHUNKS_EACH = 4,       /* of a thread, at least */
-    SCATTERED = 2 << 20,   /* bytes that are worth scattering for one thread */
+    SCATTERED = 32 << 20,  /* bytes that are worth scattering for one thread */
     SHARED = 64 << 10,     /* elements that are worth several threads */
     COUNTED_16 = 32 << 10, /* elements of 16 bits that are worth counting */
 };
@@ -137,7 +137,8 @@ static bool move_chunk(void *data, int64_t chunk) {
     void *to[PARTS];
     for (int k = 0; k <= scatter->nsplitters; k++) to[k] = scatter->out + scatter->places[chunk][k] * bytes;
     scatter->kernel->scatter(scatter->how, scatter->data + chunk * scatter->chunk * bytes,
-                             chunk_length(scatter, chunk), scatter->splitters, scatter->nsplitters, to);
+                             chunk_length(scatter, chunk), scatter->splitters, scatter->nsplitters, to,
+                             false);
     return true;
 }
 
@@ -178,21 +179,54 @@ static ErrorCode cancelled(Worker *worker) {
     return worker_fail(worker, E_Cancelled, (Span){0, 0, 0}, 0, 0);
 }
 
+/* On one thread only every other splitter needs counting: two parts share a place, and grow towards each other. */
+static bool scatter_paired(Scatter *scatter, const Worker *worker) {
+    int64_t pairs[PARTS / 2] = {0}, above[PARTS / 2] = {0}, bytes = scatter->kernel->bytes;
+    void *to[PARTS];
+    int npairs = scatter->nsplitters / 2;
+    for (int k = 0; k < npairs; k++) pairs[k] = scatter->splitters[2 * k + 1];
+    for (int64_t chunk = 0; chunk < scatter->chunks; chunk++) {
+        if (sort_is_over(worker)) return false;
+        scatter->kernel->count(scatter->how, scatter->data + chunk * scatter->chunk * bytes,
+                               chunk_length(scatter, chunk), pairs, npairs, above);
+    }
+    for (int k = 0; k <= scatter->nsplitters; k++) {
+        int pair = k / 2;
+        int64_t begin = pair ? scatter->count - above[pair - 1] : 0;
+        int64_t end = pair < npairs ? scatter->count - above[pair] : scatter->count;
+        scatter->parts[k] = begin;
+        to[k] = scatter->out + (k % 2 ? end : begin) * bytes;
+    }
+    scatter->parts[scatter->nsplitters + 1] = scatter->count;
+    for (int64_t chunk = 0; chunk < scatter->chunks; chunk++) {
+        if (sort_is_over(worker)) return false;
+        scatter->kernel->scatter(scatter->how, scatter->data + chunk * scatter->chunk * bytes,
+                                 chunk_length(scatter, chunk), scatter->splitters, scatter->nsplitters, to,
+                                 true);
+    }
+    for (int k = 1; k <= scatter->nsplitters; k += 2)
+        scatter->parts[k] = ((char *)to[k] - scatter->out) / bytes;
+    return true;
+}
+
+static bool scatter_shared(Scatter *scatter, const Worker *worker, Team *team) {
+    if (!sort_each(worker, team, scatter->chunks, count_chunk, scatter)) return false;
+    place(scatter);
+    return sort_each(worker, team, scatter->chunks, move_chunk, scatter);
+}
+
 /* False: no memory for the counts. */
 static bool sort_scattered(Scatter *scatter, Worker *worker, Team *team, ErrorCode *code) {
-    int64_t count = scatter->count, chunks = CHUNKS_EACH * (int64_t)team_threads(team);
+    int64_t count = scatter->count, chunks = team ? CHUNKS_EACH * (int64_t)team_threads(team) : 1;
     scatter->chunk = (count + chunks - 1) / chunks;
     if (scatter->chunk > CHUNK) scatter->chunk = CHUNK;
     scatter->chunks = (count + scatter->chunk - 1) / scatter->chunk;
     int64_t bytes = scatter->chunks * (int64_t)sizeof *scatter->places;
-    scatter->places = region_grow(worker->region, NULL, bytes);
-    if (!scatter->places) return false;
+    if (team && !(scatter->places = region_grow(worker->region, NULL, bytes))) return false;
     choose_splitters(scatter);
-    bool done = sort_each(worker, team, scatter->chunks, count_chunk, scatter);
-    if (done) place(scatter);
-    done = done && sort_each(worker, team, scatter->chunks, move_chunk, scatter) &&
-           sort_each(worker, team, scatter->nsplitters + 1, sort_part, scatter);
-    region_grow(worker->region, scatter->places, 0);
+    bool done = team ? scatter_shared(scatter, worker, team) : scatter_paired(scatter, worker);
+    done = done && sort_each(worker, team, scatter->nsplitters + 1, sort_part, scatter);
+    if (team) region_grow(worker->region, scatter->places, 0);
     *code = done ? E_None : cancelled(worker);
     return true;
 }

@@ -44,9 +44,10 @@ typedef struct SortKernel {
     /* counts[k] += how many are above splitters[k]. */
     void (*count)(const Wording *how, const void *from, int64_t count, const int64_t *splitters,
                   int nsplitters, int64_t *counts);
-    /* Appends each to to[k], where k is how many splitters (in order) it is above, and moves to[k] on. */
+    /* Appends each to to[k], where k is how many splitters (in order, at least one) it is above, and moves to[k] on.
+     * paired: for odd k, to[k] is where the words end, and moves back. */
     void (*scatter)(const Wording *how, const void *from, int64_t count, const int64_t *splitters,
-                    int nsplitters, void **to);
+                    int nsplitters, void **to, bool paired);
     /* Sorts words that are all within low..high, and makes them scalars again unless how is NULL. False: the worker's
      * run is to end; their order and form are then open. */
     bool (*sort)(const Wording *how, void *words, int64_t count, int64_t low, int64_t high,

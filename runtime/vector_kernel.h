@@ -380,28 +380,50 @@ KERNEL void NAME(count)(const Wording *how, const void *from, int64_t count, con
     }
 }
 
-/* By the splitter in the middle, then both sides by theirs. */
+/* By the splitter in the middle, then both sides by theirs. The parts from to[0] on; odd: whether the first one is an odd
+ * one. */
 KERNEL void NAME(scatter_block)(WORD *words, int64_t length, const int64_t *splitters, int nsplitters,
-                                void **to) {
+                                void **to, bool paired, bool odd) {
     if (nsplitters == 0) {
-        memcpy(*to, words, (size_t)length * sizeof *words);
-        *to = (WORD *)*to + length;
+        int64_t bytes = length * (int64_t)sizeof *words, back = paired && odd ? bytes : 0;
+        memcpy((char *)*to - back, words, (size_t)bytes);
+        *to = (char *)*to + (back ? -bytes : bytes);
         return;
     }
     int middle = nsplitters / 2;
     int64_t lows = NAME(part)(words, length, (WORD)splitters[middle]);
-    NAME(scatter_block)(words, lows, splitters, middle, to);
+    NAME(scatter_block)(words, lows, splitters, middle, to, paired, odd);
     NAME(scatter_block)(words + lows, length - lows, splitters + middle + 1, nsplitters - middle - 1,
-                        to + middle + 1);
+                        to + middle + 1, paired, (odd + middle + 1) % 2);
+}
+
+/* Parts words on their way from memory into a block. What is no whole vector goes first: then there is always room for a
+ * vector that is stored twice. */
+KERNEL int64_t NAME(load_parted)(const Wording *how, const WORD *from, int64_t count, WORD *words,
+                                 WORD pivot) {
+    V magnitude = NAME(all)((WORD)how->magnitude), flip = NAME(all)((WORD)how->flip);
+    NAME(Parting) p = {NAME(all)(pivot), words, words + count, words, words + count};
+    int64_t whole = count / LANES * LANES;
+    WORD rest[LANES];
+    V v = NAME(load_first)(from + whole, count - whole, flip);
+    NAME(store)(rest, NAME(flip)(NAME(word)(v, magnitude), flip));
+    for (int64_t i = 0; i < count - whole; i++) *(rest[i] > pivot ? --p.to_right : p.to_left++) = rest[i];
+    for (int64_t i = 0; i < whole; i += LANES)
+        NAME(put)(&p, NAME(flip)(NAME(word)(NAME(load)(from + i), magnitude), flip));
+    return p.to_left - words;
 }
 
 KERNEL void NAME(scatter)(const Wording *how, const void *from, int64_t count, const int64_t *splitters,
-                          int nsplitters, void **to) {
+                          int nsplitters, void **to, bool paired) {
     _Alignas(64) WORD words[NAME(BLOCK)];
+    int middle = nsplitters / 2;
     for (int64_t at = 0; at < count; at += NAME(BLOCK)) {
         int64_t length = count - at < NAME(BLOCK) ? count - at : NAME(BLOCK);
-        NAME(load_words)(how, (const WORD *)from + at, length, words);
-        NAME(scatter_block)(words, length, splitters, nsplitters, to);
+        int64_t lows =
+            NAME(load_parted)(how, (const WORD *)from + at, length, words, (WORD)splitters[middle]);
+        NAME(scatter_block)(words, lows, splitters, middle, to, paired, false);
+        NAME(scatter_block)(words + lows, length - lows, splitters + middle + 1, nsplitters - middle - 1,
+                            to + middle + 1, paired, (middle + 1) % 2);
     }
 }
 

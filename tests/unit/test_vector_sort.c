@@ -241,6 +241,8 @@ Test(vector_sort, many) {
         check_scalars(&worker, TY_f64, (Pattern)pattern, 600000, pattern % 2);
         check_scalars(&worker, TY_u32, (Pattern)pattern, 600000, pattern % 2);
     }
+    static const Pattern scattered[] = {RANDOM, FEW, ZEROS};
+    for (int i = 0; i < 3; i++) check_scalars(&worker, TY_f64, scattered[i], (4 << 20) + 5, i == 1);
     region_free(worker.region);
 }
 
