@@ -145,9 +145,10 @@ static bool move_chunk(void *data, int64_t chunk) {
 static bool sort_part(void *data, int64_t k) {
     Scatter *scatter = data;
     int bytes = scatter->kernel->bytes;
+    int64_t length = scatter->parts[k + 1] - scatter->parts[k];
+    if (length == 0) return true; /* there may be no word above the splitter */
     int64_t low = k ? scatter->splitters[k - 1] + 1 : least_word(bytes);
     int64_t high = k < scatter->nsplitters ? scatter->splitters[k] : most_word(bytes);
-    int64_t length = scatter->parts[k + 1] - scatter->parts[k];
     return scatter->kernel->sort(scatter->how, scatter->out + scatter->parts[k] * bytes, length, low, high,
                                  scatter->worker);
 }
