@@ -11,14 +11,15 @@
  * the least i with left[i] after right[at - i - 1]. Each place is sought between the one before and the ends,
  * so that whatever a contradictory order answers, every element is taken once.
  *
- * Where the order is one of scalar keys, runs are sorted by lang/radix.c, from the input to where they are merged.
+ * Where the order is one of scalar keys, scalar_sort.c and record_sort.c come first. What they leave is sorted in runs by
+ * lang/radix.c, from the input to where they are merged.
  *
  * The order may fail, and then the sort does; it may allocate, so each thread has a region, which is freed at
  * the end: an order gives a number.
  *
  * Merge path: Odeh, Green, Mwassi, Shmueli, Birk, "Merge Path - Parallel Merging Made Simple", 2012.
  */
-#include "rt.h"
+#include "sort.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -214,6 +215,11 @@ ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int
 
 ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                           const SortKey *key, Span span) {
+    ErrorCode code = E_OutOfMemory;
+    bool itself = size == type_classes[key->kind].bits / 8;
+    if (itself ? sort_scalars(worker, data, out, count, key, &code)
+               : sort_records(worker, data, out, count, size, key, &code))
+        return code;
     Sorting sorting = {.outer = worker,
                        .count = count,
                        .size = size,
@@ -222,7 +228,6 @@ ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t c
                        .key = key,
                        .input = data};
     char *scratch = sorting_open(&sorting, 1) ? region_grow(worker->region, NULL, count * size) : NULL;
-    ErrorCode code = E_OutOfMemory;
     if (scratch) {
         int rounds = 0;
         for (int64_t run = sorting.runs; run < count; run *= 2) rounds++;

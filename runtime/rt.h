@@ -98,7 +98,7 @@ void team_end(Team *team);
 /* The same with the caller as member 0; takes NULL. */
 void team_run(Team *team, void (*task)(void *data, int member), void *data);
 
-/* ---- parallel.c, parallel_sort.c: loops and sorts on a team ----------------------------------------------
+/* ---- parallel.c, parallel_sort.c, top.c: loops and sorts on a team ----------------------------------------------
  */
 
 /* status body(state, worker, begin, end); see weldc/cg.h. */
@@ -127,6 +127,12 @@ ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int
 /* As sort_by_key. */
 ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                           const SortKey *key, Span span);
+/* What slice(sorted, start, count) would be; start and count are not negative. */
+ErrorCode sort_top_by_key(Worker *worker, const void *data, int64_t length, int64_t size, const SortKey *key,
+                          int64_t start, int64_t count, Vec *out, Span span);
+/* The same with a function. False: nothing was done, sorting all is as good. */
+bool sort_top(Worker *worker, const void *data, int64_t length, int64_t size, SortCompare compare,
+              void *closure, int64_t start, int64_t count, Vec *out, Span span, ErrorCode *code);
 
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 

@@ -163,8 +163,12 @@ static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out
     return (I)status;
 }
 
+static SortKey key_of(L packed) {
+    return (SortKey){(TypeKind)(packed & 255), (packed >> 8 & 1) != 0, packed >> 16};
+}
+
 static I rt_sort_key(P worker, P data, L length, L size, L key, P out, L span) {
-    SortKey order = {(TypeKind)(key & 255), (key >> 8 & 1) != 0, key >> 16};
+    SortKey order = key_of(key);
     L bytes;
     if (__builtin_mul_overflow(length, size, &bytes)) bytes = INT64_MAX;
     P copy = worker_alloc(worker, bytes, span_of(span));
@@ -172,6 +176,28 @@ static I rt_sort_key(P worker, P data, L length, L size, L key, P out, L span) {
     ErrorCode status = sort_run_by_key(worker, data, copy, length, size, &order, span_of(span));
     if (status == E_None) *(Vec *)out = (Vec){copy, length};
     return (I)status;
+}
+
+static I rt_top(P worker, P data, L length, L size, P compare, P closure, L start, L count, P out,
+                I divisible, L span) {
+    struct {
+        P function, closure;
+    } ordered = {compare, closure};
+    ErrorCode code;
+    if (sort_top(worker, data, length, size, sort_compare, &ordered, start, count, out, span_of(span), &code))
+        return (I)code;
+    Vec sorted;
+    I status = rt_sort(worker, data, length, size, compare, closure, &sorted, divisible, span);
+    if (status != E_None) return status;
+    if (start > length) start = length;
+    if (count > length - start) count = length - start;
+    *(Vec *)out = (Vec){(char *)sorted.data + start * size, count};
+    return E_None;
+}
+
+static I rt_top_key(P worker, P data, L length, L size, L key, L start, L count, P out, L span) {
+    SortKey order = key_of(key);
+    return (I)sort_top_by_key(worker, data, length, size, &order, start, count, out, span_of(span));
 }
 
 static I rt_compare(P type, P a, P b) {

@@ -322,14 +322,20 @@ static Leaf *cg_KeyExists(Cg *cg, const Node *node) {
                   not_null(cg, cg_dict_value(cg, node->kids[0]->type, data[0], key, node->kids[1])));
 }
 
-static Leaf *cg_Slice(Cg *cg, const Node *node) {
+void cg_slice_check(Cg *cg, const Node *node, Leaf start, Leaf size, Leaf length) {
     LLVMBuilderRef builder = cg->builder;
-    Leaf *data = cg_expr(cg, node->kids[0]);
-    Leaf start = cg_one(cg, node->kids[1]), size = cg_one(cg, node->kids[2]), none = cg_i64(cg, 0);
-    LLVMValueRef sign = LLVMBuildOr(builder, start, size, "");
+    LLVMValueRef sign = LLVMBuildOr(builder, start, size, ""), none = cg_i64(cg, 0);
     cg_check(cg, LLVMBuildICmp(builder, LLVMIntSGE, sign, none, ""), E_OutOfBounds, node,
              LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntSLT, start, none, ""), start, size, ""),
-             data[1]);
+             length);
+}
+
+static Leaf *cg_Slice(Cg *cg, const Node *node) {
+    LLVMBuilderRef builder = cg->builder;
+    if (node->kids[0]->kind == N_Sort) return cg_sort_slice(cg, node);
+    Leaf *data = cg_expr(cg, node->kids[0]);
+    Leaf start = cg_one(cg, node->kids[1]), size = cg_one(cg, node->kids[2]);
+    cg_slice_check(cg, node, start, size, data[1]);
     Leaf *leaves = cg_leaves(cg, node->type);
     start =
         LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntSLT, start, data[1], ""), start, data[1], "");

@@ -94,6 +94,8 @@ typedef LLVMValueRef Leaf;
 bool cg_program(Cg *cg);
 Leaf *cg_expr(Cg *cg, const Node *node); /* the leaves of its value, in the arena */
 Leaf cg_one(Cg *cg, const Node *node);   /* of a value that is one leaf */
+void cg_slice_check(Cg *cg, const Node *slice, Leaf start, Leaf size,
+                    Leaf length); /* that neither is negative */
 void cg_bind(Cg *cg, const Symbol *symbol, Leaf *leaves);
 typedef struct NameList {
     Symbol **symbol;
@@ -174,6 +176,7 @@ bool key_is_flat(const Type *type);                                             
 
 /* ---- cg_sort.c ---- */
 Leaf *cg_sort(Cg *cg, const Node *node);
+Leaf *cg_sort_slice(Cg *cg, const Node *slice); /* of a sort */
 
 /* ---- cg_prefetch.c: memory asked for ahead ---- */
 

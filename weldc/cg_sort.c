@@ -5,7 +5,8 @@
  *
  *     |a, b| compare(a.$1, b.$1)    |a, b| b - a    |a, b| if(a < b, -1, if(a > b, 1, 0))
  *
- * is recognized by what it gives for less, equal and greater, and sorted by that key instead (lang/radix.c).
+ * is recognized by what it gives for less, equal and greater, and sorted by that key instead (lang/radix.c). A slice of
+ * a sort is given to the runtime whole, which then selects (runtime/top.c).
  */
 #include "cg.h"
 
@@ -84,17 +85,11 @@ static int64_t sort_key(const Node *lambda) {
 }
 
 /* The order of a sort becomes a function compare(closure, worker, a, b, order). */
-Leaf *cg_sort(Cg *cg, const Node *node) {
-    const Node *lambda = node->kids[1];
-    const Type *element = node->type->args[0];
-    Leaf *data = cg_expr(cg, node->kids[0]);
-    int64_t key = sort_key(lambda);
-    if (key >= 0) {
-        LLVMValueRef sorted = cg_slot(cg, sizeof(Vec), 8);
-        cg_try(cg, cg_call(cg, RT_sort_key, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size),
-                           cg_i64(cg, key), sorted, cg_span(cg, node)));
-        return cg_load_new(cg, node->type, sorted);
-    }
+typedef struct Order {
+    LLVMValueRef function, closure;
+} Order;
+
+static Order cg_order(Cg *cg, const Node *lambda, const Type *element) {
     NameList names = cg_free_names(cg, lambda);
     Closure closure = cg_closure(cg, names, 0);
     LLVMTypeRef params[5] = {cg->ptr, cg->ptr, cg->ptr, cg->ptr, cg->ptr};
@@ -108,8 +103,42 @@ Leaf *cg_sort(Cg *cg, const Node *node) {
     LLVMBuildRet(cg->builder, cg_i32(cg, 0));
     cg_closure_leave(cg, &closure);
     cg_fn_close(cg, &fn);
-    LLVMValueRef out = cg_slot(cg, sizeof(Vec), 8);
-    cg_try(cg, cg_call(cg, RT_sort, cg->fn->worker, data[0], data[1], cg_i64(cg, element->size), fn.function,
-                       closure.state, out, cg_i32(cg, cg_is_divisible(cg, lambda)), cg_span(cg, node)));
+    return (Order){fn.function, closure.state};
+}
+
+Leaf *cg_sort(Cg *cg, const Node *node) {
+    const Node *lambda = node->kids[1];
+    const Type *element = node->type->args[0];
+    Leaf *data = cg_expr(cg, node->kids[0]);
+    LLVMValueRef size = cg_i64(cg, element->size), out = cg_slot(cg, sizeof(Vec), 8);
+    int64_t key = sort_key(lambda);
+    if (key >= 0) {
+        cg_try(cg, cg_call(cg, RT_sort_key, cg->fn->worker, data[0], data[1], size, cg_i64(cg, key), out,
+                           cg_span(cg, node)));
+    } else {
+        Order order = cg_order(cg, lambda, element);
+        cg_try(cg, cg_call(cg, RT_sort, cg->fn->worker, data[0], data[1], size, order.function, order.closure,
+                           out, cg_i32(cg, cg_is_divisible(cg, lambda)), cg_span(cg, node)));
+    }
     return cg_load_new(cg, node->type, out);
+}
+
+/* slice(sort(v, order), start, count): the runtime need not sort all of v. */
+Leaf *cg_sort_slice(Cg *cg, const Node *slice) {
+    const Node *sort = slice->kids[0], *lambda = sort->kids[1];
+    const Type *element = sort->type->args[0];
+    Leaf *data = cg_expr(cg, sort->kids[0]);
+    Leaf start = cg_one(cg, slice->kids[1]), count = cg_one(cg, slice->kids[2]);
+    cg_slice_check(cg, slice, start, count, data[1]);
+    LLVMValueRef size = cg_i64(cg, element->size), out = cg_slot(cg, sizeof(Vec), 8);
+    int64_t key = sort_key(lambda);
+    if (key >= 0) {
+        cg_try(cg, cg_call(cg, RT_top_key, cg->fn->worker, data[0], data[1], size, cg_i64(cg, key), start,
+                           count, out, cg_span(cg, sort)));
+    } else {
+        Order order = cg_order(cg, lambda, element);
+        cg_try(cg, cg_call(cg, RT_top, cg->fn->worker, data[0], data[1], size, order.function, order.closure,
+                           start, count, out, cg_i32(cg, cg_is_divisible(cg, lambda)), cg_span(cg, sort)));
+    }
+    return cg_load_new(cg, sort->type, out);
 }
