@@ -89,6 +89,7 @@ typedef struct Config {
 #define LEVEL(level) {"weld.optimization.level", level}
 #define VERIFY {"weld.verify", "true"}
 #define THREADS(number) {"weld.threads", number}
+#define PROCESSOR(name) {"weld.processor", name}
 #define GRAIN(iterations) {"weld.grain", iterations}
 
 static const Config table[] = {
@@ -102,6 +103,9 @@ static const Config table[] = {
     {"jit, from the cache", RUNTIME, {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 0, ""},
     {"jit, llvm 2, 4 threads", RUNTIME, {ENGINE("jit"), THREADS("4")}, 0, ""},
     {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
+    {"jit, x86-64", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64")}, 0, ""},
+    {"jit, x86-64-v3", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v3")}, 0, ""},
+    {"jit, x86-64-v4", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v4")}, 0, ""},
     {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
     {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
     {"interpreter, optimized, level 1", OPTIMIZED, {{0}}, 1, ""},
@@ -427,6 +431,27 @@ static void bench_report(const Bench *bench) {
     cr_expect(bench->failed == 0, "%s: %d of %d cases fail", bench->config->name, bench->failed, bench->run);
 }
 
+/* Can this machine run what is made for the configuration's processor? */
+static bool is_runnable(const Config *config) {
+    for (int i = 0; i < 4 && config->settings[i][0]; i++) {
+        if (strcmp(config->settings[i][0], "weld.processor") != 0) continue;
+        const char *processor = config->settings[i][1];
+#if defined(__x86_64__)
+        __builtin_cpu_init();
+        if (strcmp(processor, "x86-64-v3") == 0)
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        if (strcmp(processor, "x86-64-v4") == 0)
+            return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512dq");
+        return true;
+#else
+        (void)processor;
+        return false;
+#endif
+    }
+    return true;
+}
+
 ParameterizedTestParameters(matrix, every_configuration) {
     int *numbers = cr_malloc(CONFIGS * sizeof *numbers);
     for (int i = 0; i < CONFIGS; i++) numbers[i] = i;
@@ -436,6 +461,10 @@ ParameterizedTestParameters(matrix, every_configuration) {
 ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     Config config = config_number(*number);
     if (!is_chosen("WELD_CONFIG", config.name)) return;
+    if (!is_runnable(&config)) {
+        fprintf(stderr, "%-36s skipped: not for this machine\n", config.name);
+        return;
+    }
     Corpus corpus = {0};
     read_corpus(&corpus);
     watch_signals();

@@ -41,6 +41,14 @@ typedef struct Fn {
     LLVMValueRef scope; /* alias scope of what an outlined loop reads through its iterators, or NULL */
 } Fn;
 
+/* How lanes are moved to the front of a vector. */
+typedef enum CompressKind {
+    COMPRESS_NONE,
+    COMPRESS_PERMUTE, /* AVX2: by a table of permutations */
+    COMPRESS_WORDS,   /* AVX-512: lanes of 32 and 64 bits */
+    COMPRESS_BYTES    /* AVX-512 with VBMI2: of 8 and 16 bits, too */
+} CompressKind;
+
 typedef struct Cg {
     Program *program;
     Error *error;
@@ -63,6 +71,7 @@ typedef struct Cg {
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
     bool fma;           /* AVX2 and FMA */
     bool sleef;         /* SLEEF's functions can be called */
+    CompressKind compress;
 } Cg;
 
 typedef LLVMValueRef Leaf;
@@ -141,6 +150,11 @@ Leaf cg_compare_op(Cg *cg, Op op, const Type *type, Leaf a, Leaf b);
 Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a);
 Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to);
 Leaf cg_identity(Cg *cg, Op op, const Type *type);
+/* Operands of the operators above may also be vectors of the type's scalar, at most MOST_LANES long. */
+LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
+Leaf cg_every_lane(Leaf constant, unsigned count);
+bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type,
+                       unsigned lanes);                                 /* a math function, on so many */
 LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of keys made of scalars */
 LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
@@ -166,6 +180,31 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tabl
 void cg_prefetch_step(Cg *cg, const Prefetch *plan,
                       bool entries); /* for the iteration that is bound: slots, or entries */
 
+/* ---- cg_lanes.c: several iterations at once ---- */
+
+enum { MOST_LANES = 64 };
+/* An iterator in an open loop. */
+typedef struct Cursor {
+    const Node *iter;
+    const Type *element;                      /* NULL: of a range */
+    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
+    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+} Cursor;
+typedef struct Loop {
+    const Node *node, *lambda;
+    const Type *builder;
+    Cursor *cursors;
+    int ncursors;
+    LLVMValueRef count;
+    Leaf *builders;    /* pointers to the states that the body merges into */
+    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
+} Loop;
+/* Iterations begin, begin + 1, ... of a loop that filters, as far as groups of lanes reach; returns the first
+ * one left, which is `begin` itself where the loop is not one for lanes. */
+LLVMValueRef cg_lanes_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+Leaf cg_lanes_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
+Leaf cg_lanes_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
+
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
 Leaf *cg_for(Cg *cg, const Node *node);
@@ -179,6 +218,7 @@ typedef struct MergeBound {
     int least, most;
 } MergeBound;
 MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf);
+bool cg_has_room(const Cg *cg, LLVMValueRef state); /* made before the loop, for all its merges */
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
 /* Combines a value into the one in memory, field by field. */
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);

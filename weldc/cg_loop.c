@@ -23,13 +23,6 @@
 #include <stddef.h>
 #include <string.h>
 
-typedef struct Cursor {
-    const Node *iter;
-    const Type *element;
-    LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
-    LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
-} Cursor;
-
 enum { STRIP = 1 << 16, CURSOR_WORDS = 4 };
 
 void cg_poll(Cg *cg, const Node *node) {
@@ -164,16 +157,6 @@ static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf
 
 /* ---- the loop itself ---- */
 
-typedef struct Loop {
-    const Node *node, *lambda;
-    const Type *builder;
-    Cursor *cursors;
-    int ncursors;
-    LLVMValueRef count;
-    Leaf *builders;    /* pointers to the states that the body merges into */
-    LLVMValueRef mark; /* of the region, where each iteration frees what it made; or NULL */
-} Loop;
-
 static bool merges_pointers(const Type *builder) {
     for (int i = 0; i < builder->count; i++) {
         if (builder->kind == TY_struct ? merges_pointers(builder->args[i]) : builder->args[i]->pointers)
@@ -238,6 +221,21 @@ static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     counter_close(cg, &counter);
 }
 
+/* The same, by lanes as far as they reach (cg_lanes.c). */
+static void loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMValueRef from = cg_lanes_loop(cg, loop, begin, end);
+    if (from == begin) {
+        loop_range(cg, loop, begin, end);
+        return;
+    }
+    LLVMBasicBlockRef rest = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, from, end, ""), rest, after);
+    cg_goto(cg, rest);
+    loop_range(cg, loop, from, end);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+}
+
 static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
@@ -248,7 +246,7 @@ static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     cg_bind(cg, loop->lambda->params[0], loop->builders);
     Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
     if (!plan.count) {
-        loop_range(cg, loop, begin, end);
+        loop_by_lanes(cg, loop, begin, end);
         return;
     }
     LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
@@ -331,7 +329,7 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     LLVMValueRef length = least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
     LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
     make_room(cg, loop, loop->builder, 0, length, false);
-    loop_range(cg, loop, begin, end);
+    loop_by_lanes(cg, loop, begin, end);
     cg_likely(cg,
               LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
               false);
