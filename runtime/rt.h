@@ -65,9 +65,20 @@ void rt_log(int level, const char *format, ...) __attribute__((format(printf, 2,
 
 /* ---- memory.c --------------------------------------------------------------------------------------- */
 
-bool memory_budget(Budget *budget, int64_t limit); /* on a jemalloc arena; huge pages for large blocks */
+bool memory_budget(Budget *budget, int64_t limit); /* stays where it is; huge pages for large blocks */
 void memory_budget_release(Budget *budget);        /* all blocks were given back */
 int64_t memory_default_limit(void);                /* 80 % of what this process may use, cgroups respected */
+
+/* ---- pages.c: large blocks --------------------------------------------------------------------------- */
+
+enum { PAGES_LEAST = 2 << 20 }; /* bytes of the least one */
+typedef struct Pages Pages;
+Pages *pages_new(const Budget *budget, size_t keep); /* keeps so many bytes of free blocks; NULL: no memory */
+void pages_free(Pages *pages);                       /* with what it keeps; takes NULL */
+void *pages_take(Pages *pages, size_t bytes);        /* 2 MiB-aligned */
+void pages_give(Pages *pages, void *block, size_t bytes);
+/* The block with another size, maybe at another place. NULL: it is as it was. */
+void *pages_resize(Pages *pages, void *block, size_t bytes, size_t wanted);
 
 /* ---- foreign.c: C functions ------------------------------------------------------------------------- */
 

@@ -486,6 +486,7 @@ typedef struct Refusal {
     Budget *budget;
     void *(*take)(void *data, size_t bytes);
     void (*give)(void *data, void *block, size_t bytes);
+    void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
     void *data;
     _Atomic int left; /* blocks until one is refused */
     _Atomic bool refused;
@@ -503,19 +504,28 @@ static void refusing_give(void *data, void *block, size_t bytes) {
     refusal->give(refusal->data, block, bytes);
 }
 
+static void *refusing_resize(void *data, void *block, size_t bytes, size_t wanted) {
+    Refusal *refusal = data;
+    bool refused = wanted > bytes && --refusal->left == 0;
+    if (refused) refusal->refused = true;
+    return refused ? NULL : refusal->resize(refusal->data, block, bytes, wanted);
+}
+
 /* The context's n-th block from now on is refused. */
 static void refuse(Refusal *refusal, weld_context_t handle, int n) {
     Budget *budget = &((Context *)handle_as(handle, HANDLE_CONTEXT))->budget;
-    *refusal = (Refusal){budget, budget->take, budget->give, budget->data, 0, false};
+    *refusal = (Refusal){budget, budget->take, budget->give, budget->resize, budget->data, 0, false};
     refusal->left = n;
     budget->take = refusing_take;
     budget->give = refusing_give;
+    budget->resize = refusing_resize;
     budget->data = refusal;
 }
 
 static void refuse_no_more(Refusal *refusal) {
     refusal->budget->take = refusal->take;
     refusal->budget->give = refusal->give;
+    refusal->budget->resize = refusal->resize;
     refusal->budget->data = refusal->data;
 }
 
