@@ -133,6 +133,21 @@ ErrorCode sort_run(Worker *worker, void *data, void *scratch, int64_t count, int
 ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                           const SortKey *key, Span span);
 
+/* ---- parallel_append.c: appenders of units, put together while the loop runs ------------------------- */
+
+enum { OUTLET_STREAMS = 64 };
+typedef struct Outlet Outlet;
+/* For at most so many appenders; NULL: no memory. On the outer worker's region, which only the outlet uses
+ * while the loop runs. */
+Outlet *outlet_new(Worker *outer, Span span, int64_t units, int members, int streams);
+void outlet_free(Outlet *outlet); /* takes NULL */
+/* An appender of the loop, the size of its elements, and where a unit's record has its own. */
+void outlet_add(Outlet *outlet, Appender *into, int64_t size, int64_t at);
+void outlet_start(Outlet *outlet, int64_t unit, int member, void *record); /* sets the record's appenders */
+bool outlet_end(Outlet *outlet, int64_t unit); /* what it appended may be moved now; false: no memory */
+/* All units have ended, and the members' regions were adopted: the loop's appenders get their lengths. */
+void outlet_finish(Outlet *outlet, int members);
+
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 
 /* The code generator in libweldjit, loaded when first asked for; NULL: error set, code Library. */
