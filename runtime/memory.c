@@ -37,7 +37,7 @@
 #define SANITIZED 0
 #endif
 
-enum { LINE = 64 };
+enum { LINE = 64, HUGE = 2 << 20 };
 
 typedef struct Pool {
     void *(*mallocx)(size_t bytes, int flags); /* jemalloc's, or NULL */
@@ -80,13 +80,14 @@ static void arena_destroy(const Pool *pool) {
 /* ---- a budget's blocks ------------------------------------------------------------------------------------
  */
 
-static bool is_mapped(size_t bytes) {
-    return !SANITIZED && bytes >= PAGES_LEAST;
+/* jemalloc keeps what is smaller than a huge page better than a list does. */
+static bool is_mapped(const Pool *pool, size_t bytes) {
+    return !SANITIZED && bytes >= (pool->mallocx ? HUGE : PAGES_LEAST);
 }
 
 static void *pool_take(void *data, size_t bytes) {
     Pool *pool = data;
-    if (is_mapped(bytes)) return pages_take(pool->pages, bytes);
+    if (is_mapped(pool, bytes)) return pages_take(pool->pages, bytes);
     if (pool->mallocx) return pool->mallocx(bytes ? bytes : 1, arena_flags(pool));
     return bytes <= INT64_MAX ? aligned_alloc(LINE, (bytes + LINE) / LINE * LINE) : NULL;
 }
@@ -94,7 +95,7 @@ static void *pool_take(void *data, size_t bytes) {
 static void pool_give(void *data, void *block, size_t bytes) {
     Pool *pool = data;
     if (!block) return;
-    if (is_mapped(bytes))
+    if (is_mapped(pool, bytes))
         pages_give(pool->pages, block, bytes);
     else if (pool->mallocx)
         pool->sdallocx(block, bytes ? bytes : 1, arena_flags(pool));
@@ -104,7 +105,8 @@ static void pool_give(void *data, void *block, size_t bytes) {
 
 static void *pool_resize(void *data, void *block, size_t bytes, size_t wanted) {
     Pool *pool = data;
-    return is_mapped(bytes) && is_mapped(wanted) ? pages_resize(pool->pages, block, bytes, wanted) : NULL;
+    return is_mapped(pool, bytes) && is_mapped(pool, wanted) ? pages_resize(pool->pages, block, bytes, wanted)
+                                                             : NULL;
 }
 
 bool memory_budget(Budget *budget, int64_t limit) {

@@ -1,8 +1,8 @@
 /* pages.c: a context's large blocks: mapped, kept for the next run, and grown without copying.
  *
- * A fresh page costs more than computing on it: the system finds it, zeroes it and maps it. So blocks of 2 MiB
- * and more are mapped here in sizes 1/8 apart (2, 2.25, 2.5, ... MiB), aligned to 2 MiB and asked to be huge
- * pages, and what is freed is kept:
+ * A fresh page costs more than computing on it: the system finds it, zeroes it and maps it. So large blocks are
+ * mapped here in sizes at most 1/8 apart (2, 2.25, 2.5, ... MiB), and what is freed is kept. From 2 MiB on they are
+ * aligned to that and asked to be huge pages.
  *
  *     take(3 MiB) maps 3 MiB;  give keeps it;  take(2.9 MiB) gets it back, without a fault
  *
@@ -28,7 +28,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { KEPT = 64, LOOSE = 256, PATIENCE_S = 10 };
+enum { KEPT = 256, LOOSE = 256, PATIENCE_S = 10, HUGE = 2 << 20 };
 
 typedef struct Extent {
     char *base;
@@ -68,16 +68,18 @@ void pages_free(Pages *pages) {
 static size_t size_class(size_t bytes) {
     if (bytes > SIZE_MAX / 4) return 0;
     size_t step = PAGES_LEAST / 8;
-    while (step * 16 < bytes) step *= 2;
+    while (step * 15 < bytes) step *= 2;
     return (bytes + step - 1) / step * step;
 }
 
 static char *map(size_t bytes) {
-    char *base = mmap(NULL, bytes + PAGES_LEAST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t more = bytes >= HUGE ? HUGE : 0;
+    char *base = mmap(NULL, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return NULL;
-    size_t before = (PAGES_LEAST - (uintptr_t)base % PAGES_LEAST) % PAGES_LEAST;
+    if (!more) return base;
+    size_t before = (HUGE - (uintptr_t)base % HUGE) % HUGE;
     if (before) munmap(base, before);
-    munmap(base + before + bytes, PAGES_LEAST - before);
+    munmap(base + before + bytes, HUGE - before);
     madvise(base + before, bytes, MADV_HUGEPAGE);
     return base + before;
 }
@@ -138,7 +140,7 @@ static void kept_add(Pages *pages, char *base, size_t span, size_t bytes) {
         return;
     }
 #ifdef MADV_FREE
-    madvise(base, bytes / PAGES_LEAST * PAGES_LEAST, MADV_FREE);
+    if (bytes >= HUGE) madvise(base, bytes / HUGE * HUGE, MADV_FREE);
 #endif
     pages->kept[pages->nkept++] = (Extent){base, span, bytes, seconds()};
     pages->kept_bytes += bytes;
@@ -203,7 +205,7 @@ void *pages_take(Pages *pages, size_t bytes) {
     if (at >= 0) {
         Extent extent = kept_remove(pages, at);
         base = extent.base;
-        if (extent.bytes > size) drop_end(base, size, extent.span);
+        if (extent.bytes > size && size >= HUGE) drop_end(base, size, extent.span);
         loose_add(pages, base, bytes, extent.span);
     } else {
         kept_trim(pages, 0);
@@ -231,7 +233,7 @@ static Extent move_to_kept(Pages *pages, int at, char *base, size_t bytes, size_
 /* NULL: the block is as it was. */
 static char *grow(Pages *pages, char *base, size_t bytes, size_t wanted) {
     size_t size = size_class(wanted);
-    if (!size) return NULL;
+    if (!size || bytes < HUGE) return NULL; /* a copy costs no more, and finds a kept block or huge pages */
     size_t span = loose_remove(pages, base, bytes);
     int at = size > span ? kept_find_larger(pages, bytes, size) : -1;
     char *grown = base;

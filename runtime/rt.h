@@ -71,11 +71,11 @@ int64_t memory_default_limit(void);                /* 80 % of what this process 
 
 /* ---- pages.c: large blocks --------------------------------------------------------------------------- */
 
-enum { PAGES_LEAST = 2 << 20 }; /* bytes of the least one */
+enum { PAGES_LEAST = 128 << 10 }; /* bytes of the least one */
 typedef struct Pages Pages;
 Pages *pages_new(const Budget *budget, size_t keep); /* keeps so many bytes of free blocks; NULL: no memory */
 void pages_free(Pages *pages);                       /* with what it keeps; takes NULL */
-void *pages_take(Pages *pages, size_t bytes);        /* 2 MiB-aligned */
+void *pages_take(Pages *pages, size_t bytes);        /* page-aligned */
 void pages_give(Pages *pages, void *block, size_t bytes);
 /* The block with another size, maybe at another place. NULL: it is as it was. */
 void *pages_resize(Pages *pages, void *block, size_t bytes, size_t wanted);
