@@ -156,12 +156,13 @@ static int kept_find(const Pages *pages, size_t least, size_t most) {
     return best;
 }
 
-/* The one with most pages that has room for a growing block and is worth copying its bytes. -1: none. */
+/* The one with most pages that has room for a growing block: enough new ones to pay for copying its bytes. -1:
+ * none. */
 static int kept_find_larger(const Pages *pages, size_t bytes, size_t wanted) {
     int best = -1;
     for (int i = 0; i < pages->nkept; i++) {
         const Extent *extent = &pages->kept[i];
-        if (extent->span < wanted || extent->bytes / 2 < bytes) continue;
+        if (extent->span < wanted || extent->bytes < bytes + bytes / 4) continue;
         if (best < 0 || extent->bytes > pages->kept[best].bytes) best = i;
     }
     return best;

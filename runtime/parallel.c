@@ -537,8 +537,22 @@ static bool run_parallel(Worker *worker, const Loop *loop, ErrorCode *code) {
     return ran;
 }
 
+/* On one thread. What the first strip appends tells what the others will. */
+static ErrorCode loop_run_alone(Worker *worker, const Loop *loop) {
+    int64_t lengths[PARTS], first = loop->count / 4 < LOOP_STRIP ? 0 : LOOP_STRIP;
+    if (!loop->builder || count_parts(loop->builder) > PARTS) first = 0;
+    if (first) {
+        appenders_foresee(worker, loop, loop->builder, 0, lengths, 0);
+        ErrorCode code = loop_run_range(worker, loop, loop->state, 0, first);
+        if (code == E_None) code = poll(worker);
+        if (code != E_None) return code;
+        appenders_foresee(worker, loop, loop->builder, 0, lengths, first);
+    }
+    return loop_run_range(worker, loop, loop->state, first, loop->count);
+}
+
 ErrorCode loop_run(Worker *worker, const Loop *loop) {
     ErrorCode code = E_None;
     if (worker->team && loop->builder && run_parallel(worker, loop, &code)) return code;
-    return loop_run_range(worker, loop, loop->state, 0, loop->count);
+    return loop_run_alone(worker, loop);
 }

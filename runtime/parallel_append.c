@@ -102,6 +102,34 @@ void outlet_start(Outlet *outlet, int64_t unit, int member, void *record) {
     pthread_mutex_unlock(&outlet->lock);
 }
 
+/* ---- how much will it be ---- */
+
+/* If the rest of the iterations appends as much as those that are done, and a little more. */
+static int64_t foreseen(int64_t length, int64_t fresh, int64_t done, int64_t count) {
+    double guess = (double)length + (double)fresh * 1.03 / (double)done * (double)(count - done);
+    return guess < 1e18 ? (int64_t)guess : length;
+}
+
+/* What compiled code made room for before the first range it wants before every later one. */
+int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int leaf, int64_t *lengths,
+                      int64_t done) {
+    for (int i = 0; builder->kind == TY_struct && i < builder->count; i++)
+        leaf = appenders_foresee(worker, loop, builder->args[i], leaf, lengths, done);
+    if (builder->kind == TY_struct) return leaf;
+    if (builder->kind != TY_appender || loop->exact[leaf]) return leaf + 1;
+    Appender *into = ((Appender **)loop->state)[leaf];
+    if (!done) {
+        lengths[leaf] = into->length;
+    } else if (into->capacity && into->length > lengths[leaf]) {
+        int64_t room = foreseen(into->length, into->length - lengths[leaf], done, loop->count), bytes;
+        if (__builtin_add_overflow(room, into->capacity, &room)) return leaf + 1;
+        if (__builtin_mul_overflow(room, builder->args[0]->size, &bytes)) return leaf + 1;
+        void *data = region_grow(worker->region, into->data, bytes);
+        if (data) *into = (Appender){data, into->length, room};
+    }
+    return leaf + 1;
+}
+
 /* ---- placing units, under the lock ---- */
 
 static int64_t needed(const Outlet *outlet, const Stream *stream) {
@@ -129,10 +157,8 @@ static bool grow_to(Outlet *outlet, Stream *stream, int64_t room) {
 /* As much as all units together need if the others append as much as those so far, and a little more; where
  * there is no memory for that, what is needed now. */
 static bool make_room(Outlet *outlet, Stream *stream) {
-    int64_t need = needed(outlet, stream), fresh = need - stream->into->length;
-    double each = (double)fresh / (double)(outlet->placed + 1);
-    double guess = (double)need + each * 1.03 * (double)(outlet->count - outlet->placed - 1);
-    int64_t room = guess < 1e18 ? (int64_t)guess : need;
+    int64_t need = needed(outlet, stream);
+    int64_t room = foreseen(need, need - stream->into->length, outlet->placed + 1, outlet->count);
     return grow_to(outlet, stream, room > need ? room : need) || grow_to(outlet, stream, need);
 }
 

@@ -148,6 +148,11 @@ bool outlet_end(Outlet *outlet, int64_t unit); /* what it appended may be moved 
 /* All units have ended, and the members' regions were adopted: the loop's appenders get their lengths. */
 void outlet_finish(Outlet *outlet, int members);
 
+/* Makes room in a loop's appenders for as much as they will take if they go on as in the first `done`
+ * iterations; with 0 for that it notes their lengths before. Returns the builder's next leaf. */
+int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int leaf, int64_t *lengths,
+                      int64_t done);
+
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 
 /* The code generator in libweldjit, loaded when first asked for; NULL: error set, code Library. */
