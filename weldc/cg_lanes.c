@@ -259,6 +259,27 @@ Leaf cg_lanes_join(Cg *cg, Leaf *parts, unsigned count) {
     return parts[0];
 }
 
+static bool all_of_size(const Type *type, int64_t size) {
+    if (type->kind != TY_struct) return type_is_scalar(type) && type->size == size;
+    for (int i = 0; i < type->count; i++) {
+        if (!all_of_size(type->args[i], size)) return false;
+    }
+    return true;
+}
+
+/* Of a struct of 2 or 4 scalars of one size: how many; else 0. */
+static unsigned even_leaves(const Type *type) {
+    int count = type->kind == TY_struct ? leaf_count(type) : 0;
+    return (count == 2 || count == 4) && all_of_size(type, type->size / count) ? (unsigned)count : 0;
+}
+
+/* Elements `first`, first + step, ... of two vectors in a row. */
+static Leaf pick(Cg *cg, Leaf a, Leaf b, unsigned first, unsigned step, unsigned count) {
+    LLVMValueRef mask[MOST_LANES];
+    for (unsigned i = 0; i < count; i++) mask[i] = cg_i32(cg, (int32_t)(first + i * step));
+    return LLVMBuildShuffleVector(cg->builder, a, b, LLVMConstVector(mask, count), "");
+}
+
 /* The lanes' numbers start, start + stride, ... */
 static Leaf numbers(const Lanes *lanes, LLVMValueRef stride) {
     Cg *cg = lanes->cg;
@@ -273,8 +294,8 @@ static bool is_one(LLVMValueRef value) {
     return LLVMIsAConstantInt(value) && LLVMConstIntGetSExtValue(value) == 1;
 }
 
-/* A scalar `offset` bytes into each element. Those of a vector of scalars lie side by side; others are
- * gathered. */
+/* A scalar `offset` bytes into each element. Those of a vector of scalars lie side by side, of even structs at
+ * even distances; others are gathered. */
 static Leaf load_lanes(const Lanes *lanes, const Cursor *cursor, const Type *type, int64_t offset) {
     Cg *cg = lanes->cg;
     LLVMBuilderRef builder = cg->builder;
@@ -286,6 +307,13 @@ static Leaf load_lanes(const Lanes *lanes, const Cursor *cursor, const Type *typ
     if (cursor->element == type) {
         out = LLVMBuildLoad2(builder, as, cg_element(cg, type, cursor->data, first), "");
         LLVMSetAlignment(out, (unsigned)type->align);
+    } else if (even_leaves(cursor->element)) {
+        unsigned step = even_leaves(cursor->element);
+        out = LLVMBuildLoad2(builder, LLVMVectorType(scalar, lanes->width * step),
+                             cg_element(cg, cursor->element, cursor->data, first), "");
+        LLVMSetAlignment(out, (unsigned)type->align);
+        out =
+            pick(cg, out, LLVMGetUndef(LLVMTypeOf(out)), (unsigned)(offset / type->size), step, lanes->width);
     } else {
         LLVMValueRef at = cg_at(cg, cg_element(cg, cursor->element, cursor->data, first), offset);
         for (unsigned i = 0; i < lanes->width; i++) {
@@ -551,7 +579,47 @@ static void append_scalars(Lanes *lanes, const LaneMerge *merge, Leaf value) {
     }
 }
 
-/* Structs: one lane after the other, each stored behind the last one that counts. */
+/* Field by field, lane by lane: a0 b0 a1 b1 ... */
+static Leaf interleave(Cg *cg, Leaf a, Leaf b) {
+    LLVMValueRef mask[MOST_LANES];
+    unsigned count = LLVMGetVectorSize(LLVMTypeOf(a));
+    for (unsigned i = 0; i < 2 * count; i++) mask[i] = cg_i32(cg, (int32_t)(i / 2 + (i % 2 ? count : 0)));
+    return LLVMBuildShuffleVector(cg->builder, a, b, LLVMConstVector(mask, 2 * count), "");
+}
+
+static bool appends_even(const Lanes *lanes, const Type *type) {
+    unsigned fields = even_leaves(type);
+    return fields && largest_scalar(type) >= 4 && compressed_at_once(lanes, largest_scalar(type)) >= fields;
+}
+
+/* Structs that are nothing but words of one size: each field is a lane, and all of a struct share a bit. */
+static void append_even(Lanes *lanes, const LaneMerge *merge, const Leaf *value) {
+    Cg *cg = lanes->cg;
+    LLVMBuilderRef builder = cg->builder;
+    const Type *type = merge->builder->args[0];
+    unsigned fields = even_leaves(type), bits_each = (unsigned)(8 * type->size / fields);
+    LLVMTypeRef word = LLVMIntTypeInContext(cg->context, bits_each);
+    unsigned step = compressed_at_once(lanes, type->size / fields) / fields;
+    for (unsigned from = 0; from < lanes->width; from += step) {
+        Leaf part[4];
+        for (unsigned i = 0; i < fields; i++) {
+            part[i] = cg_lanes_part(cg, spread(lanes, value[i]), from, step);
+            part[i] = LLVMBuildBitCast(builder, part[i], LLVMVectorType(word, step), "");
+        }
+        if (fields == 4)
+            part[0] = interleave(cg, part[0], part[2]), part[1] = interleave(cg, part[1], part[3]);
+        Leaf all = interleave(cg, part[0], part[1]), mask = cg_lanes_part(cg, merge->mask, from, step);
+        for (unsigned i = 1; i < fields; i *= 2) mask = interleave(cg, mask, mask);
+        LLVMTypeRef number = LLVMIntTypeInContext(cg->context, step * fields);
+        LLVMValueRef bits = LLVMBuildZExt(builder, LLVMBuildBitCast(builder, mask, number, ""), cg->i64, "");
+        all = compress(cg, all, mask, bits);
+        LLVMSetAlignment(LLVMBuildStore(builder, all, end_of(cg, merge)), (unsigned)type->align);
+        LLVMValueRef count = cg_intrinsic(cg, "llvm.ctpop", &cg->i64, 1, &bits, 1);
+        lengthen(cg, merge->state, LLVMBuildUDiv(builder, count, cg_i64(cg, fields), ""));
+    }
+}
+
+/* Other structs: one lane after the other, each stored behind the last one that counts. */
 static void append_structs(Lanes *lanes, const LaneMerge *merge, const Leaf *value) {
     Cg *cg = lanes->cg;
     const Type *type = merge->builder->args[0];
@@ -654,7 +722,9 @@ static void append(Lanes *lanes, int first) {
         merge.mask = LLVMBuildOr(cg->builder, merge.mask, other->mask, "");
         other->done = true;
     }
-    if (type->kind == TY_struct)
+    if (merge.mask && appends_even(lanes, type))
+        append_even(lanes, &merge, value);
+    else if (type->kind == TY_struct)
         append_structs(lanes, &merge, value);
     else
         append_scalars(lanes, &merge, spread(lanes, value[0]));
