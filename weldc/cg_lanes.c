@@ -6,16 +6,16 @@
  *
  *     elements = load 8 at v + i
  *     mask = elements < bound                                   a bit for each lane
- *     if mask is not empty:
- *         store compress(elements * 2.0, mask) at data + length      8 values, of which the first ones count
- *         length += popcount(mask)
+ *     store compress(elements * 2.0, mask) at data + length     8 values, of which the first ones count
+ *     length += popcount(mask)
  *
- * LLVM's loop vectorizer has no such thing. All values of the loop's body are evaluated as vectors of W lanes, or as
- * scalars where they are the same in all iterations; a condition becomes the mask of the lanes for which it
- * holds, and both arms are evaluated at once. So this is for bodies whose values are cheap and cannot fail:
- * arithmetic on scalars, elements of iterators, lets, selections. Values that only lanes under a condition
- * need, and the loads that only they need, wait until the mask is known not to be empty. A merge without a
- * condition is a store of all lanes; mergers get an accumulator in each lane, combined after the loop.
+ * LLVM's loop vectorizer has no such thing. All values of the loop's body are evaluated as vectors of W lanes,
+ * or as scalars where they are the same in all iterations; a condition becomes the mask of the lanes for which
+ * it holds, and both arms are evaluated at once. So this is for bodies whose values are cheap and cannot fail:
+ * arithmetic on scalars, elements of iterators, lets, selections. Where what only lanes under a condition need
+ * is more than a little arithmetic, or loads, it waits behind a branch until the mask is known not to be
+ * empty. A merge without a condition is a store of all lanes; mergers get an accumulator in each lane, combined
+ * after the loop.
  *
  * Requires: each appender takes at most one value an iteration (so that lanes are in loop order) and has room
  * for one from each. Then a whole vector fits behind its end: before group k its length is at most the
@@ -742,18 +742,52 @@ static void merge_all(Lanes *lanes, bool conditional) {
     }
 }
 
-/* Merges under conditions wait for a lane for which one of these holds. */
+/* Is the value there once the conditions are, or little work from there? */
+static bool is_at_hand(Lanes *lanes, const Node *node, int *budget) {
+    const Node *name = node;
+    int at = 0;
+    if (--*budget < 0) return false;
+    if (node->kind == N_Literal) return true;
+    for (; name->kind == N_Field; name = name->kids[0]) at += leaf_at(name->kids[0]->type, name->index);
+    if (name->kind == N_Ident) {
+        const Late *late = late_of(lanes, name->symbol);
+        if (late) return late->leaves || is_at_hand(lanes, late->value, budget);
+        return name->symbol != lanes->loop->lambda->params[2] || lanes->element[at];
+    }
+    bool unary = node->kind == N_Unary || node->kind == N_Cast, binary = node->kind == N_Binary;
+    if ((!unary && !binary) || op_classes[node->op].class == 'f') return false;
+    return is_at_hand(lanes, node->kids[0], budget) && (unary || is_at_hand(lanes, node->kids[1], budget));
+}
+
+/* Values at hand are stored at once, if only to be written over: less than a branch costs that is not
+ * foreseen. */
+static bool waits(Lanes *lanes) {
+    enum { STORED = 2, WORK = 6 };
+    int stored = 0, work = WORK;
+    for (int i = 0; i < lanes->nmerges; i++) {
+        const LaneMerge *merge = &lanes->merges[i];
+        if (!merge->mask) continue;
+        bool scalar = merge->builder->args[0]->kind != TY_struct;
+        if (!scalar || ++stored > STORED || !is_at_hand(lanes, merge->value, &work)) return true;
+    }
+    return false;
+}
+
+/* Merges under conditions that cost wait for a lane for which one of these holds. */
 static void group(Lanes *lanes) {
     Cg *cg = lanes->cg;
     Leaf any = NULL;
     lanes->nmerges = 0;
     body_of(lanes, lanes->loop->lambda->kids[0], NULL);
     merge_all(lanes, false);
+    if (!waits(lanes)) {
+        merge_all(lanes, true);
+        return;
+    }
     for (int i = 0; i < lanes->nmerges; i++) {
         Leaf mask = lanes->merges[i].mask;
         if (mask) any = any ? LLVMBuildOr(cg->builder, any, mask, "") : mask;
     }
-    if (!any) return;
     LLVMTypeRef as = LLVMIntTypeInContext(cg->context, lanes->width);
     LLVMValueRef bits = LLVMBuildBitCast(cg->builder, any, as, "");
     LLVMBasicBlockRef some = cg_block(cg, "some"), after = cg_block(cg, "");
