@@ -180,7 +180,7 @@ LLVMValueRef cg_prefetch_pays(Cg *cg, const Prefetch *plan); /* are all its tabl
 void cg_prefetch_step(Cg *cg, const Prefetch *plan,
                       bool entries); /* for the iteration that is bound: slots, or entries */
 
-/* ---- cg_lanes.c: several iterations at once ---- */
+/* ---- cg_filter.c: several iterations at once ---- */
 
 enum { MOST_LANES = 64 };
 /* An iterator in an open loop. */
@@ -201,9 +201,9 @@ typedef struct Loop {
 } Loop;
 /* Iterations begin, begin + 1, ... of a loop that filters, as far as groups of lanes reach; returns the first
  * one left, which is `begin` itself where the loop is not one for lanes. */
-LLVMValueRef cg_lanes_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
-Leaf cg_lanes_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
-Leaf cg_lanes_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
+LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+Leaf cg_lane_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
+Leaf cg_lane_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */

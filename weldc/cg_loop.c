@@ -221,9 +221,9 @@ static void loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     counter_close(cg, &counter);
 }
 
-/* The same, by lanes as far as they reach (cg_lanes.c). */
+/* The same, by lanes as far as they reach (cg_filter.c). */
 static void loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    LLVMValueRef from = cg_lanes_loop(cg, loop, begin, end);
+    LLVMValueRef from = cg_filter_loop(cg, loop, begin, end);
     if (from == begin) {
         loop_range(cg, loop, begin, end);
         return;

@@ -137,10 +137,10 @@ static Leaf math_lanes(Cg *cg, const char *name, const Type *type, Leaf a, Leaf 
     LLVMValueRef function = pure_function(cg, symbol, signature);
     Leaf parts[MOST_LANES];
     for (unsigned at = 0; at < lanes; at += step) {
-        Leaf args[2] = {cg_lanes_part(cg, a, at, step), b ? cg_lanes_part(cg, b, at, step) : NULL};
+        Leaf args[2] = {cg_lane_part(cg, a, at, step), b ? cg_lane_part(cg, b, at, step) : NULL};
         parts[at / step] = LLVMBuildCall2(cg->builder, signature, function, args, arity, "");
     }
-    return cg_lanes_join(cg, parts, lanes / step);
+    return cg_lane_join(cg, parts, lanes / step);
 }
 
 /* A math function, lane by lane on simd values. name: of the f64 version in libm. */

@@ -1,4 +1,4 @@
-/* cg_lanes.c: loops that filter, several iterations at once.
+/* cg_filter.c: loops that filter, several iterations at once.
  *
  *     for(v, appender, |b, i, e| if(e < bound, merge(b, e * 2.0), b))
  *
@@ -45,7 +45,7 @@ typedef struct LaneMerge {
     bool done;
 } LaneMerge;
 
-typedef struct Lanes {
+typedef struct Filter {
     Cg *cg;
     const Loop *loop;
     unsigned width;
@@ -57,7 +57,7 @@ typedef struct Lanes {
     int64_t widest; /* scalar in the body */
     LaneMerge merges[MOST_MERGES];
     int nmerges;
-} Lanes;
+} Filter;
 
 /* ---- which loops ---- */
 
@@ -79,14 +79,14 @@ static int64_t largest_scalar(const Type *type) {
     return largest;
 }
 
-static Late *late_of(Lanes *lanes, const Symbol *symbol) {
+static Late *late_of(Filter *lanes, const Symbol *symbol) {
     for (int i = lanes->nlets - 1; i >= 0; i--) {
         if (lanes->lets[i].symbol == symbol) return &lanes->lets[i];
     }
     return NULL;
 }
 
-static bool late_add(Lanes *lanes, const Node *let) {
+static bool late_add(Filter *lanes, const Node *let) {
     if (late_of(lanes, let->symbol)) return true;
     if (lanes->nlets == MOST_LETS) return false;
     lanes->lets[lanes->nlets++] = (Late){let->symbol, let->kids[0], NULL};
@@ -94,20 +94,20 @@ static bool late_add(Lanes *lanes, const Node *let) {
 }
 
 /* Known before the loop, the same in every iteration. */
-static bool is_uniform_name(Lanes *lanes, const Node *node) {
+static bool is_uniform_name(Filter *lanes, const Node *node) {
     const Node *lambda = lanes->loop->lambda;
     if (node->kind != N_Ident || late_of(lanes, node->symbol)) return false;
     return node->symbol != lambda->params[1] && node->symbol != lambda->params[2] &&
            lanes->cg->values[node->symbol->id];
 }
 
-static bool is_body_name(Lanes *lanes, const Node *node) {
+static bool is_body_name(Filter *lanes, const Node *node) {
     const Node *lambda = lanes->loop->lambda;
     return node->symbol == lambda->params[1] || node->symbol == lambda->params[2] ||
            late_of(lanes, node->symbol);
 }
 
-static bool takes_operator(Lanes *lanes, const Node *node) {
+static bool takes_operator(Filter *lanes, const Node *node) {
     const Type *type = node->type;
     if (!type_is_scalar(node->kids[0]->type)) return false;
     if (node->kind == N_Compare) return true;
@@ -121,15 +121,15 @@ static bool takes_operator(Lanes *lanes, const Node *node) {
            (!type_is_signed(type) || (divisor->bits & 0x7fffffff) >> (8 * type->size - 1) == 0);
 }
 
-static bool takes_value(Lanes *lanes, const Node *node);
+static bool takes_value(Filter *lanes, const Node *node);
 
-static bool takes_field(Lanes *lanes, const Node *node) {
+static bool takes_field(Filter *lanes, const Node *node) {
     while (node->kind == N_Field) node = node->kids[0];
     if (node->kind != N_Ident) return takes_value(lanes, node);
     return is_body_name(lanes, node) || is_uniform_name(lanes, node);
 }
 
-static bool takes_value(Lanes *lanes, const Node *node) {
+static bool takes_value(Filter *lanes, const Node *node) {
     if (--lanes->budget < 0 || !is_flat(node->type)) return false;
     int64_t size = largest_scalar(node->type);
     if (size > lanes->widest) lanes->widest = size;
@@ -160,7 +160,7 @@ static bool takes_value(Lanes *lanes, const Node *node) {
     return true;
 }
 
-static bool takes_body(Lanes *lanes, const Node *node) {
+static bool takes_body(Filter *lanes, const Node *node) {
     if (--lanes->budget < 0) return false;
     switch (node->kind) {
     case N_Ident: return node->symbol == lanes->loop->lambda->params[0] || late_of(lanes, node->symbol);
@@ -222,7 +222,7 @@ static bool has_lanes(Leaf leaf) {
     return LLVMGetTypeKind(LLVMTypeOf(leaf)) == LLVMVectorTypeKind;
 }
 
-static Leaf spread(const Lanes *lanes, Leaf leaf) {
+static Leaf spread(const Filter *lanes, Leaf leaf) {
     Cg *cg = lanes->cg;
     if (has_lanes(leaf)) return leaf;
     if (LLVMIsConstant(leaf)) return cg_every_lane(leaf, lanes->width);
@@ -233,12 +233,12 @@ static Leaf spread(const Lanes *lanes, Leaf leaf) {
 }
 
 /* Either both have lanes or none. */
-static void level(const Lanes *lanes, Leaf *a, Leaf *b) {
+static void level(const Filter *lanes, Leaf *a, Leaf *b) {
     if (has_lanes(*a)) *b = spread(lanes, *b);
     if (has_lanes(*b)) *a = spread(lanes, *a);
 }
 
-Leaf cg_lanes_part(Cg *cg, Leaf vector, unsigned from, unsigned count) {
+Leaf cg_lane_part(Cg *cg, Leaf vector, unsigned from, unsigned count) {
     LLVMValueRef mask[MOST_LANES];
     if (count == LLVMGetVectorSize(LLVMTypeOf(vector))) return vector;
     for (unsigned i = 0; i < count; i++) mask[i] = cg_i32(cg, (int32_t)(from + i));
@@ -246,7 +246,7 @@ Leaf cg_lanes_part(Cg *cg, Leaf vector, unsigned from, unsigned count) {
                                   LLVMConstVector(mask, count), "");
 }
 
-Leaf cg_lanes_join(Cg *cg, Leaf *parts, unsigned count) {
+Leaf cg_lane_join(Cg *cg, Leaf *parts, unsigned count) {
     LLVMValueRef mask[MOST_LANES];
     for (; count > 1; count /= 2) {
         unsigned lanes = 2 * LLVMGetVectorSize(LLVMTypeOf(parts[0]));
@@ -281,7 +281,7 @@ static Leaf pick(Cg *cg, Leaf a, Leaf b, unsigned first, unsigned step, unsigned
 }
 
 /* The lanes' numbers start, start + stride, ... */
-static Leaf numbers(const Lanes *lanes, LLVMValueRef stride) {
+static Leaf numbers(const Filter *lanes, LLVMValueRef stride) {
     Cg *cg = lanes->cg;
     LLVMValueRef steps[MOST_LANES];
     for (unsigned i = 0; i < lanes->width; i++) steps[i] = cg_i64(cg, i);
@@ -296,7 +296,7 @@ static bool is_one(LLVMValueRef value) {
 
 /* A scalar `offset` bytes into each element. Those of a vector of scalars lie side by side, of even structs at
  * even distances; others are gathered. */
-static Leaf load_lanes(const Lanes *lanes, const Cursor *cursor, const Type *type, int64_t offset) {
+static Leaf load_lanes(const Filter *lanes, const Cursor *cursor, const Type *type, int64_t offset) {
     Cg *cg = lanes->cg;
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef first = LLVMBuildAdd(builder, cursor->start, lanes->index, "");
@@ -336,7 +336,7 @@ static const Type *leaf_place(const Type *type, int leaf, int64_t *offset) {
     return type;
 }
 
-static Leaf element_leaf(Lanes *lanes, int leaf) {
+static Leaf element_leaf(Filter *lanes, int leaf) {
     if (lanes->element[leaf]) return lanes->element[leaf];
     const Cursor *cursor = lanes->loop->cursors;
     int at = leaf;
@@ -354,14 +354,14 @@ static Leaf element_leaf(Lanes *lanes, int leaf) {
     return lanes->element[leaf] = value;
 }
 
-static Leaf *value_of(Lanes *lanes, const Node *node);
+static Leaf *value_of(Filter *lanes, const Node *node);
 
-static Leaf one_of(Lanes *lanes, const Node *node) {
+static Leaf one_of(Filter *lanes, const Node *node) {
     return value_of(lanes, node)[0];
 }
 
 /* `count` leaves of a name from leaf `at` on. */
-static Leaf *name_leaves(Lanes *lanes, const Node *node, int at, int count) {
+static Leaf *name_leaves(Filter *lanes, const Node *node, int at, int count) {
     const Node *lambda = lanes->loop->lambda;
     if (node->symbol == lambda->params[1]) {
         if (!lanes->number) lanes->number = numbers(lanes, NULL);
@@ -377,13 +377,13 @@ static Leaf *name_leaves(Lanes *lanes, const Node *node, int at, int count) {
     return late->leaves + at;
 }
 
-static Leaf *field_leaves(Lanes *lanes, const Node *node) {
+static Leaf *field_leaves(Filter *lanes, const Node *node) {
     int at = 0, count = leaf_count(node->type);
     for (; node->kind == N_Field; node = node->kids[0]) at += leaf_at(node->kids[0]->type, node->index);
     return node->kind == N_Ident ? name_leaves(lanes, node, at, count) : value_of(lanes, node) + at;
 }
 
-static Leaf binary_of(Lanes *lanes, const Node *node) {
+static Leaf binary_of(Filter *lanes, const Node *node) {
     Cg *cg = lanes->cg;
     Leaf a = one_of(lanes, node->kids[0]), b = one_of(lanes, node->kids[1]);
     level(lanes, &a, &b);
@@ -398,7 +398,7 @@ static Leaf binary_of(Lanes *lanes, const Node *node) {
     return LLVMBuildBinOp(cg->builder, opcode, a, b, "");
 }
 
-static Leaf *select_of(Lanes *lanes, const Node *node) {
+static Leaf *select_of(Filter *lanes, const Node *node) {
     Cg *cg = lanes->cg;
     Leaf condition = one_of(lanes, node->kids[0]);
     Leaf *a = value_of(lanes, node->kids[1]), *b = value_of(lanes, node->kids[2]);
@@ -412,7 +412,7 @@ static Leaf *select_of(Lanes *lanes, const Node *node) {
     return out;
 }
 
-static Leaf *value_of(Lanes *lanes, const Node *node) {
+static Leaf *value_of(Filter *lanes, const Node *node) {
     Cg *cg = lanes->cg;
     for (; node->kind == N_Let; node = node->kids[1]) continue; /* takes_value listed it */
     Leaf *out, one;
@@ -443,18 +443,18 @@ static Leaf *value_of(Lanes *lanes, const Node *node) {
 
 /* ---- the body: conditions become masks, merges are noted ---- */
 
-static Leaf both(const Lanes *lanes, Leaf a, Leaf b) {
+static Leaf both(const Filter *lanes, Leaf a, Leaf b) {
     return a ? LLVMBuildAnd(lanes->cg->builder, a, b, "") : b;
 }
 
-static int loop_leaf(const Lanes *lanes, LLVMValueRef state) {
+static int loop_leaf(const Filter *lanes, LLVMValueRef state) {
     int leaf = 0;
     while (lanes->loop->builders[leaf] != state) leaf++;
     return leaf;
 }
 
 /* Returns the states of the builders that the body makes of the loop's. mask: NULL: all lanes. */
-static Leaf *body_of(Lanes *lanes, const Node *node, Leaf mask) {
+static Leaf *body_of(Filter *lanes, const Node *node, Leaf mask) {
     Cg *cg = lanes->cg;
     for (; node->kind == N_Let; node = node->kids[1]) {
         if (node->symbol->type->builders)
@@ -488,7 +488,7 @@ static Leaf *body_of(Lanes *lanes, const Node *node, Leaf mask) {
 /* ---- compressing ---- */
 
 /* As many lanes as one instruction compresses. */
-static unsigned compressed_at_once(const Lanes *lanes, int64_t size) {
+static unsigned compressed_at_once(const Filter *lanes, int64_t size) {
     CompressKind kind = lanes->cg->compress;
     if (kind != COMPRESS_BYTES && size < 4) size = 4;
     unsigned count = (kind == COMPRESS_PERMUTE ? 32 : 64) / (unsigned)size;
@@ -557,7 +557,7 @@ static LLVMValueRef end_of(Cg *cg, const LaneMerge *merge) {
 }
 
 /* Elements of one scalar: a vector at a time. */
-static void append_scalars(Lanes *lanes, const LaneMerge *merge, Leaf value) {
+static void append_scalars(Filter *lanes, const LaneMerge *merge, Leaf value) {
     Cg *cg = lanes->cg;
     LLVMBuilderRef builder = cg->builder;
     const Type *type = merge->builder->args[0];
@@ -565,10 +565,10 @@ static void append_scalars(Lanes *lanes, const LaneMerge *merge, Leaf value) {
         value = LLVMBuildZExt(builder, value, LLVMVectorType(cg->i8, lanes->width), "");
     unsigned step = merge->mask ? compressed_at_once(lanes, type->size) : lanes->width;
     for (unsigned from = 0; from < lanes->width; from += step) {
-        Leaf part = cg_lanes_part(cg, value, from, step);
+        Leaf part = cg_lane_part(cg, value, from, step);
         LLVMValueRef count = cg_i64(cg, step);
         if (merge->mask) {
-            Leaf mask = cg_lanes_part(cg, merge->mask, from, step);
+            Leaf mask = cg_lane_part(cg, merge->mask, from, step);
             LLVMValueRef bits = LLVMBuildBitCast(builder, mask, LLVMIntTypeInContext(cg->context, step), "");
             bits = LLVMBuildZExt(builder, bits, cg->i64, "");
             part = compress(cg, part, mask, bits);
@@ -587,13 +587,13 @@ static Leaf interleave(Cg *cg, Leaf a, Leaf b) {
     return LLVMBuildShuffleVector(cg->builder, a, b, LLVMConstVector(mask, 2 * count), "");
 }
 
-static bool appends_even(const Lanes *lanes, const Type *type) {
+static bool appends_even(const Filter *lanes, const Type *type) {
     unsigned fields = even_leaves(type);
     return fields && largest_scalar(type) >= 4 && compressed_at_once(lanes, largest_scalar(type)) >= fields;
 }
 
 /* Structs that are nothing but words of one size: each field is a lane, and all of a struct share a bit. */
-static void append_even(Lanes *lanes, const LaneMerge *merge, const Leaf *value) {
+static void append_even(Filter *lanes, const LaneMerge *merge, const Leaf *value) {
     Cg *cg = lanes->cg;
     LLVMBuilderRef builder = cg->builder;
     const Type *type = merge->builder->args[0];
@@ -603,12 +603,12 @@ static void append_even(Lanes *lanes, const LaneMerge *merge, const Leaf *value)
     for (unsigned from = 0; from < lanes->width; from += step) {
         Leaf part[4];
         for (unsigned i = 0; i < fields; i++) {
-            part[i] = cg_lanes_part(cg, spread(lanes, value[i]), from, step);
+            part[i] = cg_lane_part(cg, spread(lanes, value[i]), from, step);
             part[i] = LLVMBuildBitCast(builder, part[i], LLVMVectorType(word, step), "");
         }
         if (fields == 4)
             part[0] = interleave(cg, part[0], part[2]), part[1] = interleave(cg, part[1], part[3]);
-        Leaf all = interleave(cg, part[0], part[1]), mask = cg_lanes_part(cg, merge->mask, from, step);
+        Leaf all = interleave(cg, part[0], part[1]), mask = cg_lane_part(cg, merge->mask, from, step);
         for (unsigned i = 1; i < fields; i *= 2) mask = interleave(cg, mask, mask);
         LLVMTypeRef number = LLVMIntTypeInContext(cg->context, step * fields);
         LLVMValueRef bits = LLVMBuildZExt(builder, LLVMBuildBitCast(builder, mask, number, ""), cg->i64, "");
@@ -620,7 +620,7 @@ static void append_even(Lanes *lanes, const LaneMerge *merge, const Leaf *value)
 }
 
 /* Other structs: one lane after the other, each stored behind the last one that counts. */
-static void append_structs(Lanes *lanes, const LaneMerge *merge, const Leaf *value) {
+static void append_structs(Filter *lanes, const LaneMerge *merge, const Leaf *value) {
     Cg *cg = lanes->cg;
     const Type *type = merge->builder->args[0];
     Leaf *one = cg_leaves(cg, type);
@@ -646,7 +646,7 @@ static Leaf neutral(Cg *cg, Op op, const Type *type) {
 }
 
 /* A slot of lanes for each leaf of each merger, at the place of its builder's leaf. */
-static void open_accumulators(Lanes *lanes, const Type *builder, int leaf) {
+static void open_accumulators(Filter *lanes, const Type *builder, int leaf) {
     Cg *cg = lanes->cg;
     for (int i = 0; builder->kind == TY_struct && i < builder->count; i++) {
         open_accumulators(lanes, builder->args[i], leaf);
@@ -663,7 +663,7 @@ static void open_accumulators(Lanes *lanes, const Type *builder, int leaf) {
     }
 }
 
-static void accumulate(Lanes *lanes, const LaneMerge *merge, const Leaf *value) {
+static void accumulate(Filter *lanes, const LaneMerge *merge, const Leaf *value) {
     Cg *cg = lanes->cg;
     const Type *type = merge->builder->args[0];
     for (int i = 0; i < leaf_count(type); i++) {
@@ -678,7 +678,7 @@ static void accumulate(Lanes *lanes, const LaneMerge *merge, const Leaf *value) 
 }
 
 /* Halves of the lanes are combined until one is left, and that with the merger's value. */
-static void close_accumulators(Lanes *lanes, const Type *builder, int leaf) {
+static void close_accumulators(Filter *lanes, const Type *builder, int leaf) {
     Cg *cg = lanes->cg;
     for (int i = 0; builder->kind == TY_struct && i < builder->count; i++) {
         close_accumulators(lanes, builder->args[i], leaf);
@@ -693,7 +693,7 @@ static void close_accumulators(Lanes *lanes, const Type *builder, int leaf) {
         LLVMTypeRef as = LLVMVectorType(cg_scalar_type(cg, scalar), lanes->width);
         Leaf all = cg_load_at(cg, as, lanes->accumulators[leaf][i], 0);
         for (unsigned half = lanes->width / 2; half; half /= 2) {
-            Leaf low = cg_lanes_part(cg, all, 0, half), high = cg_lanes_part(cg, all, half, half);
+            Leaf low = cg_lane_part(cg, all, 0, half), high = cg_lane_part(cg, all, half, half);
             all = cg_binary_op(cg, builder->op, scalar, low, high, true);
         }
         value[i] = LLVMBuildExtractElement(cg->builder, all, cg_i32(cg, 0), "");
@@ -705,7 +705,7 @@ static void close_accumulators(Lanes *lanes, const Type *builder, int leaf) {
 
 /* An appender takes at most one value an iteration: merges into the same one exclude each other, and become
  * one of either value. */
-static void append(Lanes *lanes, int first) {
+static void append(Filter *lanes, int first) {
     Cg *cg = lanes->cg;
     LaneMerge merge = lanes->merges[first];
     const Type *type = merge.builder->args[0];
@@ -730,7 +730,7 @@ static void append(Lanes *lanes, int first) {
         append_scalars(lanes, &merge, spread(lanes, value[0]));
 }
 
-static void merge_all(Lanes *lanes, bool conditional) {
+static void merge_all(Filter *lanes, bool conditional) {
     for (int i = 0; i < lanes->nmerges; i++) {
         LaneMerge *merge = &lanes->merges[i];
         if (merge->done || (merge->mask != NULL) != conditional) continue;
@@ -743,7 +743,7 @@ static void merge_all(Lanes *lanes, bool conditional) {
 }
 
 /* Is the value there once the conditions are, or little work from there? */
-static bool is_at_hand(Lanes *lanes, const Node *node, int *budget) {
+static bool is_at_hand(Filter *lanes, const Node *node, int *budget) {
     const Node *name = node;
     int at = 0;
     if (--*budget < 0) return false;
@@ -761,7 +761,7 @@ static bool is_at_hand(Lanes *lanes, const Node *node, int *budget) {
 
 /* Values at hand are stored at once, if only to be written over: less than a branch costs that is not
  * foreseen. */
-static bool waits(Lanes *lanes) {
+static bool waits(Filter *lanes) {
     enum { STORED = 2, WORK = 6 };
     int stored = 0, work = WORK;
     for (int i = 0; i < lanes->nmerges; i++) {
@@ -774,7 +774,7 @@ static bool waits(Lanes *lanes) {
 }
 
 /* Merges under conditions that cost wait for a lane for which one of these holds. */
-static void group(Lanes *lanes) {
+static void group(Filter *lanes) {
     Cg *cg = lanes->cg;
     Leaf any = NULL;
     lanes->nmerges = 0;
@@ -800,7 +800,7 @@ static void group(Lanes *lanes) {
 }
 
 /* How many lanes there shall be, or 0: the loop is not one for them. */
-static unsigned plan(Lanes *lanes) {
+static unsigned plan(Filter *lanes) {
     Cg *cg = lanes->cg;
     const Loop *loop = lanes->loop;
     Takes takes = {1, false, true};
@@ -821,9 +821,9 @@ static unsigned plan(Lanes *lanes) {
     return 16;
 }
 
-LLVMValueRef cg_lanes_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     LLVMBuilderRef builder = cg->builder;
-    Lanes lanes = {.cg = cg, .loop = loop};
+    Filter lanes = {.cg = cg, .loop = loop};
     lanes.width = plan(&lanes);
     if (!lanes.width) return begin;
     int leaves = leaf_count(loop->builder);
