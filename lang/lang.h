@@ -414,6 +414,9 @@ void literal_print(Buf *out, const Type *type, const void *value); /* a scalar w
 typedef struct Budget {
     void *(*take)(void *data, size_t bytes); /* 64-aligned */
     void (*give)(void *data, void *block, size_t bytes);
+    /* Makes a block larger or smaller where that copies little of it. Returns where it is then; NULL: it is
+     * as it was. The pointer may be NULL, too. */
+    void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
     void *data;
     _Atomic int64_t live, peak;
     int64_t limit;              /* bytes; 0: none; LIMIT_UNASKED: */
@@ -421,9 +424,11 @@ typedef struct Budget {
 } Budget;
 enum { LIMIT_UNASKED = (64 << 20) + 1 };
 void budget_init(Budget *budget,
-                 int64_t limit); /* on the C library's heap; runtime/ sets its own take, give */
+                 int64_t limit);      /* on the C library's heap; runtime/ sets its own take, give */
+int64_t budget_limit(Budget *budget); /* asks for one that was not asked for yet */
 void *budget_take(Budget *budget, size_t bytes); /* counted against the limit; NULL: over it */
 void budget_give(Budget *budget, void *block, size_t bytes);
+void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted); /* NULL: it is as it was */
 
 /* A region holds what a run allocates: small things in chunks, large ones in blocks of their own, 64-aligned.
  * Builders that still grow have separate blocks, so that resetting a region to a mark keeps them. */

@@ -69,35 +69,70 @@ void budget_init(Budget *budget, int64_t limit) {
     budget->limit = limit;
 }
 
+int64_t budget_limit(Budget *budget) {
+    int64_t limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
+    if (limit != LIMIT_UNASKED || !budget->ask) return limit;
+    limit = budget->ask(budget->data);
+    __atomic_store_n(&budget->limit, limit, __ATOMIC_RELAXED);
+    return limit;
+}
+
 /* Whoever meets a limit that was not asked for yet asks; all get the same answer. */
 static bool is_over(Budget *budget, int64_t live) {
     int64_t limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
     if (limit <= 0 || live <= limit) return false;
-    if (limit != LIMIT_UNASKED || !budget->ask) return true;
-    limit = budget->ask(budget->data);
-    __atomic_store_n(&budget->limit, limit, __ATOMIC_RELAXED);
+    limit = budget_limit(budget);
     return limit > 0 && live > limit;
 }
 
-void *budget_take(Budget *budget, size_t bytes) {
-    if (bytes > (size_t)most_bytes) return NULL;
-    int64_t live = __atomic_add_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
-    void *block = is_over(budget, live) ? NULL : budget->take(budget->data, bytes);
-    if (!block) {
-        __atomic_sub_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
-        return NULL;
-    }
+/* Counts bytes more; false: over the limit. */
+static bool budget_count(Budget *budget, int64_t bytes) {
+    int64_t live = __atomic_add_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
+    if (!is_over(budget, live)) return true;
+    __atomic_sub_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
+    return false;
+}
+
+static void budget_discount(Budget *budget, int64_t bytes) {
+    __atomic_sub_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
+}
+
+static void budget_note_peak(Budget *budget) {
+    int64_t live = __atomic_load_n((int64_t *)&budget->live, __ATOMIC_RELAXED);
     int64_t peak = __atomic_load_n((int64_t *)&budget->peak, __ATOMIC_RELAXED);
     while (peak < live && !__atomic_compare_exchange_n((int64_t *)&budget->peak, &peak, live, true,
                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
+}
+
+void *budget_take(Budget *budget, size_t bytes) {
+    if (bytes > (size_t)most_bytes || !budget_count(budget, (int64_t)bytes)) return NULL;
+    void *block = budget->take(budget->data, bytes);
+    if (block)
+        budget_note_peak(budget);
+    else
+        budget_discount(budget, (int64_t)bytes);
     return block;
+}
+
+void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted) {
+    if (!budget->resize || wanted > (size_t)most_bytes) return NULL;
+    int64_t more = wanted > bytes ? (int64_t)(wanted - bytes) : 0;
+    if (!budget_count(budget, more)) return NULL;
+    void *resized = budget->resize(budget->data, block, bytes, wanted);
+    if (!resized)
+        budget_discount(budget, more);
+    else if (more)
+        budget_note_peak(budget);
+    else
+        budget_discount(budget, (int64_t)(bytes - wanted));
+    return resized;
 }
 
 void budget_give(Budget *budget, void *block, size_t bytes) {
     if (!block) return;
     budget->give(budget->data, block, bytes);
-    __atomic_sub_fetch((int64_t *)&budget->live, (int64_t)bytes, __ATOMIC_RELAXED);
+    budget_discount(budget, (int64_t)bytes);
 }
 
 /* ---- blocks ---- */
@@ -307,6 +342,16 @@ static void builder_give(Region *region, Block *block) {
     region->spares[bin]++;
 }
 
+/* Without a copy, where the budget can. NULL: the block is as it was. */
+static Block *builder_resize(Region *region, Block *block, int64_t bytes) {
+    if (spare_class(block->bytes) < SPARE_CLASSES || spare_class(bytes + HEADER) < SPARE_CLASSES) return NULL;
+    ring_remove(block);
+    Block *moved = budget_resize(region->budget, block, (size_t)block->bytes, (size_t)(bytes + HEADER));
+    if (moved) moved->bytes = bytes + HEADER;
+    ring_add(&region->builders, moved ? moved : block);
+    return moved;
+}
+
 void *region_grow(Region *region, void *data, int64_t bytes) {
     if (bytes < 0 || bytes > most_bytes) return NULL;
     if (bytes == 0) {
@@ -315,7 +360,9 @@ void *region_grow(Region *region, void *data, int64_t bytes) {
     }
     int64_t room = data ? block_of(data)->bytes - HEADER : 0;
     if (bytes <= room && (room < LARGE || bytes > room / 2)) return data;
-    Block *block = builder_take(region, bytes);
+    Block *block = data ? builder_resize(region, block_of(data), bytes) : NULL;
+    if (block) return block_data(block);
+    block = builder_take(region, bytes);
     if (!block) return NULL;
     if (data) {
         memcpy(block_data(block), data, (size_t)(bytes < room ? bytes : room));
@@ -324,11 +371,13 @@ void *region_grow(Region *region, void *data, int64_t bytes) {
     return block_data(block);
 }
 
-/* A small block moves into a chunk, and one that is mostly empty to where it fits; another one, or one for
- * which there is no memory to move to, changes lists. */
+/* A small block moves into a chunk, and one that is mostly empty to where it fits, unless the budget shrinks
+ * it; another one, or one for which there is no memory to move to, changes lists. */
 void *region_settle(Region *region, void *data, int64_t bytes) {
     if (!data) return region_alloc(region, bytes);
-    Block *block = block_of(data);
+    Block *block = block_of(data), *resized = NULL;
+    if (bytes >= LARGE && bytes < block->bytes - HEADER) resized = builder_resize(region, block, bytes);
+    if (resized) block = resized;
     if (bytes < LARGE || bytes < (block->bytes - HEADER) / 2) {
         void *copy = region_alloc(region, bytes);
         if (copy) {
@@ -341,7 +390,7 @@ void *region_settle(Region *region, void *data, int64_t bytes) {
     block->next = NULL;
     block->prev = region->block;
     region->block = block;
-    return data;
+    return block_data(block);
 }
 
 void region_adopt(Region *region, Region *other, bool all) {

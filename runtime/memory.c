@@ -4,30 +4,24 @@
  * up to gigabytes, 64-aligned. Blocks of 2 MiB and more are aligned to that and asked to be huge pages: a
  * scan of a large vector then takes one TLB entry where it took 512.
  *
- * Each context has a jemalloc arena: blocks that a run frees stay mapped for a while and serve the next run
- * without page faults, and what is left goes with the arena. Thread caches are bypassed, for blocks this
- * large they gain nothing and would have to be flushed before the arena can be destroyed.
+ * Large blocks are mapped, kept and grown by pages.c. The others come from a jemalloc arena for each context
+ * and go with it. Thread caches are bypassed: they gain little and would have to be flushed before the arena
+ * can be destroyed.
  *
  * libweld does not link jemalloc. Its library exports malloc, so that linking it would exchange the allocator
  * of every program that uses libweld, and it keeps 2.6 KB of initial-exec thread storage, more than is left
  * when a library is loaded at run time (from Python, say). So mallocx and mallctl are looked up in the
  * process: they are there when the program chose jemalloc, as the weldc command does by linking it. Elsewhere
- * a pool takes their place: large blocks come from mmap in size classes 1/8 apart (2, 2.25, 2.5, ... MiB),
- * and a freed one is kept for the next request of its class, up to an eighth of the limit in all.
- *
- *     take(3 MiB) maps 3 MiB;  give keeps it;  take(2.9 MiB) is of the class of 3 MiB and gets it back,
- * without a fault
+ * the C library's heap takes their place.
  *
  * Under a sanitizer every block comes from aligned_alloc, so that accesses beyond it are found.
  */
 #include "rt.h"
 
 #include <dlfcn.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <jemalloc/jemalloc.h> /* only the MALLOCX_ macros */
@@ -43,23 +37,14 @@
 #define SANITIZED 0
 #endif
 
-enum { LINE = 64, HUGE = 2 << 20, KEPT = 64 };
-
-typedef struct Block {
-    void *base;
-    size_t bytes;
-} Block;
+enum { LINE = 64, HUGE = 2 << 20 };
 
 typedef struct Pool {
     void *(*mallocx)(size_t bytes, int flags); /* jemalloc's, or NULL */
     void (*sdallocx)(void *block, size_t bytes, int flags);
     int (*mallctl)(const char *name, void *old, size_t *old_length, void *new, size_t new_length);
     unsigned arena;
-    pthread_mutex_t lock; /* of what follows */
-    Block kept[KEPT];     /* free blocks, the one freed last at the end */
-    int count;
-    size_t kept_bytes;
-    int64_t keep; /* at most so many bytes are kept; -1: an eighth of a limit that was not asked for yet */
+    Pages *pages;
 } Pool;
 
 /* ---- jemalloc, where the process has it ------------------------------------------------------------------
@@ -82,9 +67,8 @@ static void pool_find_jemalloc(Pool *pool) {
     pool->mallocx = NULL;
 }
 
-static int arena_flags(const Pool *pool, size_t bytes) {
-    return (int)MALLOCX_ARENA(pool->arena) | MALLOCX_TCACHE_NONE |
-           (bytes >= HUGE ? MALLOCX_LG_ALIGN(21) : MALLOCX_LG_ALIGN(6));
+static int arena_flags(const Pool *pool) {
+    return (int)MALLOCX_ARENA(pool->arena) | MALLOCX_TCACHE_NONE | MALLOCX_LG_ALIGN(6);
 }
 
 static void arena_destroy(const Pool *pool) {
@@ -93,123 +77,58 @@ static void arena_destroy(const Pool *pool) {
     pool->mallctl(name, NULL, NULL, NULL, 0);
 }
 
-/* ---- mmap, elsewhere --------------------------------------------------------------------------------------
+/* ---- a budget's blocks ------------------------------------------------------------------------------------
  */
 
-/* The least size class that holds this many bytes, or 0: too many. */
-static size_t size_class(size_t bytes) {
-    if (bytes > SIZE_MAX / 4) return 0;
-    size_t step = HUGE / 8;
-    while (step * 16 < bytes) step *= 2;
-    return (bytes + step - 1) / step * step;
-}
-
-static void *map_huge(size_t bytes) {
-    char *map = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) return NULL;
-    size_t before = (HUGE - (uintptr_t)map % HUGE) % HUGE;
-    if (before) munmap(map, before);
-    munmap(map + before + bytes, HUGE - before);
-    return map + before;
-}
-
-static void *keep_take(Pool *pool, size_t bytes) {
-    void *found = NULL;
-    pthread_mutex_lock(&pool->lock);
-    for (int i = pool->count - 1; i >= 0 && !found; i--) {
-        if (pool->kept[i].bytes != bytes) continue;
-        found = pool->kept[i].base;
-        pool->kept_bytes -= bytes;
-        memmove(&pool->kept[i], &pool->kept[i + 1], (size_t)(--pool->count - i) * sizeof *pool->kept);
-    }
-    pthread_mutex_unlock(&pool->lock);
-    return found;
-}
-
-/* For a Budget: to find out takes reading some files, twenty microseconds that small runs do not need to pay. */
-static int64_t pool_ask(void *data) {
-    Pool *pool = data;
-    int64_t limit = memory_default_limit();
-    __atomic_store_n(&pool->keep, limit / 8, __ATOMIC_RELAXED);
-    return limit;
-}
-
-static size_t most_to_keep(Pool *pool) {
-    int64_t keep = __atomic_load_n(&pool->keep, __ATOMIC_RELAXED);
-    return (size_t)(keep >= 0 ? keep : pool_ask(pool) / 8);
-}
-
-/* Keeps a block; the oldest ones make room. False: it is too large for that. */
-static bool keep_give(Pool *pool, void *base, size_t bytes) {
-    size_t most = most_to_keep(pool);
-    if (bytes > most) return false;
-    pthread_mutex_lock(&pool->lock);
-    int drop = 0;
-    while (drop < pool->count && (pool->kept_bytes + bytes > most || pool->count - drop == KEPT)) {
-        pool->kept_bytes -= pool->kept[drop].bytes;
-        munmap(pool->kept[drop].base, pool->kept[drop].bytes);
-        drop++;
-    }
-    memmove(pool->kept, pool->kept + drop, (size_t)(pool->count - drop) * sizeof *pool->kept);
-    pool->count -= drop;
-    pool->kept[pool->count++] = (Block){base, bytes};
-    pool->kept_bytes += bytes;
-    pthread_mutex_unlock(&pool->lock);
-    return true;
-}
-
-/* ---- a budget's blocks
- * -------------------------------------------------------------------------------------- */
-
+/* jemalloc keeps what is smaller than a huge page better than a list does. */
 static bool is_mapped(const Pool *pool, size_t bytes) {
-    return !SANITIZED && !pool->mallocx && bytes >= HUGE;
+    return !SANITIZED && bytes >= (pool->mallocx ? HUGE : PAGES_LEAST);
 }
 
 static void *pool_take(void *data, size_t bytes) {
     Pool *pool = data;
-    void *block = NULL;
-    if (is_mapped(pool, bytes)) {
-        size_t size = size_class(bytes);
-        if (!size) return NULL;
-        block = keep_take(pool, size);
-        if (block) return block;
-        block = map_huge(size);
-        bytes = size;
-    } else if (pool->mallocx) {
-        block = bytes <= INT64_MAX ? pool->mallocx(bytes ? bytes : 1, arena_flags(pool, bytes)) : NULL;
-    } else if (bytes <= INT64_MAX) {
-        block = aligned_alloc(LINE, (bytes + LINE) / LINE * LINE);
-    }
-    if (block && bytes >= HUGE && !SANITIZED) madvise(block, bytes / HUGE * HUGE, MADV_HUGEPAGE);
-    return block;
+    if (is_mapped(pool, bytes)) return pages_take(pool->pages, bytes);
+    if (pool->mallocx) return pool->mallocx(bytes ? bytes : 1, arena_flags(pool));
+    return bytes <= INT64_MAX ? aligned_alloc(LINE, (bytes + LINE) / LINE * LINE) : NULL;
 }
 
 static void pool_give(void *data, void *block, size_t bytes) {
     Pool *pool = data;
     if (!block) return;
-    if (is_mapped(pool, bytes)) {
-        size_t size = size_class(bytes);
-        if (!keep_give(pool, block, size)) munmap(block, size);
-    } else if (pool->mallocx) {
-        pool->sdallocx(block, bytes ? bytes : 1, arena_flags(pool, bytes));
-    } else {
+    if (is_mapped(pool, bytes))
+        pages_give(pool->pages, block, bytes);
+    else if (pool->mallocx)
+        pool->sdallocx(block, bytes ? bytes : 1, arena_flags(pool));
+    else
         free(block);
-    }
+}
+
+static void *pool_resize(void *data, void *block, size_t bytes, size_t wanted) {
+    Pool *pool = data;
+    return is_mapped(pool, bytes) && is_mapped(pool, wanted) ? pages_resize(pool->pages, block, bytes, wanted)
+                                                             : NULL;
+}
+
+/* For a Budget: to find out takes reading some files, twenty microseconds that small runs do not need to pay. */
+static int64_t ask_limit(void *data) {
+    (void)data;
+    return memory_default_limit();
 }
 
 bool memory_budget(Budget *budget, int64_t limit) {
     Pool *pool = calloc(1, sizeof *pool);
     if (!pool) return false;
-    if (pthread_mutex_init(&pool->lock, NULL)) {
+    pool->pages = pages_new(budget);
+    if (!pool->pages) {
         free(pool);
         return false;
     }
     pool_find_jemalloc(pool);
-    pool->keep = limit > 0 ? limit / 8 : -1;
     budget_init(budget, limit < 0 ? LIMIT_UNASKED : limit);
-    budget->ask = limit < 0 ? pool_ask : NULL;
+    budget->ask = limit < 0 ? ask_limit : NULL;
     budget->take = pool_take;
     budget->give = pool_give;
+    budget->resize = pool_resize;
     budget->data = pool;
     return true;
 }
@@ -218,8 +137,7 @@ void memory_budget_release(Budget *budget) {
     Pool *pool = budget->data;
     if (!pool) return;
     if (pool->mallocx) arena_destroy(pool);
-    for (int i = 0; i < pool->count; i++) munmap(pool->kept[i].base, pool->kept[i].bytes);
-    pthread_mutex_destroy(&pool->lock);
+    pages_free(pool->pages);
     free(pool);
     budget->data = NULL;
 }

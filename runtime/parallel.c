@@ -9,7 +9,7 @@
  *
  * A merger's unit starts from the value x with y + x = y for every y (for floats -0.0, or for min and max a
  * NaN). An appender into which every iteration merges equally often has its room already: units write to
- * their places. Units with dictionaries, or copies of a vecmerger's vector, are as many as threads, which
+ * their places. Other appenders are put together while the loop runs (parallel_append.c). Units with dictionaries, or copies of a vecmerger's vector, are as many as threads, which
  * keeps those few; where no dictionary is built, units depend on the loop alone and so does the rounding of
  * its sums.
  *
@@ -68,6 +68,7 @@ typedef struct Crew {
     char *records;
     Member *members;
     void *memory;
+    Outlet *outlet; /* of the appenders, or NULL */
     _Atomic int64_t next;
     _Atomic bool stopped;
 } Crew;
@@ -295,7 +296,10 @@ static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
         ((void **)member->state)[i] = own;
         if (crew->parts[i].type->kind == TY_dictmerger) reuse_direct(member, i, *(Dict **)own);
     }
+    int number = (int)(member - crew->members);
+    if (crew->outlet) outlet_start(crew->outlet, unit, number, crew->records + unit * crew->record);
     ErrorCode code = loop_run_range(worker, crew->loop, member->state, begin, begin + count);
+    if (code == E_None && crew->outlet && !outlet_end(crew->outlet, unit)) code = E_OutOfMemory;
     if (code == E_None) keep_direct(crew, member, unit);
     return code;
 }
@@ -470,7 +474,7 @@ static bool join_part(Crew *crew, const Part *part) {
     const Type *type = part->type;
     bool ok = true;
     if (type->kind == TY_appender) {
-        ok = join_appenders(crew, part);
+        ok = (crew->outlet && !part->exact) || join_appenders(crew, part);
         free_blocks(crew, part);
     } else if (type->kind == TY_vecmerger) {
         enum { STEP = 4096 };
@@ -515,6 +519,7 @@ static ErrorCode join(Crew *crew) {
         region_adopt(crew->outer->region, region, all);
     }
     crew->merging = true;
+    if (crew->outlet) outlet_finish(crew->outlet, crew->threads);
     for (int i = 0; ok && i < crew->nparts; i++) ok = join_part(crew, &crew->parts[i]);
     return ok ? E_None : E_OutOfMemory;
 }
@@ -533,6 +538,21 @@ static const Member *first_failure(const Crew *crew) {
         if (better) first = member;
     }
     return first;
+}
+
+/* Where a unit has tables their number is not known, and joining its appenders is the least of the costs. */
+static bool open_outlet(Crew *crew) {
+    int appenders = 0;
+    for (int i = 0; i < crew->nparts; i++)
+        appenders += crew->parts[i].type->kind == TY_appender && !crew->parts[i].exact;
+    if (!appenders || crew->tables) return true;
+    crew->outlet = outlet_new(crew->outer, crew->loop->span, crew->units, crew->threads, appenders);
+    for (int i = 0; crew->outlet && i < crew->nparts; i++) {
+        const Part *part = &crew->parts[i];
+        if (part->type->kind == TY_appender && !part->exact)
+            outlet_add(crew->outlet, part->state, part->type->args[0]->size, part->at);
+    }
+    return crew->outlet;
 }
 
 /* Takes the memory for everything that is the same for all threads. */
@@ -555,11 +575,12 @@ static bool crew_open(Crew *crew) {
                                            .host = crew->outer->host,
                                            .grain = crew->outer->grain,
                                            .shares = true};
-    return true;
+    return open_outlet(crew);
 }
 
 static void crew_close(Crew *crew) {
     for (int i = 0; crew->members && i < crew->threads; i++) region_free(crew->members[i].worker.region);
+    outlet_free(crew->outlet);
     region_grow(crew->outer->region, crew->members, 0);
     region_grow(crew->outer->region, crew->memory, 0);
 }
@@ -579,8 +600,22 @@ static bool run_parallel(Worker *worker, const Loop *loop, ErrorCode *code) {
     return ran;
 }
 
+/* On one thread. What the first strip appends tells what the others will. */
+static ErrorCode loop_run_alone(Worker *worker, const Loop *loop) {
+    int64_t lengths[PARTS], first = loop->count / 4 < LOOP_STRIP ? 0 : LOOP_STRIP;
+    if (!loop->builder || count_parts(loop->builder) > PARTS) first = 0;
+    if (first) {
+        appenders_foresee(worker, loop, loop->builder, 0, lengths, 0);
+        ErrorCode code = loop_run_range(worker, loop, loop->state, 0, first);
+        if (code == E_None) code = poll(worker);
+        if (code != E_None) return code;
+        appenders_foresee(worker, loop, loop->builder, 0, lengths, first);
+    }
+    return loop_run_range(worker, loop, loop->state, first, loop->count);
+}
+
 ErrorCode loop_run(Worker *worker, const Loop *loop) {
     ErrorCode code = E_None;
     if (worker->team && loop->builder && run_parallel(worker, loop, &code)) return code;
-    return loop_run_range(worker, loop, loop->state, 0, loop->count);
+    return loop_run_alone(worker, loop);
 }

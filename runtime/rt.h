@@ -70,6 +70,17 @@ bool memory_budget(Budget *budget, int64_t limit);
 void memory_budget_release(Budget *budget); /* all blocks were given back */
 int64_t memory_default_limit(void);         /* 80 % of what this process may use, cgroups respected */
 
+/* ---- pages.c: large blocks --------------------------------------------------------------------------- */
+
+enum { PAGES_LEAST = 128 << 10 }; /* bytes of the least one */
+typedef struct Pages Pages;
+Pages *pages_new(Budget *budget); /* keeps free blocks, up to a quarter of its limit; NULL: no memory */
+void pages_free(Pages *pages);    /* with what it keeps; takes NULL */
+void *pages_take(Pages *pages, size_t bytes); /* page-aligned */
+void pages_give(Pages *pages, void *block, size_t bytes);
+/* The block with another size, maybe at another place. NULL: it is as it was. */
+void *pages_resize(Pages *pages, void *block, size_t bytes, size_t wanted);
+
 /* ---- foreign.c: C functions ------------------------------------------------------------------------- */
 
 bool library_load(const char *path, Error *error); /* for foreign calls; weld_load_library */
@@ -133,6 +144,26 @@ ErrorCode sort_top_by_key(Worker *worker, const void *data, int64_t length, int6
 /* The same with a function. False: nothing was done, sorting all is as good. */
 bool sort_top(Worker *worker, const void *data, int64_t length, int64_t size, SortCompare compare,
               void *closure, int64_t start, int64_t count, Vec *out, Span span, ErrorCode *code);
+
+/* ---- parallel_append.c: appenders of units, put together while the loop runs ------------------------- */
+
+enum { OUTLET_STREAMS = 64 };
+typedef struct Outlet Outlet;
+/* For at most so many appenders; NULL: no memory. On the outer worker's region, which only the outlet uses
+ * while the loop runs. */
+Outlet *outlet_new(Worker *outer, Span span, int64_t units, int members, int streams);
+void outlet_free(Outlet *outlet); /* takes NULL */
+/* An appender of the loop, the size of its elements, and where a unit's record has its own. */
+void outlet_add(Outlet *outlet, Appender *into, int64_t size, int64_t at);
+void outlet_start(Outlet *outlet, int64_t unit, int member, void *record); /* sets the record's appenders */
+bool outlet_end(Outlet *outlet, int64_t unit); /* what it appended may be moved now; false: no memory */
+/* All units have ended, and the members' regions were adopted: the loop's appenders get their lengths. */
+void outlet_finish(Outlet *outlet, int members);
+
+/* Makes room in a loop's appenders for as much as they will take if they go on as in the first `done`
+ * iterations; with 0 for that it notes their lengths before. Returns the builder's next leaf. */
+int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int leaf, int64_t *lengths,
+                      int64_t done);
 
 /* ---- jitload.c -------------------------------------------------------------------------------------- */
 

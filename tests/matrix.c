@@ -89,8 +89,8 @@ typedef struct Config {
 #define LEVEL(level) {"weld.optimization.level", level}
 #define VERIFY {"weld.verify", "true"}
 #define THREADS(number) {"weld.threads", number}
-#define GRAIN(iterations) {"weld.grain", iterations}
 #define PROCESSOR(name) {"weld.processor", name}
+#define GRAIN(iterations) {"weld.grain", iterations}
 
 static const Config table[] = {
     {"interpreter", RUNTIME, {ENGINE("eval")}, 0, ""},
@@ -104,11 +104,10 @@ static const Config table[] = {
     {"jit, llvm 2, 4 threads", RUNTIME, {ENGINE("jit"), THREADS("4")}, 0, ""},
     {"jit, llvm 0, grain 2", RUNTIME, {ENGINE("jit"), LLVM("0"), GRAIN("2")}, 0, ""},
     {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
+    {"jit, x86-64", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64")}, 0, ""},
+    {"jit, x86-64-v3", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v3")}, 0, ""},
+    {"jit, x86-64-v4", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v4")}, 0, ""},
     {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
-#if defined(__x86_64__)
-    {"jit, llvm 2, x86-64", RUNTIME, {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64")}, 0, ""},
-    {"jit, llvm 2, x86-64-v3", RUNTIME, {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v3")}, 0, ""},
-#endif
     {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
     {"interpreter, optimized, level 1", OPTIMIZED, {{0}}, 1, ""},
     {"interpreter, optimized, level 2", OPTIMIZED, {{0}}, 2, ""},
@@ -140,17 +139,6 @@ static bool is_chosen(const char *variable, const char *name) {
 }
 
 /* ---- running one case ---- */
-
-/* Code for a processor that this one is not would stop the test. */
-static bool can_run(const Config *config) {
-#if defined(__x86_64__)
-    if (strstr(config->name, "x86-64-v3"))
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("bmi2");
-#endif
-    (void)config;
-    return true;
-}
 
 typedef struct Bench { /* what the cases of a configuration share */
     const Config *config;
@@ -444,6 +432,27 @@ static void bench_report(const Bench *bench) {
     cr_expect(bench->failed == 0, "%s: %d of %d cases fail", bench->config->name, bench->failed, bench->run);
 }
 
+/* Can this machine run what is made for the configuration's processor? */
+static bool is_runnable(const Config *config) {
+    for (int i = 0; i < 4 && config->settings[i][0]; i++) {
+        if (strcmp(config->settings[i][0], "weld.processor") != 0) continue;
+        const char *processor = config->settings[i][1];
+#if defined(__x86_64__)
+        __builtin_cpu_init();
+        if (strcmp(processor, "x86-64-v3") == 0)
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        if (strcmp(processor, "x86-64-v4") == 0)
+            return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512dq");
+        return true;
+#else
+        (void)processor;
+        return false;
+#endif
+    }
+    return true;
+}
+
 ParameterizedTestParameters(matrix, every_configuration) {
     int *numbers = cr_malloc(CONFIGS * sizeof *numbers);
     for (int i = 0; i < CONFIGS; i++) numbers[i] = i;
@@ -452,7 +461,11 @@ ParameterizedTestParameters(matrix, every_configuration) {
 
 ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     Config config = config_number(*number);
-    if (!is_chosen("WELD_CONFIG", config.name) || !can_run(&config)) return;
+    if (!is_chosen("WELD_CONFIG", config.name)) return;
+    if (!is_runnable(&config)) {
+        fprintf(stderr, "%-36s skipped: not for this machine\n", config.name);
+        return;
+    }
     Corpus corpus = {0};
     read_corpus(&corpus);
     watch_signals();
@@ -474,6 +487,7 @@ typedef struct Refusal {
     Budget *budget;
     void *(*take)(void *data, size_t bytes);
     void (*give)(void *data, void *block, size_t bytes);
+    void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
     void *data;
     _Atomic int left; /* blocks until one is refused */
     _Atomic bool refused;
@@ -491,19 +505,28 @@ static void refusing_give(void *data, void *block, size_t bytes) {
     refusal->give(refusal->data, block, bytes);
 }
 
+static void *refusing_resize(void *data, void *block, size_t bytes, size_t wanted) {
+    Refusal *refusal = data;
+    bool refused = wanted > bytes && --refusal->left == 0;
+    if (refused) refusal->refused = true;
+    return refused ? NULL : refusal->resize(refusal->data, block, bytes, wanted);
+}
+
 /* The context's n-th block from now on is refused. */
 static void refuse(Refusal *refusal, weld_context_t handle, int n) {
     Budget *budget = &((Context *)handle_as(handle, HANDLE_CONTEXT))->budget;
-    *refusal = (Refusal){budget, budget->take, budget->give, budget->data, 0, false};
+    *refusal = (Refusal){budget, budget->take, budget->give, budget->resize, budget->data, 0, false};
     refusal->left = n;
     budget->take = refusing_take;
     budget->give = refusing_give;
+    budget->resize = refusing_resize;
     budget->data = refusal;
 }
 
 static void refuse_no_more(Refusal *refusal) {
     refusal->budget->take = refusal->take;
     refusal->budget->give = refusal->give;
+    refusal->budget->resize = refusal->resize;
     refusal->budget->data = refusal->data;
 }
 

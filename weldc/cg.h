@@ -59,6 +59,14 @@ typedef struct Fn {
     bool long_only;     /* loops in place have no form for few iterations: those went another way */
 } Fn;
 
+/* How lanes are moved to the front of a vector. */
+typedef enum CompressKind {
+    COMPRESS_NONE,
+    COMPRESS_PERMUTE, /* AVX2: by a table of permutations */
+    COMPRESS_WORDS,   /* AVX-512: lanes of 32 and 64 bits */
+    COMPRESS_BYTES    /* AVX-512 with VBMI2: of 8 and 16 bits, too */
+} CompressKind;
+
 typedef struct Cg {
     Program *program;
     Error *error;
@@ -85,6 +93,7 @@ typedef struct Cg {
     bool fma;           /* AVX2 and FMA */
     bool sleef;         /* SLEEF's functions can be called */
     const Node *listed; /* a loop whose dictionary will be listed only, never searched; or NULL */
+    CompressKind compress;
 } Cg;
 
 typedef LLVMValueRef Leaf;
@@ -169,6 +178,11 @@ Leaf cg_compare_op(Cg *cg, Op op, const Type *type, Leaf a, Leaf b);
 Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a);
 Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to);
 Leaf cg_identity(Cg *cg, Op op, const Type *type);
+/* Operands of the operators above may also be vectors of the type's scalar, at most MOST_LANES long. */
+LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
+Leaf cg_every_lane(Leaf constant, unsigned count);
+bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type,
+                       unsigned lanes);                                 /* a math function, on so many */
 LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of keys made of scalars */
 LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
@@ -284,12 +298,23 @@ Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
+/* The same, several at once as far as cg_filter.c reaches. */
+void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
 void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */
 void cg_mark_short(Cg *cg, LLVMValueRef back);
 
 /* ---- cg_blocks.c: loops that run block by block ---- */
 void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+
+/* ---- cg_filter.c: loops that filter, several iterations at once ---- */
+
+enum { MOST_LANES = 64 };
+/* Iterations begin, begin + 1, ... of a loop that filters, as far as groups of lanes reach; returns the first
+ * one left, which is `begin` itself where the loop is not one for lanes. */
+LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+Leaf cg_lane_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
+Leaf cg_lane_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
@@ -304,6 +329,7 @@ typedef struct MergeBound {
     int least, most;
 } MergeBound;
 MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf);
+bool cg_has_room(const Cg *cg, LLVMValueRef state); /* made before the loop, for all its merges */
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
 void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value);
 /* Combines a value into the one in memory, field by field. */

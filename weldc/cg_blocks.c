@@ -354,7 +354,7 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
     Stages stages = loop->mark ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
     if (!plan.count && !stages.count) {
-        cg_loop_range(cg, loop, begin, end, false);
+        cg_loop_by_lanes(cg, loop, begin, end);
         return;
     }
     LLVMValueRef size = cg_i64(cg, plan.count ? PREFETCH_BLOCK : STAGE_BLOCK);

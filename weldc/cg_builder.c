@@ -187,7 +187,7 @@ void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef
     cg_goto(cg, after);
 }
 
-static bool is_roomy(const Cg *cg, LLVMValueRef state) {
+bool cg_has_room(const Cg *cg, LLVMValueRef state) {
     for (int i = 0; i < cg->fn->nroomy; i++) {
         if (cg->fn->roomy[i] == state) return true;
     }
@@ -197,7 +197,7 @@ static bool is_roomy(const Cg *cg, LLVMValueRef state) {
 static void appender_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Type *type,
                            const Leaf *value, const Node *node) {
     int64_t count = type->kind == TY_simd && builder->args[0] != type ? WELD_LANES : 1;
-    if (!is_roomy(cg, state)) cg_make_room(cg, builder, state, cg_i64(cg, count), node);
+    if (!cg_has_room(cg, state)) cg_make_room(cg, builder, state, cg_i64(cg, count), node);
     LLVMValueRef length = appender_field(cg, state, offsetof(Appender, length));
     LLVMValueRef at = cg_element(cg, builder->args[0], appender_field(cg, state, 0), length);
     cg_store(cg, type, value, at, cg->fn->scope);
@@ -362,7 +362,7 @@ Leaf *cg_merge_if(Cg *cg, const Node *node) {
     if (!path || merge->kids[1]->type != type || type->size > LARGEST) return NULL;
     if (!node_is_cheap(merge->kids[1], &budget)) return NULL;
     Leaf *state = cg_expr(cg, other);
-    if (!is_roomy(cg, state[0])) return NULL;
+    if (!cg_has_room(cg, state[0])) return NULL;
     Leaf condition = cg_one(cg, node->kids[0]), *value = cg_expr(cg, merge->kids[1]);
     LLVMValueRef length = appender_field(cg, state[0], offsetof(Appender, length));
     LLVMValueRef at = cg_element(cg, type, appender_field(cg, state[0], 0), length);

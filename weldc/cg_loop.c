@@ -251,6 +251,21 @@ LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
 
+/* The same, by lanes as far as they reach (cg_filter.c). */
+void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMValueRef from = cg_filter_loop(cg, loop, begin, end);
+    if (from == begin) {
+        cg_loop_range(cg, loop, begin, end, false);
+        return;
+    }
+    LLVMBasicBlockRef rest = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, from, end, ""), rest, after);
+    cg_goto(cg, rest);
+    cg_loop_range(cg, loop, from, end, false);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+}
+
 /* Makes room in the appenders that take at most so many values per iteration. exactly: only in those that
  * also take at least that many, whose final size is known. */
 static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMValueRef iterations,
@@ -381,7 +396,7 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     LLVMValueRef length = cg_least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
     LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
     make_room(cg, loop, loop->builder, 0, length, false);
-    cg_loop_range(cg, loop, begin, end, false);
+    cg_loop_by_lanes(cg, loop, begin, end);
     cg_likely(cg,
               LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
               false);

@@ -19,14 +19,24 @@ static bool is_signed(const Type *type) {
     return type_is_signed(lane(type));
 }
 
-/* The same constant in every lane. */
-static Leaf constant(Cg *cg, const Type *type, int64_t value) {
-    LLVMTypeRef as = cg_scalar_type(cg, lane(type));
+LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like) {
+    LLVMTypeRef shape = LLVMTypeOf(like);
+    bool simd = LLVMGetTypeKind(scalar) == LLVMVectorTypeKind;
+    bool lanes = LLVMGetTypeKind(shape) == LLVMVectorTypeKind && !simd;
+    return lanes ? LLVMVectorType(scalar, LLVMGetVectorSize(shape)) : scalar;
+}
+
+Leaf cg_every_lane(Leaf constant, unsigned count) {
+    Leaf lanes[MOST_LANES];
+    for (unsigned i = 0; i < count; i++) lanes[i] = constant;
+    return LLVMConstVector(lanes, count);
+}
+
+/* A constant of the type's scalar, in every lane if `like` has lanes. */
+static Leaf constant(Cg *cg, const Type *type, Leaf like, int64_t value) {
+    LLVMTypeRef as = cg_scalar_type(cg, lane(type)), shape = LLVMTypeOf(like);
     Leaf one = is_float(type) ? LLVMConstReal(as, (double)value) : LLVMConstInt(as, (uint64_t)value, true);
-    if (type->kind != TY_simd) return one;
-    Leaf lanes[WELD_LANES];
-    for (int i = 0; i < WELD_LANES; i++) lanes[i] = one;
-    return LLVMConstVector(lanes, WELD_LANES);
+    return cg_shaped(as, like) == as ? one : cg_every_lane(one, LLVMGetVectorSize(shape));
 }
 
 /* Declares a function without effects. */
@@ -101,9 +111,44 @@ static Leaf math_call(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b
     return call;
 }
 
+/* The widest of SLEEF's vectors that has no more than so many lanes of the type, or NULL. */
+static const struct SleefWidth *sleef_width(const Cg *cg, const Type *type, unsigned lanes) {
+    for (size_t i = 0; i < sizeof sleef_widths / sizeof *sleef_widths; i++) {
+        const struct SleefWidth *width = &sleef_widths[i];
+        if ((width->wide && !cg->wide) || width->fma != cg->fma) continue;
+        if (width->bytes <= (int64_t)lanes * type->size) return width;
+    }
+    return NULL;
+}
+
+bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type, unsigned lanes) {
+    return op == OP_sqrt || (cg->sleef && op != OP_rem && sleef_width(cg, type, lanes));
+}
+
+/* A math function on lanes that cg_math_has_lanes: SLEEF's, on as many at a time as the widest one takes. */
+static Leaf math_lanes(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
+    unsigned lanes = LLVMGetVectorSize(LLVMTypeOf(a)), arity = b ? 2 : 1;
+    const struct SleefWidth *width = sleef_width(cg, type, lanes);
+    unsigned step = (unsigned)(width->bytes / type->size);
+    char symbol[64];
+    sleef_name(cg, symbol, sizeof symbol, name, type->kind == TY_f32, (int)step, width->ending);
+    LLVMTypeRef vector = LLVMVectorType(cg_scalar_type(cg, type), step), params[2] = {vector, vector};
+    LLVMTypeRef signature = LLVMFunctionType(vector, params, arity, false);
+    LLVMValueRef function = pure_function(cg, symbol, signature);
+    Leaf parts[MOST_LANES];
+    for (unsigned at = 0; at < lanes; at += step) {
+        Leaf args[2] = {cg_lane_part(cg, a, at, step), b ? cg_lane_part(cg, b, at, step) : NULL};
+        parts[at / step] = LLVMBuildCall2(cg->builder, signature, function, args, arity, "");
+    }
+    return cg_lane_join(cg, parts, lanes / step);
+}
+
 /* A math function, lane by lane on simd values. name: of the f64 version in libm. */
 static Leaf libm(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
-    if (type->kind != TY_simd) return math_call(cg, name, type, a, b);
+    if (type->kind != TY_simd) {
+        bool scalar = LLVMGetTypeKind(LLVMTypeOf(a)) != LLVMVectorTypeKind;
+        return (scalar ? math_call : math_lanes)(cg, name, type, a, b);
+    }
     Leaf out = LLVMGetUndef(cg_scalar_type(cg, type));
     for (int i = 0; i < WELD_LANES; i++) {
         Leaf one = LLVMBuildExtractElement(cg->builder, a, cg_i32(cg, i), "");
@@ -115,7 +160,7 @@ static Leaf libm(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b) {
 }
 
 static Leaf binary_shift(Cg *cg, LLVMOpcode opcode, const Type *type, Leaf a, Leaf b) {
-    Leaf count = LLVMBuildAnd(cg->builder, b, constant(cg, type, lane(type)->size * 8 - 1), "");
+    Leaf count = LLVMBuildAnd(cg->builder, b, constant(cg, type, b, lane(type)->size * 8 - 1), "");
     return LLVMBuildBinOp(cg->builder, opcode, a, count, "");
 }
 
@@ -134,8 +179,8 @@ static Leaf quotient(Cg *cg, const Type *type, Leaf a, Leaf b, bool remainder) {
     if (LLVMIsAConstantInt(b) && LLVMConstIntGetSExtValue(b) != -1) {
         return LLVMBuildBinOp(builder, remainder ? LLVMSRem : LLVMSDiv, a, b, "");
     }
-    Leaf minus = LLVMBuildICmp(builder, LLVMIntEQ, b, constant(cg, type, -1), "");
-    Leaf divisor = LLVMBuildSelect(builder, minus, constant(cg, type, 1), b, "");
+    Leaf minus = LLVMBuildICmp(builder, LLVMIntEQ, b, constant(cg, type, b, -1), "");
+    Leaf divisor = LLVMBuildSelect(builder, minus, constant(cg, type, b, 1), b, "");
     if (remainder) return LLVMBuildSRem(builder, a, divisor, "");
     Leaf value = LLVMBuildSDiv(builder, a, divisor, "");
     return LLVMBuildSelect(builder, minus, LLVMBuildNeg(builder, a, ""), value, "");
@@ -207,7 +252,7 @@ Leaf cg_binary_op(Cg *cg, Op op, const Type *type, Leaf a, Leaf b, bool reassoci
 void cg_divisor_check(Cg *cg, Op op, const Type *type, Leaf divisor, const Node *node) {
     if (!(op_classes[op].traits & FAILS) || is_float(type)) return;
     if (LLVMIsAConstantInt(divisor) && LLVMConstIntGetZExtValue(divisor) != 0) return;
-    Leaf ok = LLVMBuildICmp(cg->builder, LLVMIntNE, divisor, constant(cg, type, 0), "");
+    Leaf ok = LLVMBuildICmp(cg->builder, LLVMIntNE, divisor, constant(cg, type, divisor, 0), "");
     if (type->kind == TY_simd) {
         LLVMTypeRef overload = LLVMVectorType(cg->i1, WELD_LANES);
         ok = cg_intrinsic(cg, "llvm.vector.reduce.and", &overload, 1, &ok, 1);
@@ -228,7 +273,7 @@ Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a) {
     case OP_not:
     case OP_bitnot: return LLVMBuildNot(builder, a, "");
     case OP_sqrt: {
-        LLVMTypeRef overload = cg_scalar_type(cg, type);
+        LLVMTypeRef overload = LLVMTypeOf(a);
         return cg_intrinsic(cg, "llvm.sqrt", &overload, 1, &a, 1);
     }
     default: return libm(cg, op_classes[op].name, type, a, NULL);
@@ -237,7 +282,7 @@ Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a) {
 
 Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to) {
     LLVMBuilderRef builder = cg->builder;
-    LLVMTypeRef as = cg_scalar_type(cg, to), source = cg_scalar_type(cg, from);
+    LLVMTypeRef as = cg_shaped(cg_scalar_type(cg, to), a), source = LLVMTypeOf(a);
     if (from == to) return a;
     if (to->kind == TY_bool) {
         if (type_is_float(from)) return LLVMBuildFCmp(builder, LLVMRealUNE, a, LLVMConstNull(source), "");

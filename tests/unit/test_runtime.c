@@ -101,6 +101,71 @@ Test(runtime, freed_blocks_are_used_again_and_never_twice) {
     memory_budget_release(&budget);
 }
 
+/* The words of a block of so many bytes are numbered from seed on, some of them. */
+enum { STEP = 1 << 13 };
+
+static void fill(uint64_t *block, size_t bytes, size_t from, uint64_t seed) {
+    for (size_t i = (from + 8 * STEP - 1) / (8 * STEP) * STEP; i < bytes / 8; i += STEP) block[i] = seed + i;
+}
+
+static bool is_filled(const uint64_t *block, size_t bytes, uint64_t seed) {
+    for (size_t i = 0; i < bytes / 8; i += STEP) {
+        if (block[i] != seed + i) return false;
+    }
+    return true;
+}
+
+/* Random sizes that grow and shrink, beside blocks that come and go: contents stay, bytes are counted. */
+Test(runtime, resized_blocks_keep_what_they_hold) {
+    enum { LIVE = 12, STEPS = 2000, MIB = 1 << 20 };
+    struct {
+        uint64_t *base;
+        size_t bytes;
+    } live[LIVE] = {0};
+    Budget budget;
+    int64_t sum = 0;
+    int resized = 0;
+    cr_assert(memory_budget(&budget, (int64_t)1 << 30));
+    srand(11);
+    for (int step = 0; step < STEPS; step++) {
+        int k = rand() % LIVE;
+        uint64_t seed = (uint64_t)k << 32;
+        size_t wanted = (size_t)(1 + rand() % 128) << 18;
+        if (!live[k].base) {
+            live[k].base = budget_take(&budget, wanted);
+            cr_assert_not_null(live[k].base);
+            fill(live[k].base, wanted, 0, seed);
+        } else if (rand() % 3 == 0) {
+            budget_give(&budget, live[k].base, live[k].bytes);
+            live[k].base = NULL;
+            wanted = 0;
+        } else {
+            size_t before = live[k].bytes, least = wanted < before ? wanted : before;
+            uint64_t *moved = budget_resize(&budget, live[k].base, before, wanted);
+            if (!moved) wanted = before, least = before;
+            if (moved) live[k].base = moved, resized++;
+            cr_assert(is_filled(live[k].base, least, seed));
+            fill(live[k].base, wanted, least, seed);
+        }
+        sum += (int64_t)wanted - (int64_t)live[k].bytes;
+        live[k].bytes = wanted;
+        cr_assert_eq(budget.live, sum);
+    }
+    for (int k = 0; k < LIVE; k++) {
+        cr_assert(!live[k].base || is_filled(live[k].base, live[k].bytes, (uint64_t)k << 32));
+        budget_give(&budget, live[k].base, live[k].bytes);
+    }
+    cr_assert_eq(budget.live, 0);
+    cr_expect(resized > 0 || budget.resize(budget.data, NULL, 1, 2) == NULL);
+    memory_budget_release(&budget);
+}
+
+static long faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
 /* Sanitizers need terabytes of addresses. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -120,6 +185,41 @@ Test(runtime, the_default_limit_respects_the_address_space) {
     if (setrlimit(RLIMIT_AS, &limit) == 0) cr_assert_leq(memory_default_limit(), ((int64_t)1 << 30) / 5 * 4);
 #endif
 }
+
+/* The memory of one run's result serves the next one, whose builder grows as the first one's did. */
+#ifndef SANITIZED
+Test(runtime, a_freed_result_serves_the_next_run) {
+    enum { LENGTH = 4 << 20, RUNS = 5, FEW = 1000 }; /* 24 MB of results: 6000 small pages */
+    static double x[LENGTH];
+    for (int64_t i = 0; i < LENGTH; i++) x[i] = (double)(i % 4);
+    Vec argument = {x, LENGTH};
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", "jit");
+    weld_error_t error = weld_error_new();
+    weld_module_t module = weld_module_compile("|x: vec[f64]| filter(x, |e| e < 2.5)", conf, error);
+    weld_context_t context = weld_context_new(conf);
+    cr_assert(module && context);
+    for (int run = 0; run < RUNS; run++) {
+        weld_value_t in = weld_value_new(&argument);
+        long before = faults();
+        weld_value_t out = weld_module_run(module, context, in, error);
+        long fresh = faults() - before;
+        cr_assert(out);
+        const Vec *kept = weld_value_data(out);
+        cr_assert_eq(kept->length, LENGTH / 4 * 3);
+        cr_assert_leq(weld_context_memory_usage(context), kept->length * 8 + 4096,
+                      "what it holds, not its room");
+        if (run > 0) cr_expect_lt(fresh, FEW, "run %d: %ld page faults", run, fresh);
+        weld_value_free(out);
+        weld_value_free(in);
+        cr_assert_eq(weld_context_memory_usage(context), 0);
+    }
+    weld_context_free(context);
+    weld_module_free(module);
+    weld_error_free(error);
+    weld_conf_free(conf);
+}
+#endif
 
 /* ---- settings.c --------------------------------------------------------------------------------------- */
 
