@@ -42,6 +42,22 @@ typedef struct PassOptions {
 bool program_optimize(Program *program, const PassOptions *options);
 bool passes_check(const char *passes, Error *error); /* are these names of passes */
 
+/* ---- merges.c: how often an iteration merges ---------------------------------------------------------- */
+
+/* A value is a list of leaves: a vector is two (data, length), a struct those of its fields in a row, anything
+ * else one. */
+int leaf_count(const Type *type);
+int leaf_at(const Type *type, int field); /* a struct's first leaf of a field */
+typedef struct MergeBound {
+    int least, most; /* most -1: not bounded */
+} MergeBound;
+typedef struct Merges {
+    int *roots; /* by symbol id, zeroed: room for as many as the program has */
+    int questions;
+} Merges;
+/* How often one evaluation of node merges into that leaf of the builder that symbol names. */
+MergeBound merge_bound(Merges *merges, const Node *node, const Symbol *builder, int leaf);
+
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 
 void *math_symbol(const char *name); /* a function of libm, memcpy and its like, or SLEEF; NULL: none */
