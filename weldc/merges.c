@@ -24,6 +24,14 @@ int leaf_at(const Type *type, int field) {
     return at;
 }
 
+bool builder_is_new(const Node *builder) {
+    if (builder->kind == N_NewBuilder) return true;
+    for (int i = 0; builder->kind == N_Struct && i < builder->count; i++) {
+        if (!builder_is_new(builder->kids[i])) return false;
+    }
+    return builder->kind == N_Struct;
+}
+
 enum {
     ROOT_UNKNOWN,
     ROOT_FRESH,

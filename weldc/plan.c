@@ -397,14 +397,6 @@ static View make_outputs(Planner *p, Open *open, const Type *type, Node *from, V
     return view;
 }
 
-static bool is_new(const Node *builder) {
-    if (builder->kind == N_NewBuilder) return true;
-    for (int i = 0; builder->kind == N_Struct && i < builder->count; i++) {
-        if (!is_new(builder->kids[i])) return false;
-    }
-    return builder->kind == N_Struct;
-}
-
 static void judge(Planner *p, Fragment *fragment, const Inside *inside) {
     char text[160];
     int length = 0;
@@ -434,7 +426,7 @@ static View make_loop(Planner *p, Node *node, const char *name) {
         if (!loop->trips.known || (trips.known == SIZE_EXACT && better && loop->trips.factor))
             loop->trips = trips;
     }
-    if (!is_new(builder)) base = evaluate(p, builder, NULL);
+    if (!builder_is_new(builder)) base = evaluate(p, builder, NULL);
     add_view(p, &open.inputs, &base);
     Inside inside = look_inside(p, &open.inputs, lambda);
     judge(p, loop, &inside);

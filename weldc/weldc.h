@@ -48,6 +48,7 @@ bool passes_check(const char *passes, Error *error); /* are these names of passe
  * else one. */
 int leaf_count(const Type *type);
 int leaf_at(const Type *type, int field); /* a struct's first leaf of a field */
+bool builder_is_new(const Node *builder); /* is it a fresh one, or a struct of fresh ones, as written */
 typedef struct MergeBound {
     int least, most; /* most -1: not bounded */
 } MergeBound;
