@@ -8,6 +8,8 @@
  *     result(for(zip(rows, rows_1), merger[i64, +], |b, i, e| let r = {e.$0, 0, e.$1}; merge(b, r.$0 - r.$2)))
  *
  * That is done where all uses of the vector are as data of loops, len, or reads of one field of an element.
+ * A vector of which the length alone is needed becomes a sum of ones.
+ *
  * In the same way mergers, and dictmergers whose dictionary is only looked up, keep of their values the fields
  * that are read, loops lose builders whose results are not, states of an iterate have zeros for fields that are
  * only passed round, and lets of nothing that is needed go. What is needed columns_need.c finds out; here the
@@ -217,6 +219,12 @@ static Node *rewrite_merge(Columns *c, Node *node, const Slot *slot) {
     if (slot && slot->npaths && node->kids[1]->kind == N_Let)
         return rewrite(c, lets_first(node), (End){slot, NULL});
     Node *builder = rewrite(c, node->kids[0], (End){slot, NULL}), *value = node->kids[1];
+    if (slot && slot->counts) {
+        Chain effects = {c, node->span, NULL, NULL, NULL};
+        if (!columns_droppable(value)) chain_bind(&effects, "t", rewrite_value(c, value));
+        return chain_end(&effects,
+                         merge_new(c, node->span, builder, node_literal(c->program, node->span, c->i64, 1)));
+    }
     if (!slot || !slot->npaths) {
         node->kids[0] = builder;
         node->kids[1] = rewrite_value(c, value);
@@ -248,6 +256,8 @@ static Node *rewrite_merge(Columns *c, Node *node, const Slot *slot) {
 /* A new builder of what the slot becomes. */
 static Node *new_builder(Columns *c, Node *node, const Slot *slot) {
     Program *program = c->program;
+    if (node->kind == N_NewBuilder && slot->counts)
+        return node_new(program, N_NewBuilder, node->span, slot->made, 0);
     if (node->kind == N_NewBuilder && !slot->npaths) {
         if (node->count) node->kids[0] = rewrite_value(c, node->kids[0]);
         return node;
@@ -428,6 +438,7 @@ static void columns_let(Columns *c, Chain *chain, Symbol *name, Node *result, co
 static Node *rewrite_result(Columns *c, Node *node) {
     const Slot *slot = result_slot(c, node);
     node->kids[0] = rewrite_builder_of(c, node, slot);
+    if (slot && slot->counts) node->type = c->i64;
     if (!slot || !slot->npaths) return node;
     node->type = result_type(c, slot->made);
     if (slot->type->kind != TY_merger) return node;
@@ -539,6 +550,13 @@ static Node *rewrite_builder(Columns *c, Node *node, const Slot *slot) {
     return node;
 }
 
+/* Is it the name of a vector that became its length? */
+static bool is_count(const Columns *c, const Node *node) {
+    if (node->kind != N_Ident || node->symbol->id >= c->limit) return false;
+    const Slot *slot = c->kept[node->symbol->id];
+    return slot && slot->counts;
+}
+
 static Node *rewrite_end(Columns *c, Node *node, End end) {
     Node *element;
     if (end.slot) return rewrite_builder(c, node, end.slot);
@@ -550,6 +568,7 @@ static Node *rewrite_end(Columns *c, Node *node, End end) {
     case N_Lookup:
     case N_OptLookup: return rewrite_lookup(c, node);
     case N_Len:
+        if (is_count(c, node->kids[0])) return rewrite_value(c, node->kids[0]);
         if (columns_of(c, node->kids[0])) {
             node->kids[0] = node_ident(c->program, node->span, columns_of(c, node->kids[0])[0]);
             return node;
@@ -585,7 +604,8 @@ static void rewrite_let(Columns *c, Chain *chain, Node *let) {
             return;
         }
         value = rewrite_result(c, value);
-        if (kept && slot->type->kind == TY_dictmerger) c->kept[name->id] = (Slot *)slot;
+        if ((kept && slot->type->kind == TY_dictmerger) || (slot && slot->counts))
+            c->kept[name->id] = (Slot *)slot;
     } else if (value->type->builders) {
         slot = c->slots[name->id];
         if (slot && slot->dropped) return;
@@ -606,8 +626,7 @@ static Node *rewrite(Columns *c, Node *node, End end) {
 /* ---- vectors without a name ---- */
 
 static bool wants_name(const Node *node) {
-    return node->kind == N_Result && node->type->kind == TY_vec && node->type->args[0]->kind == TY_struct &&
-           node->kids[0]->type->kind == TY_appender;
+    return node->kind == N_Result && node->kids[0]->type->kind == TY_appender;
 }
 
 /* Vectors of structs that a loop, or len, is given as they are made get names before the node. */
@@ -621,6 +640,7 @@ static void name_vectors(Walk *walk, Node **slot) {
         Node **data = loop ? &user->kids[i]->kids[0] : &user->kids[0];
         bool plain = !loop || (user->kids[i]->iter == IT_scalar && user->kids[i]->count == 1);
         if (!plain || !wants_name(*data)) continue;
+        if (loop && (*data)->type->args[0]->kind != TY_struct) continue;
         Symbol *name = symbol_new(walk->program, "rows", (*data)->type);
         Node *value = *data;
         name->uses = 1;
@@ -637,9 +657,11 @@ bool pass_columns(Program *program) {
     c.needs = arena_alloc(&program->arena, sizeof *c.needs * count);
     c.slots = arena_alloc(&program->arena, sizeof *c.slots * count);
     c.plain = arena_alloc(&program->arena, sizeof *c.plain * count);
+    c.lengths = arena_alloc(&program->arena, sizeof *c.lengths * count);
+    c.i64 = type_scalar(&program->types, TY_i64);
     c.columns = arena_alloc(&program->arena, sizeof *c.columns * count);
     c.kept = arena_alloc(&program->arena, sizeof *c.kept * count);
-    if (!c.needs || !c.slots || !c.plain || !c.columns || !c.kept)
+    if (!c.needs || !c.slots || !c.plain || !c.lengths || !c.columns || !c.kept)
         return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
     columns_need(&c);
     program->root->kids[0] = rewrite_value(&c, program->root->kids[0]);

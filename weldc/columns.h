@@ -30,7 +30,9 @@ struct Slot {
     Type *type;
     Need *need; /* of the values that a builder merges */
     bool keeps; /* merging into it does what must not go: an assert, a foreign call */
+    bool lanes; /* simd values are merged into an appender of scalars */
     bool dropped;
+    bool counts; /* an appender of whose vector the length alone is needed: becomes a merger of ones */
     Path *paths; /* the parts that the builder keeps of its values */
     int npaths;  /* 0: all, as they are */
     int at;      /* its number among the parts that its parent keeps */
@@ -49,11 +51,13 @@ typedef struct Columns {
     /* by symbol id, of names that were there before: */
     Need **needs;
     Slot **slots;      /* of builders that change */
+    int *lengths;      /* uses by len */
     int *plain;        /* uses that can do with parts; of builders: uses by result */
     Symbol ***columns; /* the names of a vector's columns, in the order of the slot's paths; or NULL */
     Slot **kept;       /* the slot that made a vector or dictionary of less than it was; or NULL */
-    int limit;         /* of ids */
-    int loops;         /* around what is looked at */
+    Type *i64;
+    int limit; /* of ids */
+    int loops; /* around what is looked at */
     int growth, rounds;
     /* of the loop whose builders are followed: */
     Touched *touched;

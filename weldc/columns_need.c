@@ -19,6 +19,7 @@
 enum { KEEPS = 1, BUILDER = 2, ROUNDS = 4, ALL_ROUNDS = 64 };
 
 static const Need whole = {true, 0, NULL};
+static const Need only_length = {false, 0, NULL}; /* of a vector */
 
 static void demand(Columns *c, Node *node, const Need *need);
 static void demand_loop(Columns *c, Node *node, const Need *results);
@@ -179,6 +180,7 @@ static Slot *follow_merge(Columns *c, const Node *node) {
     if (pair ? value->kind != TY_struct || value->count != 2 || value->args[1] != type->args[1]
              : value->kind == TY_struct && value != columns_value(type))
         c->lost = true;
+    if (!pair && value != columns_value(type)) slot->lanes = true;
     return slot;
 }
 
@@ -261,6 +263,8 @@ static bool keep_parts(Columns *c, Slot *slot, const Need *result) {
     Type *value = columns_value(slot->type);
     TypeKind kind = slot->type->kind;
     const Need *need = kind == TY_merger ? result : need_kid(result, 0);
+    if (kind == TY_appender && !result->whole && result->count == 0 && !slot->lanes)
+        return slot->counts = true;
     if (result->whole || value->kind != TY_struct || (kind == TY_appender && c->loops)) return false;
     if (kind != TY_appender && kind != TY_merger && kind != TY_dictmerger) return false;
     slot->paths = arena_alloc(&c->program->arena, sizeof *slot->paths * COLUMNS_MOST);
@@ -327,7 +331,9 @@ static bool settle(Columns *c, Slot *slot, const Need *result, const Node *from)
         if (!result) result = &whole;
         if (slot->dropped || (plain && keep_parts(c, slot, result))) {
             if (slot->dropped) return true;
-            slot->made = made_leaf(c, slot);
+            slot->made = slot->counts ? type_make(&c->program->types, TY_merger, OP_add, 1, &c->i64)
+                                      : made_leaf(c, slot);
+            if (slot->counts) return true;
             slot->need = kept_need(c, slot);
             return true;
         }
@@ -401,6 +407,8 @@ static void demand_let(Columns *c, const Node *let) {
     if (value->kind == N_For) {
         demand_loop(c, value, plain ? need : &whole);
         c->slots[name->id] = c->slots[value->kids[value->count - 1]->params[0]->id];
+    } else if (value->kind == N_Result && need && c->lengths[name->id] == name->uses) {
+        demand_result(c, value, &only_length);
     } else if (value->kind == N_Result) {
         bool merged = value->kids[0]->type->kind == TY_merger;
         demand_result(c, value, need && (plain || merged) ? need : &whole);
@@ -451,7 +459,7 @@ static void demand_merge(Columns *c, Node *node) {
     demand(c, node->kids[0], &whole);
     if (slot && slot->npaths)
         demand_block(c, value, slot->need, true, false);
-    else if (!slot || !slot->dropped || !columns_droppable(value))
+    else if (!slot || !(slot->dropped || slot->counts) || !columns_droppable(value))
         demand(c, value, &whole);
 }
 
@@ -591,7 +599,10 @@ static bool count_plain(Walk *walk, Node **slot) {
     case N_KeyExists:
         if (node->kids[0]->type->kind == TY_dict) name = node->kids[0];
         break;
-    case N_Len: name = node->kids[0]; break;
+    case N_Len:
+        name = node->kids[0];
+        if (name->kind == N_Ident) c->lengths[name->symbol->id]++;
+        break;
     default: break;
     }
     if (name && name->kind == N_Ident) c->plain[name->symbol->id]++;
