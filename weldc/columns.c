@@ -8,7 +8,8 @@
  *     result(for(zip(rows, rows_1), merger[i64, +], |b, i, e| let r = {e.$0, 0, e.$1}; merge(b, r.$0 - r.$2)))
  *
  * That is done where all uses of the vector are as data of loops, len, or reads of one field of an element.
- * A vector of which the length alone is needed becomes a sum of ones.
+ * A vector of which the length alone is needed becomes a sum of ones, unless each iteration merges equally often:
+ * then infer-size knows its length, or the loop fails.
  *
  * In the same way mergers, and dictmergers whose dictionary is only looked up, keep of their values the fields
  * that are read, loops lose builders whose results are not, states of an iterate have zeros for fields that are
@@ -658,10 +659,11 @@ bool pass_columns(Program *program) {
     c.slots = arena_alloc(&program->arena, sizeof *c.slots * count);
     c.plain = arena_alloc(&program->arena, sizeof *c.plain * count);
     c.lengths = arena_alloc(&program->arena, sizeof *c.lengths * count);
+    c.merges.roots = arena_alloc(&program->arena, sizeof *c.merges.roots * count);
     c.i64 = type_scalar(&program->types, TY_i64);
     c.columns = arena_alloc(&program->arena, sizeof *c.columns * count);
     c.kept = arena_alloc(&program->arena, sizeof *c.kept * count);
-    if (!c.needs || !c.slots || !c.plain || !c.lengths || !c.columns || !c.kept)
+    if (!c.needs || !c.slots || !c.plain || !c.lengths || !c.merges.roots || !c.columns || !c.kept)
         return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
     columns_need(&c);
     program->root->kids[0] = rewrite_value(&c, program->root->kids[0]);

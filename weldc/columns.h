@@ -32,6 +32,7 @@ struct Slot {
     bool keeps; /* merging into it does what must not go: an assert, a foreign call */
     bool lanes; /* simd values are merged into an appender of scalars */
     bool dropped;
+    bool varies; /* not every iteration merges equally often */
     bool counts; /* an appender of whose vector the length alone is needed: becomes a merger of ones */
     Path *paths; /* the parts that the builder keeps of its values */
     int npaths;  /* 0: all, as they are */
@@ -56,6 +57,7 @@ typedef struct Columns {
     Symbol ***columns; /* the names of a vector's columns, in the order of the slot's paths; or NULL */
     Slot **kept;       /* the slot that made a vector or dictionary of less than it was; or NULL */
     Type *i64;
+    Merges merges;
     int limit; /* of ids */
     int loops; /* around what is looked at */
     int growth, rounds;

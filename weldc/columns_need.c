@@ -263,7 +263,7 @@ static bool keep_parts(Columns *c, Slot *slot, const Need *result) {
     Type *value = columns_value(slot->type);
     TypeKind kind = slot->type->kind;
     const Need *need = kind == TY_merger ? result : need_kid(result, 0);
-    if (kind == TY_appender && !result->whole && result->count == 0 && !slot->lanes)
+    if (kind == TY_appender && !result->whole && result->count == 0 && !slot->lanes && slot->varies)
         return slot->counts = true;
     if (result->whole || value->kind != TY_struct || (kind == TY_appender && c->loops)) return false;
     if (kind != TY_appender && kind != TY_merger && kind != TY_dictmerger) return false;
@@ -324,10 +324,13 @@ static Type *made_leaf(Columns *c, const Slot *slot) {
 }
 
 /* Decides what becomes of the slots, given what is needed of the results. Does anything change? */
-static bool settle(Columns *c, Slot *slot, const Need *result, const Node *from) {
+static bool settle(Columns *c, Slot *slot, const Need *result, const Node *from, const Node *lambda,
+                   int leaf) {
     if (slot->type->kind != TY_struct) {
+        MergeBound bound = merge_bound(&c->merges, lambda->kids[0], lambda->params[0], leaf);
         bool plain = from->kind == N_NewBuilder && from->count == 0;
         slot->dropped = !result && !slot->keeps;
+        slot->varies = bound.least != bound.most;
         if (!result) result = &whole;
         if (slot->dropped || (plain && keep_parts(c, slot, result))) {
             if (slot->dropped) return true;
@@ -344,7 +347,8 @@ static bool settle(Columns *c, Slot *slot, const Need *result, const Node *from)
     int count = 0;
     for (int i = 0; parts && i < slot->count; i++) {
         Slot *kid = slot->kids[i];
-        changes |= settle(c, kid, need_kid(result, i), from->kids[i]);
+        changes |= settle(c, kid, need_kid(result, i), from->kids[i], lambda, leaf);
+        leaf += leaf_count(kid->type);
         kid->at = count;
         if (!kid->dropped) parts[count++] = kid->made;
     }
@@ -374,7 +378,8 @@ static Slot *make_slots(Columns *c, Node *loop, const Need *results) {
     c->touched = NULL;
     give_slot(c, lambda->params[0], slot);
     bool found = follow(c, lambda->kids[0]) == slot && !c->lost && c->met == c->expected && !results->whole;
-    if (found && settle(c, slot, results, from) && !slot->dropped && may_drop_arguments(slot, from))
+    if (found && settle(c, slot, results, from, lambda, 0) && !slot->dropped &&
+        may_drop_arguments(slot, from))
         return slot;
     for (; c->touched; c->touched = c->touched->next) c->slots[c->touched->name->id] = NULL;
     return NULL;
