@@ -8,8 +8,8 @@
  *     result(for(zip(rows, rows_1), merger[i64, +], |b, i, e| let r = {e.$0, 0, e.$1}; merge(b, r.$0 - r.$2)))
  *
  * That is done where all uses of the vector are as data of loops, len, or reads of one field of an element.
- * A vector of which the length alone is needed becomes a sum of ones, unless each iteration merges equally often:
- * then infer-size knows its length, or the loop fails.
+ * A vector that a filter makes, and of which the length alone is needed, becomes a sum of ones. (Where each
+ * iteration merges equally often, infer-size knows the length.)
  *
  * In the same way mergers, and dictmergers whose dictionary is only looked up, keep of their values the fields
  * that are read, loops lose builders whose results are not, states of an iterate have zeros for fields that are

@@ -32,7 +32,7 @@ struct Slot {
     bool keeps; /* merging into it does what must not go: an assert, a foreign call */
     bool lanes; /* simd values are merged into an appender of scalars */
     bool dropped;
-    bool varies; /* not every iteration merges equally often */
+    bool varies; /* how often an iteration merges is bounded, but not always the same */
     bool counts; /* an appender of whose vector the length alone is needed: becomes a merger of ones */
     Path *paths; /* the parts that the builder keeps of its values */
     int npaths;  /* 0: all, as they are */

@@ -330,7 +330,7 @@ static bool settle(Columns *c, Slot *slot, const Need *result, const Node *from,
         MergeBound bound = merge_bound(&c->merges, lambda->kids[0], lambda->params[0], leaf);
         bool plain = from->kind == N_NewBuilder && from->count == 0;
         slot->dropped = !result && !slot->keeps;
-        slot->varies = bound.least != bound.most;
+        slot->varies = bound.most > bound.least;
         if (!result) result = &whole;
         if (slot->dropped || (plain && keep_parts(c, slot, result))) {
             if (slot->dropped) return true;
