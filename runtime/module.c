@@ -73,6 +73,11 @@ Program *module_program(weld_module_t handle) {
     return module ? unit_typed(module->unit) : NULL;
 }
 
+Program *module_optimized(weld_module_t handle) {
+    Module *module = handle_as(handle, HANDLE_MODULE);
+    return module ? unit_optimized(module->unit) : NULL;
+}
+
 const char *module_tier(weld_module_t handle) {
     Module *module = handle_as(handle, HANDLE_MODULE);
     if (!module || !unit_has_code(module->unit)) return "eval";

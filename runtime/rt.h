@@ -312,7 +312,8 @@ const Program *unit_interpret_begin(Unit *unit);
 void unit_interpret_end(Unit *unit, double ns);
 /* A run of light code is done. */
 void unit_light_end(Unit *unit, double ns);
-Program *unit_typed(Unit *unit); /* the typed program, to look at; NULL: no memory */
+Program *unit_typed(Unit *unit);           /* the typed program, to look at; NULL: no memory */
+Program *unit_optimized(const Unit *unit); /* a new one, as code is made of; NULL: no memory */
 static inline bool unit_has_code(const Unit *unit) {
     return unit->code != NULL;
 }
@@ -351,6 +352,7 @@ extern const char build_id[]; /* a hash of the sources, made by the build */
 weld_module_t module_compile(const char *name, const char *text, size_t length, const Type *want,
                              weld_conf_t conf, Error *error, Timings *timings);
 Program *module_program(weld_module_t module);     /* as read and typed, not optimized; NULL: no memory */
+Program *module_optimized(weld_module_t module);   /* a new one, as code is made of; NULL: no memory */
 const char *module_tier(weld_module_t module);     /* "eval", "jit" or "cached" */
 const Type *module_argument_type(weld_module_t m); /* the struct of its parameters */
 const Type *module_result_type(weld_module_t m);

@@ -321,6 +321,15 @@ Program *unit_typed(Unit *unit) {
     return typed;
 }
 
+Program *unit_optimized(const Unit *unit) {
+    const Options *options = &unit->options;
+    PassOptions passes = {.level = (int)options->level, .passes = options->passes, .verify = options->verify};
+    Program *program = read_again(unit);
+    if (program && program_optimize(program, &passes)) return program;
+    program_free(program);
+    return NULL;
+}
+
 /* ---- units ---- */
 
 /* The options' texts are the configuration's, which may go before the unit. */

@@ -124,6 +124,17 @@ Test(tables, rows_are_told_apart) {
                       };
     distinct("passes.def", passes, pass_docs, sizeof passes / sizeof *passes);
 
+    const char *const fragments[] =
+        {
+#define FRAGMENT(id, spelling, counts, doc) spelling,
+#include "../weldc/fragments.def"
+        },
+                      *const fragment_docs[] = {
+#define FRAGMENT(id, spelling, counts, doc) doc,
+#include "../weldc/fragments.def"
+                      };
+    distinct("fragments.def", fragments, fragment_docs, sizeof fragments / sizeof *fragments);
+
     const char *const settings[] =
         {
 #define SETTING(id, key, kind, initial, accepts, doc) key,

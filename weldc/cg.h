@@ -77,8 +77,8 @@ typedef struct Cg {
     Fn *fn;
     LLVMValueRef **values; /* the leaves of each symbol, by its id */
     int *stamps, stamp;    /* by symbol id: marks of cg_free_names */
-    int *roots, questions; /* by symbol id: what cg_merge_bound found */
-    int loops;             /* so far: names of alias scopes */
+    Merges merges;
+    int loops; /* so far: names of alias scopes */
 
     const Type **types; /* handed to runtime calls by number */
     int ntypes, types_capacity;
@@ -130,8 +130,6 @@ void cg_fn_close(Cg *cg, Fn *fn);
 
 /* ---- cg_type.c: leaves, memory, checks, calls
  * ----------------------------------------------------------------- */
-int leaf_count(const Type *type);
-int leaf_at(const Type *type, int field); /* a struct's first leaf of a field */
 int leaf_types(Cg *cg, const Type *type, LLVMTypeRef *out);
 Leaf *cg_leaves(Cg *cg, const Type *type);
 Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load into fresh leaves */
@@ -323,12 +321,6 @@ Leaf *cg_iterate(Cg *cg, const Node *node);
 void cg_poll(Cg *cg, const Node *node);
 bool cg_allocates(const Node *node); /* may running it take memory of the region */
 int64_t builder_state_size(const Type *builder);
-/* How often one evaluation of node merges into that leaf of the builder that symbol names; most -1: not
- * bounded. */
-typedef struct MergeBound {
-    int least, most;
-} MergeBound;
-MergeBound cg_merge_bound(Cg *cg, const Node *node, const Symbol *builder, int leaf);
 bool cg_has_room(const Cg *cg, LLVMValueRef state); /* made before the loop, for all its merges */
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
 void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value);

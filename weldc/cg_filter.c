@@ -208,7 +208,7 @@ static void look_at_builders(Cg *cg, const Loop *loop, const Type *builder, int 
         out->all = out->all && type->kind != TY_bool;
         return;
     }
-    MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
+    MergeBound bound = merge_bound(&cg->merges, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     if (bound.most == 0) return;
     out->all = out->all && bound.most == 1 && cg_has_room(cg, loop->builders[leaf]);
     out->conditional = out->conditional || bound.least == 0;

@@ -278,7 +278,7 @@ static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMVal
         return;
     }
     if (builder->kind != TY_appender) return;
-    MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
+    MergeBound bound = merge_bound(&cg->merges, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     if (bound.most <= 0 || (exactly && bound.least != bound.most)) return;
     LLVMValueRef few = cg_least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
     LLVMValueRef count = LLVMBuildMul(cg->builder, few, cg_i64(cg, bound.most), "");
@@ -513,7 +513,7 @@ static int64_t least_iterations(Cg *cg, const Loop *loop) {
 
 static int64_t exact_merges(Cg *cg, const Loop *loop, const Type *builder, int leaf) {
     if (builder->kind != TY_appender) return 0;
-    MergeBound bound = cg_merge_bound(cg, loop->lambda->kids[0], loop->lambda->params[0], leaf);
+    MergeBound bound = merge_bound(&cg->merges, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     return bound.least == bound.most && bound.most > 0 ? bound.most : 0;
 }
 

@@ -19,15 +19,15 @@
  */
 #include "cg.h"
 
-typedef struct Plan {
+typedef struct Staging {
     Cg *cg;
     const Node *lambda;
     Stages *stages;
     bool math;
-} Plan;
+} Staging;
 
-static int stage_of(const Plan *plan, const Symbol *symbol) {
-    const Stages *stages = plan->stages;
+static int stage_of(const Staging *staging, const Symbol *symbol) {
+    const Stages *stages = staging->stages;
     for (int i = stages->count; i-- > 0;) {
         if (stages->let[i].node->symbol == symbol) return stages->let[i].stage;
     }
@@ -51,29 +51,29 @@ static bool mark_bound(Walk *walk, Node **slot) {
 }
 
 /* The stage that a let must wait for: 3 if its value has effects, else the last one of the names it uses. */
-static int stage_needed(const Plan *plan, const Node *node) {
+static int stage_needed(const Staging *staging, const Node *node) {
     int most = 0;
     for (; node->kind == N_Let && most < 3; node = node->kids[1]) {
-        int stage = stage_needed(plan, node->kids[0]);
+        int stage = stage_needed(staging, node->kids[0]);
         if (stage > most) most = stage;
     }
     if (node->kind == N_Cudf || node->kind == N_Assert) return 3;
     if (node->kind == N_Ident) {
-        bool own = plan->cg->stamps[node->symbol->id] == plan->cg->stamp;
+        bool own = staging->cg->stamps[node->symbol->id] == staging->cg->stamp;
         if (node->type->builders && !own) return 3;
-        int stage = stage_of(plan, node->symbol);
+        int stage = stage_of(staging, node->symbol);
         return stage > most ? stage : most;
     }
     for (int i = 0; i < node->count && most < 3; i++) {
-        int stage = stage_needed(plan, node->kids[i]);
+        int stage = stage_needed(staging, node->kids[i]);
         if (stage > most) most = stage;
     }
     return most;
 }
 
 /* Can stage 2 have its value? */
-static bool is_at_hand(const Plan *plan, const Symbol *symbol) {
-    const Stages *stages = plan->stages;
+static bool is_at_hand(const Staging *staging, const Symbol *symbol) {
+    const Stages *stages = staging->stages;
     for (int i = stages->count; i-- > 0;) {
         if (stages->let[i].node->symbol == symbol) return stages->let[i].kept;
     }
@@ -81,10 +81,10 @@ static bool is_at_hand(const Plan *plan, const Symbol *symbol) {
 }
 
 /* Scalar arithmetic that cannot fail, on names, with math in it or not. */
-static bool is_arithmetic(const Plan *plan, const Node *node, bool *math) {
+static bool is_arithmetic(const Staging *staging, const Node *node, bool *math) {
     if (node->kind == N_Literal) return true;
-    if (node->kind == N_Ident) return is_at_hand(plan, node->symbol);
-    if (node->kind == N_Field) return is_arithmetic(plan, node->kids[0], math);
+    if (node->kind == N_Ident) return is_at_hand(staging, node->symbol);
+    if (node->kind == N_Field) return is_arithmetic(staging, node->kids[0], math);
     if (!type_is_scalar(node->type)) return false;
     bool op = node->kind == N_Unary || node->kind == N_Binary;
     switch (node->kind) {
@@ -102,7 +102,7 @@ static bool is_arithmetic(const Plan *plan, const Node *node, bool *math) {
     }
     if (op && op_classes[node->op].class == 'f' && node->op != OP_sqrt) *math = true;
     for (int i = 0; i < node->count; i++) {
-        if (!is_arithmetic(plan, node->kids[i], math)) return false;
+        if (!is_arithmetic(staging, node->kids[i], math)) return false;
     }
     return true;
 }
@@ -119,19 +119,19 @@ static bool is_costly(const Node *node) {
     return false;
 }
 
-static int stage_for(Plan *plan, const Node *let, bool *kept) {
+static int stage_for(Staging *staging, const Node *let, bool *kept) {
     const Node *value = let->kids[0];
-    Cg *cg = plan->cg;
+    Cg *cg = staging->cg;
     Walk walk = {cg->program, mark_bound, NULL, cg};
     Node *root = (Node *)value; /* the walk changes nothing */
     cg->stamp++;
     node_walk(&walk, &root);
-    int stage = stage_needed(plan, value);
+    int stage = stage_needed(staging, value);
     bool math = false, flat = is_flat(let->symbol->type);
     if (stage == 3) return 3;
-    if (type_is_scalar(value->type) && is_arithmetic(plan, value, &math) && (math || stage == 2)) {
+    if (type_is_scalar(value->type) && is_arithmetic(staging, value, &math) && (math || stage == 2)) {
         *kept = true;
-        plan->math |= math;
+        staging->math |= math;
         return 2;
     }
     if (stage == 2 || (!flat && is_costly(value))) return 3;
@@ -142,12 +142,12 @@ static int stage_for(Plan *plan, const Node *let, bool *kept) {
 /* The loop's builders are bound. */
 Stages cg_stages(Cg *cg, const Node *lambda) {
     Stages stages = {.count = 0};
-    Plan plan = {cg, lambda, &stages, false};
+    Staging staging = {cg, lambda, &stages, false};
     int leaves = 0;
     for (const Node *let = lambda->kids[0]; let->kind == N_Let; let = let->kids[1]) {
         bool kept = false;
         if (stages.count == STAGE_LETS) return (Stages){.count = 0};
-        int stage = stage_for(&plan, let, &kept);
+        int stage = stage_for(&staging, let, &kept);
         if (kept) leaves += leaf_count(let->symbol->type);
         stages.let[stages.count++] = (StageLet){.node = let, .stage = stage, .kept = kept};
     }
@@ -157,7 +157,7 @@ Stages cg_stages(Cg *cg, const Node *lambda) {
     for (int i = 0; i < stages.count && stages.wide; i++) {
         if (stages.let[i].stage == 1) stages.wide = cg_lanes_can(&stages.lanes, stages.let[i].node);
     }
-    if ((!plan.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
+    if ((!staging.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
     for (int i = 0; i < stages.count; i++) {
         StageLet *let = &stages.let[i];
         if (let->kept) let->buffer = cg_slot(cg, let->node->symbol->type->size * STAGE_BLOCK, 64);

@@ -8,20 +8,6 @@
 
 #include <string.h>
 
-int leaf_count(const Type *type) {
-    if (type->kind == TY_vec) return 2;
-    if (type->kind != TY_struct) return 1;
-    int count = 0;
-    for (int i = 0; i < type->count; i++) count += leaf_count(type->args[i]);
-    return count;
-}
-
-int leaf_at(const Type *type, int field) {
-    int at = 0;
-    for (int i = 0; i < field; i++) at += leaf_count(type->args[i]);
-    return at;
-}
-
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type) {
     switch (type->kind) {
     case TY_bool: return cg->i1;

@@ -97,8 +97,8 @@ static bool cg_open(Cg *cg, Program *program, const Target *target, bool names, 
     size_t symbols = (size_t)program->symbols + 1;
     cg->values = arena_alloc(&program->arena, sizeof *cg->values * symbols);
     cg->stamps = arena_alloc(&program->arena, sizeof *cg->stamps * symbols);
-    cg->roots = arena_alloc(&program->arena, sizeof *cg->roots * symbols);
-    if (!cg->values || !cg->stamps || !cg->roots)
+    cg->merges.roots = arena_alloc(&program->arena, sizeof *cg->merges.roots * symbols);
+    if (!cg->values || !cg->stamps || !cg->merges.roots)
         return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
     cg->context = LLVMContextCreate();
     LLVMContextSetDiscardValueNames(cg->context, !names);

@@ -42,6 +42,91 @@ typedef struct PassOptions {
 bool program_optimize(Program *program, const PassOptions *options);
 bool passes_check(const char *passes, Error *error); /* are these names of passes */
 
+/* ---- merges.c: how often an iteration merges ---------------------------------------------------------- */
+
+/* A value is a list of leaves: a vector is two (data, length), a struct those of its fields in a row, anything
+ * else one. */
+int leaf_count(const Type *type);
+int leaf_at(const Type *type, int field); /* a struct's first leaf of a field */
+bool builder_is_new(const Node *builder); /* is it a fresh one, or a struct of fresh ones, as written */
+typedef struct MergeBound {
+    int least, most; /* most -1: not bounded */
+} MergeBound;
+typedef struct Merges {
+    int *roots; /* by symbol id, zeroed: room for as many as the program has */
+    int questions;
+} Merges;
+/* How often one evaluation of node merges into that leaf of the builder that symbol names. */
+MergeBound merge_bound(Merges *merges, const Node *node, const Symbol *builder, int leaf);
+
+/* ---- plan.c, plan_print.c: the graph of fragments -------------------------------------------------------- */
+
+typedef enum FragmentKind {
+#define FRAGMENT(id, spelling, counts, doc) FRAGMENT_##id,
+#include "fragments.def"
+    FRAGMENT_COUNT
+} FragmentKind;
+
+typedef struct FragmentClass {
+    const char *spelling, *doc;
+    bool counts;
+} FragmentClass;
+extern const FragmentClass fragment_classes[FRAGMENT_COUNT];
+
+typedef struct Buffer Buffer;
+typedef struct Fragment Fragment;
+typedef struct Plan Plan;
+
+/* A number of elements: constant + factor * (the length of `length`, or the iterations of `trips`). */
+typedef struct Size {
+    enum { SIZE_UNKNOWN, SIZE_AT_MOST, SIZE_EXACT } known;
+    int64_t constant, factor;
+    const Buffer *length;  /* or NULL */
+    const Fragment *trips; /* or NULL: of a loop that walks no vector as a whole */
+} Size;
+
+/* A value that a fragment makes, or that is there from the start: an argument, an iterate's state. */
+struct Buffer {
+    const char *name; /* in the program, made unique, and x.$0 for a part of it; or NULL */
+    Type *type;       /* of what is built, or of the builder if nothing takes its result */
+    Size size;        /* of a vector, dictionary or what builds them; else exactly 1 */
+    const Plan *plan; /* that it belongs to */
+    Fragment *maker;  /* NULL: it is there when the plan starts */
+    int last;         /* number of the last fragment of its plan that needs it or what may point into it, or
+                         LIVES_ON; -1: none */
+    int stamp;
+};
+enum { LIVES_ON = INT32_MAX }; /* in the plan's result */
+
+struct Fragment {
+    FragmentKind kind;
+    int number; /* in the order of the program, inner plans' fragments after the one that holds them */
+    const Node *node;
+    Buffer **inputs, **outputs; /* each once; inputs: those that fragments of inner plans read, too */
+    bool *held;                 /* for each input: may the outputs point into it */
+    int ninputs, noutputs;
+    Size trips;      /* of a loop: iterations; else exactly 1 */
+    double cost;     /* operations of one iteration, roughly; a loop inside is taken to run 16 times */
+    bool parallel;   /* may several threads run it */
+    const char *why; /* it is not parallel; or NULL */
+    Plan *inner[2];  /* of an iterate, a choice; or NULL */
+    int ninner;
+};
+
+/* What is to be run, in program order; the graph's edges lead from a fragment's inputs to their makers. Lies
+ * in the program's arena, and refers to its nodes. */
+struct Plan {
+    Fragment *holder; /* whose inner plan it is, or NULL */
+    Fragment **fragments;
+    Buffer **arguments, **results;
+    int nfragments, narguments, nresults;
+};
+
+/* The plan of a typed program, optimized or not. Linear. NULL: the program's error is set. */
+Plan *plan_make(Program *program);
+int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
+void plan_print(Buf *out, const Program *program, const Plan *plan);
+
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 
 void *math_symbol(const char *name); /* a function of libm, memcpy and its like, or SLEEF; NULL: none */

@@ -234,6 +234,18 @@ static int64_t zips_of_one_value(Buf *out, int size) {
     return 0;
 }
 
+/* Each table has two uses, so that none is fused into the next. */
+static int64_t chained_tables(Buf *out, int size) {
+    buf_printf(out, "let t0 = result(for([1l], appender[{i64, i64}], |b, i, e| merge(b, {e, i}))); ");
+    for (int i = 0; i < size; i++)
+        buf_printf(out,
+                   "let t%d = result(for(t%d, appender[{i64, i64}], |b, i, e| "
+                   "if(e.$0 < 9l + len(t%d) * 100000l, merge(b, {e.$0 + 1l, e.$0}), b))); ",
+                   i + 1, i, i);
+    buf_printf(out, "lookup(t%d, 0l).$1", size);
+    return size;
+}
+
 static const struct {
     const char *name;
     int64_t (*make)(Buf *out, int size);
@@ -274,6 +286,7 @@ static const struct {
     {"chained maps using twice", chained_maps_using_twice, 10000, 2},
     {"nested maps", nested_maps, 25, 1},
     {"zips of one value", zips_of_one_value, 10000, 2},
+    {"chained tables", chained_tables, 2000, 2},
 };
 
 static void small_stack(void) {

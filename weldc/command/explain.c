@@ -4,7 +4,7 @@
  *     parsed     names resolved, macros expanded: what the program says
  *     typed      the same with the types that inference found
  *     optimized  after the passes of weldc/
- *     plan       the loops that are left, in the order in which they run
+ *     plan       the fragments that are left, in the order in which they run
  *     llvm, asm  what code generation makes of them
  */
 #include <stdlib.h>
@@ -29,36 +29,6 @@ static void watch_pass(void *data, const PassClass *pass, const Program *program
     if (!watch->after || strcmp(watch->after, pass->spelling) || watch->seen) return;
     watch->seen = true;
     program_print(watch->out, program, true);
-}
-
-/* ---- the plan
- * ------------------------------------------------------------------------------------------------ */
-
-typedef struct Listing {
-    const Program *program;
-    Buf *out;
-    int loops;
-} Listing;
-
-static bool list_loop(Walk *walk, Node **slot) {
-    Listing *listing = walk->data;
-    const Node *node = *slot;
-    if (!node_is(node, N_For)) return true;
-    const Source *source = &listing->program->source[node->span.source];
-    size_t line = 1;
-    for (size_t i = 0; i < node->span.begin && i < source->length; i++) line += source->text[i] == '\n';
-    buf_printf(listing->out, "fragment %d: line %zu of %s, a loop over %d iterator%s into ", listing->loops++,
-               line, source->name, node->count - 2, node->count == 3 ? "" : "s");
-    type_print(listing->out, node->type);
-    buf_put(listing->out, "\n", 1);
-    return false;
-}
-
-static void plan_print(Program *program, Buf *out) {
-    Listing listing = {program, out, 0};
-    Walk walk = {.program = program, .enter = list_loop, .data = &listing};
-    node_walk(&walk, &program->root);
-    if (!listing.loops) buf_printf(out, "no loops: one piece of straight code\n");
 }
 
 /* ---- the stages
@@ -104,7 +74,9 @@ static bool stage_make(Program *program, Stage stage, const char *after, bool ti
     }
     bool ok = true;
     if (stage == STAGE_plan) {
-        plan_print(program, out);
+        const Plan *plan = plan_make(program);
+        ok = plan != NULL;
+        if (ok) plan_print(out, program, plan);
     } else if (stage == STAGE_llvm || stage == STAGE_asm) {
         ok = code_print(program, stage, options, out, error);
         say_time(times, stage_names[stage], &since);

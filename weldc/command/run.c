@@ -70,10 +70,14 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool count_loop(Walk *walk, Node **slot) {
-    if (!node_is(*slot, N_For)) return true;
-    ++*(int *)walk->data;
-    return false;
+/* How many fragments ran: of the optimized program, unless the interpreter ran it. */
+static int count_fragments(Run *run) {
+    Program *optimized = NULL, *program = module_program(run->module);
+    if (strcmp(module_tier(run->module), "eval") != 0) program = optimized = module_optimized(run->module);
+    const Plan *plan = program ? plan_make(program) : NULL;
+    int count = plan ? plan_count(plan) : 0;
+    program_free(optimized);
+    return count;
 }
 
 /* One line of JSON on standard error. */
@@ -83,10 +87,6 @@ static void print_stats(Run *run) {
     qsort(run->run_ms, (size_t)repeat, sizeof *run->run_ms, by_value);
     double median =
         repeat % 2 ? run->run_ms[repeat / 2] : (run->run_ms[repeat / 2 - 1] + run->run_ms[repeat / 2]) / 2;
-    int loops = 0;
-    Program *program = module_program(run->module);
-    Walk walk = {.program = program, .enter = count_loop, .data = &loops};
-    node_walk(&walk, &program->root);
     Options options;
     Error error = {0};
     conf_options(run->request->conf, &options, &error);
@@ -98,7 +98,7 @@ static void print_stats(Run *run) {
         "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": 0}\n",
         run->arguments.load_ms, run->timings.parse_ms, run->timings.infer_ms, run->timings.optimize_ms,
         run->timings.codegen_ms, median, run->run_ms[0], total, module_tier(run->module),
-        (long long)options.threads, loops, (long long)context_peak(run->context),
+        (long long)options.threads, count_fragments(run), (long long)context_peak(run->context),
         (long long)weld_context_memory_usage(run->context));
 }
 

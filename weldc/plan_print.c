@@ -1,0 +1,207 @@
+/* plan_print.c: a plan as text.
+ *
+ *     arguments: v: vec[i64], n: i64
+ *     fragment 0: line 3 of q.weld, a loop over 1 iterator, in parallel
+ *         runs   len(v) times, about 4 operations each
+ *         reads  v
+ *         makes  a: vec[i64], at most len(v), until 2
+ *     code 1: m from a, n
+ *     fragment 2: ..
+ *     result: a
+ *
+ * Consecutive pieces of code are printed together. What has no name in the program is #2, for what fragment 2
+ * makes, or #2.$1 where it makes several.
+ */
+#include "weldc.h"
+
+#include <string.h>
+
+enum { SOURCES = sizeof((Program *)0)->source / sizeof(Source) };
+
+typedef struct Printer {
+    Buf *out;
+    const Program *program;
+    struct {
+        size_t at, line;
+    } found[SOURCES]; /* the last line that was looked for: the next one is near */
+    int indent;
+} Printer;
+
+static void put(Printer *p, const char *text) {
+    buf_put(p->out, text, strlen(text));
+}
+
+static void begin_line(Printer *p, int deeper) {
+    for (int i = 0; i < p->indent + deeper; i++) put(p, "    ");
+}
+
+static size_t line_of(Printer *p, Span span) {
+    uint32_t number = span.source < (uint32_t)p->program->sources ? span.source : 0;
+    const Source *source = &p->program->source[number];
+    size_t at = p->found[number].at, line = p->found[number].line;
+    size_t to = span.begin < source->length ? span.begin : source->length;
+    for (; at < to; at++) line += source->text[at] == '\n';
+    for (; at > to; at--) line -= source->text[at - 1] == '\n';
+    p->found[number].at = at;
+    p->found[number].line = line;
+    return line + 1;
+}
+
+static void put_name(Printer *p, const Buffer *buffer) {
+    const Fragment *maker = buffer->maker;
+    if (buffer->name) {
+        put(p, buffer->name);
+        return;
+    }
+    buf_printf(p->out, "#%d", maker ? maker->number : 0);
+    for (int i = 0; maker && maker->noutputs > 1 && i < maker->noutputs; i++) {
+        if (maker->outputs[i] == buffer) buf_printf(p->out, ".$%d", i);
+    }
+}
+
+static void put_names(Printer *p, Buffer *const *buffers, int count) {
+    for (int i = 0; i < count; i++) {
+        if (i) put(p, ", ");
+        put_name(p, buffers[i]);
+    }
+}
+
+static void put_size(Printer *p, Size size) {
+    if (size.known == SIZE_UNKNOWN) {
+        put(p, "unknown");
+        return;
+    }
+    if (size.known == SIZE_AT_MOST) put(p, "at most ");
+    bool factor = size.factor != 0;
+    if (!factor || size.constant) buf_printf(p->out, "%lld%s", (long long)size.constant, factor ? " + " : "");
+    if (!factor) return;
+    if (size.factor != 1) buf_printf(p->out, "%lld * ", (long long)size.factor);
+    if (size.length) {
+        put(p, "len(");
+        put_name(p, size.length);
+        put(p, ")");
+    } else {
+        buf_printf(p->out, "runs of %d", size.trips ? size.trips->number : 0);
+    }
+}
+
+static void put_typed(Printer *p, const Buffer *buffer) {
+    put_name(p, buffer);
+    put(p, ": ");
+    type_print(p->out, buffer->type);
+}
+
+static void put_made(Printer *p, const Buffer *buffer) {
+    put_typed(p, buffer);
+    if (buffer->size.known != SIZE_EXACT || buffer->size.factor || buffer->size.constant != 1 ||
+        buffer->type->kind == TY_vec) {
+        put(p, ", size ");
+        put_size(p, buffer->size);
+    }
+    if (buffer->last == LIVES_ON)
+        put(p, ", in the result");
+    else if (buffer->last < 0)
+        put(p, ", not needed");
+    else
+        buf_printf(p->out, ", until %d", buffer->last);
+    put(p, "\n");
+}
+
+static void put_plan(Printer *p, const Plan *plan);
+
+static void put_runs(Printer *p, const Fragment *fragment) {
+    begin_line(p, 1);
+    put(p, "runs   ");
+    if (fragment->trips.trips == fragment) {
+        put(p, fragment->kind == FRAGMENT_loop ? "as often as its iterator says" : "any number of times");
+    } else {
+        put_size(p, fragment->trips);
+        put(p, " times");
+    }
+    if (fragment->kind == FRAGMENT_loop) buf_printf(p->out, ", about %.0f operations each", fragment->cost);
+    put(p, "\n");
+}
+
+static void put_fragment(Printer *p, const Fragment *fragment) {
+    const Span span = fragment->node->span;
+    uint32_t source = span.source < (uint32_t)p->program->sources ? span.source : 0;
+    begin_line(p, 0);
+    buf_printf(p->out, "fragment %d: line %zu of %s, %s", fragment->number, line_of(p, span),
+               p->program->source[source].name, fragment_classes[fragment->kind].spelling);
+    int iters = fragment->node->count - 2;
+    if (fragment->kind == FRAGMENT_loop)
+        buf_printf(p->out, " over %d iterator%s", iters, iters == 1 ? "" : "s");
+    if (fragment->parallel) put(p, ", in parallel");
+    if (fragment->why) buf_printf(p->out, ", on one thread: %s", fragment->why);
+    put(p, "\n");
+    if (fragment->kind == FRAGMENT_loop || fragment->kind == FRAGMENT_iterate) put_runs(p, fragment);
+    if (fragment->ninputs) {
+        begin_line(p, 1);
+        put(p, "reads  ");
+        put_names(p, fragment->inputs, fragment->ninputs);
+        put(p, "\n");
+    }
+    for (int i = 0; i < fragment->noutputs; i++) {
+        begin_line(p, 1);
+        put(p, "makes  ");
+        put_made(p, fragment->outputs[i]);
+    }
+    for (int i = 0; i < fragment->ninner; i++) {
+        begin_line(p, 1);
+        put(p, fragment->kind == FRAGMENT_iterate ? "each time:\n" : i ? "or:\n" : "either:\n");
+        p->indent += 2;
+        put_plan(p, fragment->inner[i]);
+        p->indent -= 2;
+    }
+}
+
+static bool is_code(const Fragment *fragment) {
+    return fragment->kind == FRAGMENT_code;
+}
+
+/* Pieces of code from number i on, on a line; returns the number behind the last. */
+static int put_code(Printer *p, const Plan *plan, int i) {
+    int end = i + 1;
+    while (end < plan->nfragments && is_code(plan->fragments[end])) end++;
+    begin_line(p, 0);
+    buf_printf(p->out, "code %d", plan->fragments[i]->number);
+    if (end > i + 1) buf_printf(p->out, "-%d", plan->fragments[end - 1]->number);
+    put(p, ": ");
+    for (; i < end; i++) {
+        const Fragment *code = plan->fragments[i];
+        put_names(p, code->outputs, code->noutputs);
+        if (code->ninputs) put(p, " from ");
+        put_names(p, code->inputs, code->ninputs);
+        put(p, i + 1 < end ? "; " : "\n");
+    }
+    return end;
+}
+
+static void put_plan(Printer *p, const Plan *plan) {
+    if (plan->narguments) {
+        begin_line(p, 0);
+        put(p, plan->holder ? "state: " : "arguments: ");
+        for (int i = 0; i < plan->narguments; i++) {
+            if (i) put(p, ", ");
+            put_typed(p, plan->arguments[i]);
+        }
+        put(p, "\n");
+    }
+    for (int i = 0; i < plan->nfragments;) {
+        if (is_code(plan->fragments[i])) {
+            i = put_code(p, plan, i);
+        } else {
+            put_fragment(p, plan->fragments[i++]);
+        }
+    }
+    begin_line(p, 0);
+    put(p, plan->holder ? "gives: " : "result: ");
+    put_names(p, plan->results, plan->nresults);
+    if (!plan->nresults) put(p, "a constant");
+    put(p, "\n");
+}
+
+void plan_print(Buf *out, const Program *program, const Plan *plan) {
+    Printer p = {.out = out, .program = program};
+    put_plan(&p, plan);
+}
