@@ -267,8 +267,9 @@ typedef struct Program {
     Arena arena;
     TypeTable types;
     Error error;
-    Source source[4]; /* 0: the program's own text */
-    int sources;
+    Source *
+        source; /* 0: the program's own text; further ones: the prelude, texts of types, of what was spliced in */
+    int sources, source_room;
     Names names;
     Node *root;
     bool bare;
@@ -280,6 +281,9 @@ typedef struct Program {
 /* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
 Program *program_new(const char *name, const char *text, size_t length);
 void program_free(Program *program);
+/* The number of one more source, whose texts must outlive the program; 0 (then it counts as the program's own): no
+ * memory. */
+uint32_t program_add_source(Program *program, const char *name, const char *text, size_t length);
 /* Renders the program's own error, with its source line. */
 void program_render_error(const Program *program, const Error *error, Buf *out);
 
@@ -398,6 +402,23 @@ bool program_infer(Program *program, const Type *want);
  * once, linear builders, loops that return their builder. Run after every pass in tests. On failure the
  * error says what is wrong where; code Type for what a user can write, Internal for the rest. */
 bool program_verify(Program *program);
+
+/* ---- splice.c: programs made of others ------------------------------------------------------------------ */
+
+/* Typed functions of one program that are copied into another, which is only read. Without copy_texts names and texts are
+ * shared, and `from` must outlive `into`. */
+typedef struct Splice {
+    Program *into;
+    const Program *from;
+    bool copy_texts;
+    Type **types;      /* of `into`, by the number of from's */
+    Symbol **symbols;  /* likewise */
+    uint32_t *sources; /* likewise, and 1 added */
+} Splice;
+bool splice_open(Splice *splice, Program *into, const Program *from, bool copy_texts); /* false: no memory */
+Node *splice_function(Splice *splice, const Node *lambda); /* a copy of a function without free names */
+/* A copy of its body, its parameters replaced by these names of `into`. */
+Node *splice_body(Splice *splice, const Node *lambda, Symbol *const *arguments);
 
 /* ---- print.c ---------------------------------------------------------------------------------------- */
 

@@ -55,9 +55,21 @@ Program *program_new(const char *name, const char *text, size_t length) {
         program_free(program);
         return NULL;
     }
-    program->source[0] = (Source){title, copy, length};
-    program->sources = 1;
+    program_add_source(program, title, copy, length);
     return program;
+}
+
+uint32_t program_add_source(Program *program, const char *name, const char *text, size_t length) {
+    if (program->sources == program->source_room) {
+        int room = program->source_room ? 2 * program->source_room : 4;
+        Source *source = arena_alloc(&program->arena, sizeof *source * (size_t)room);
+        if (!source) return 0;
+        if (program->sources) memcpy(source, program->source, sizeof *source * (size_t)program->sources);
+        program->source = source;
+        program->source_room = room;
+    }
+    program->source[program->sources] = (Source){name, text, length};
+    return (uint32_t)program->sources++;
 }
 
 void program_free(Program *program) {

@@ -782,13 +782,10 @@ bool parse_source(Program *program, uint32_t source, Macro **macros, Node **root
 }
 
 Type *type_parse(Program *program, const char *text) {
-    enum { LAST = sizeof program->source / sizeof *program->source - 1 };
     size_t length = strlen(text);
     const char *copy = arena_copy(&program->arena, text, length);
     if (!copy) return NULL;
-    program->source[LAST] = (Source){"type", copy, length};
-    program->sources = LAST + 1;
-    Parser p = {.program = program, .lexer = {program, LAST, 0}};
+    Parser p = {.program = program, .lexer = {program, program_add_source(program, "type", copy, length), 0}};
     int parts = 0;
     advance(&p);
     Type *type = parse_type(&p, &parts);

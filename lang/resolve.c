@@ -636,6 +636,7 @@ bool resolve(Program *program, Macro *macros, Node **root) {
 
 typedef struct Reading {
     Program *program;
+    uint32_t prelude; /* its source */
     int deepest;
     Macro *macros;
     Node *root; /* parsed; NULL: not yet */
@@ -649,7 +650,7 @@ static void read_within(void *data) {
     if (!reading->root) {
         reading->macros = NULL;
         program->names = (Names){0};
-        if (!parse_source(program, 1, &reading->macros, NULL)) return;
+        if (!parse_source(program, reading->prelude, &reading->macros, NULL)) return;
         if (!parse_source(program, 0, &reading->macros, &reading->root)) return;
     }
     Node *root = reading->root;
@@ -661,9 +662,8 @@ bool program_read(Program *program) {
     if (program->error.code != E_None) return false;
     if (program->source[0].length > (size_t)1 << 30)
         return error_set(&program->error, E_Syntax, (Span){0, 0, 0}, "the program is over a gigabyte long");
-    program->source[1] = (Source){"prelude.weld", prelude_weld, prelude_weld_length};
-    program->sources = 2;
-    Reading reading = {.program = program, .deepest = SHALLOW};
+    uint32_t prelude = program_add_source(program, "prelude.weld", prelude_weld, prelude_weld_length);
+    Reading reading = {.program = program, .prelude = prelude, .deepest = SHALLOW};
     read_within(&reading);
     if (reading.ok || program->depth != 0) return reading.ok;
     program->error = (Error){0};

@@ -44,15 +44,16 @@ static bool no_memory(Error *error) {
     return error_set(error, E_OutOfMemory, nowhere, "no memory to compile the program");
 }
 
-/* Reads and types a text. NULL or a program whose error is set: failed; the caller frees the program. */
-static bool read_program(Program **program, const char *name, const char *text, size_t length,
-                         const Type *want, Error *error, Timings *timings) {
+/* Reads and types a text, or merges a recipe's. NULL or a program whose error is set: failed; the caller frees the
+ * program. */
+static bool read_program(Program **program, const Origin *origin, Error *error, Timings *timings) {
     double start = rt_clock_ms();
-    *program = program_new(name, text, length);
+    *program = origin->recipe ? recipe_program(origin->recipe, error)
+                              : program_new(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
-    bool ok = program_read(*program);
+    bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
-    ok = ok && program_infer(*program, want) && program_verify(*program);
+    ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);
     timings->parse_ms = parsed - start;
     timings->infer_ms = rt_clock_ms() - parsed;
     return ok || phase_failed(*program, error);
@@ -61,6 +62,7 @@ static bool read_program(Program **program, const char *name, const char *text, 
 /* Reads the unit's program again, as it was before the optimizer. */
 static Program *read_again(const Unit *unit) {
     const Source *source = &unit->program->source[0];
+    Origin origin = {source->name, source->text, source->length, NULL, unit->recipe};
     const Signature *signature = unit->signature;
     int count = signature->argument->count;
     TypeTable *types = &unit->signature->types;
@@ -68,13 +70,12 @@ static Program *read_again(const Unit *unit) {
     if (!parts) return NULL;
     for (int i = 0; i < count; i++) parts[i] = signature->argument->args[i];
     parts[count] = signature->result;
-    Type *function = type_make(types, TY_function, OP_none, count + 1, parts);
+    origin.want = type_make(types, TY_function, OP_none, count + 1, parts);
     free(parts);
     Error error = {.code = E_None};
     Timings timings;
     Program *program;
-    if (read_program(&program, source->name, source->text, source->length, function, &error, &timings))
-        return program;
+    if (read_program(&program, &origin, &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -285,13 +286,13 @@ static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     return true;
 }
 
-static bool compile(Unit *unit, const char *name, const char *text, size_t length, const Type *want,
-                    weld_conf_t conf, Error *error, Timings *timings) {
+static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *error, Timings *timings) {
     Options options;
     Dump dump;
     if (!keep_options(unit, conf, error)) return false;
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
-    if (!read_program(&unit->program, name, text, length, want, error, timings)) return false;
+    if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
+    if (!read_program(&unit->program, origin, error, timings)) return false;
     if (!survey_program(unit, error)) return false;
     unit->signature = signature_new(unit->program, program_argument_type(unit->program),
                                     program_result_type(unit->program));
@@ -299,13 +300,13 @@ static bool compile(Unit *unit, const char *name, const char *text, size_t lengt
     if (!dump_program(&dump, "weld", unit->program, error)) return false;
     unit->dumps = dump.formats != NULL;
     bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
-    if (cached && !unit->dumps) disk_key(&unit->disk_key, conf, text, length, want, unit->math);
+    if (cached && !unit->dumps)
+        disk_key(&unit->disk_key, conf, origin->text, origin->length, origin->want, unit->math);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
     return code_at_once(unit, &dump, error, timings);
 }
 
-Unit *unit_new(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
-               Error *error, Timings *timings, weld_error_t handle) {
+Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle) {
     Unit *unit = calloc(1, sizeof *unit);
     if (!unit || pthread_mutex_init(&unit->lock, NULL)) {
         free(unit);
@@ -314,7 +315,7 @@ Unit *unit_new(const char *name, const char *text, size_t length, const Type *wa
         return NULL;
     }
     atomic_init(&unit->refs, 1);
-    bool ok = compile(unit, name, text, length, want, conf, error, timings);
+    bool ok = compile(unit, origin, conf, error, timings);
     report(handle, error, unit->program);
     if (ok) return unit;
     unit_drop(unit);
@@ -331,6 +332,7 @@ void unit_drop(Unit *unit) {
     code_free(atomic_load(&unit->code));
     program_free(unit->program);
     program_free(unit->typed);
+    recipe_drop(unit->recipe);
     signature_drop(unit->signature);
     for (size_t i = 0; i < sizeof unit->texts / sizeof *unit->texts; i++) free(unit->texts[i]);
     buf_release(&unit->key);
