@@ -183,7 +183,17 @@ typedef enum NodeKind {
     N_COUNT
 } NodeKind;
 
-enum Traits { CALL = 1, FAILS = 2, EFFECT = 4, BIND = 8, SUGAR = 16, COMM = 32, ASSOC = 64, REDUCE = 128 };
+enum Traits {
+    CALL = 1,
+    FAILS = 2,
+    EFFECT = 4,
+    BIND = 8,
+    SUGAR = 16,
+    COMM = 32,
+    ASSOC = 64,
+    REDUCE = 128,
+    FOREIGN = 256
+};
 
 typedef struct NodeClass {
     const char *name, *spelling, *usage, *doc;
@@ -235,13 +245,13 @@ struct Node {
     IterKind iter; /* Iter */
     int index;     /* Field: which; else free for a pass */
     Span span;
-    Type *type;     /* of its value; NewBuilder, Cast, Deserialize, Cudf: also what was written */
+    Type *type;     /* of its value; NewBuilder, Cast, Deserialize, FOREIGN kinds: also what was written */
     int count;      /* of kids */
     Node **kids;    /* For: iters, then builder, then lambda. Let: value, body. Lambda: body. Apply: function,
                        arguments */
     Symbol *symbol; /* Ident: the name used; Let: the name bound */
     const char
-        *text; /* before names are resolved: Ident, Let: the name. Cudf: the function. String: the bytes */
+        *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes */
     uint64_t bits;   /* Literal: the value's bytes in the low end. String: how many bytes */
     Symbol **params; /* Lambda */
     int nparams;
@@ -314,6 +324,12 @@ bool node_is_cheap(const Node *node, int *budget);
 static inline bool node_is(const Node *n, NodeKind kind) {
     return n->kind == kind;
 }
+static inline bool node_is_foreign(const Node *n) {
+    return (node_classes[n->kind].traits & FOREIGN) != 0;
+}
+bool node_has_note(const Node *node, const char *key); /* @(key: true) */
+/* Is it evaluated as often as it is written: an assertion, or a call of a C function that is not @(pure: true). */
+bool node_keeps(const Node *node);
 
 /* ---- lex.c ------------------------------------------------------------------------------------------ */
 
@@ -478,7 +494,11 @@ void region_adopt(Region *region, Region *other, bool all);
 /* Foreign calls, which need more than the C library, come through the host. */
 typedef struct Host {
     void *(*symbol)(void *data, const char *name); /* a C function, NULL: unknown, or foreign code is off */
-    bool (*call)(void *data, void *function, int count, void **arguments); /* void f(void *, ...) */
+    /* Calls f(void *, ...); status: NULL, then it returns nothing, or room for the int that it returns. */
+    bool (*call)(void *data, void *function, int count, void **arguments, int32_t *status);
+    /* Calls R f(A, ...) of scalars of these types; arguments and result point to them. */
+    bool (*call_value)(void *data, void *function, int count, const TypeKind *types, void **arguments,
+                       TypeKind type, void *result);
     void *data;
 } Host;
 
@@ -592,6 +612,16 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* s
 /* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
 Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */
+
+/* ---- fill.c: results that C functions write (cfill) ----------------------------------------------------- */
+
+/* How many vectors a cfill of this type fills; -1: it cannot, their elements hold pointers. */
+int fill_count(const Type *type);
+/* Makes *out a zero value whose vectors have room for `sizes` elements. */
+ErrorCode fill_prepare(Worker *worker, const Type *type, const int64_t *sizes, void *out, Span span);
+/* Checks what the function left there and returned. */
+ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
+                      Span span);
 
 /* ---- nditer.c ------------------------------------------------------------------------------------------ */
 

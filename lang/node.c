@@ -234,7 +234,7 @@ void count_uses(Program *program, Node *node) {
 
 static bool text_equal(const Node *a, const Node *b) {
     if (a->kind == N_String) return a->bits == b->bits && memcmp(a->text, b->text, a->bits) == 0;
-    return a->kind != N_Cudf || strcmp(a->text, b->text) == 0;
+    return !node_is_foreign(a) || strcmp(a->text, b->text) == 0;
 }
 
 static bool node_same(const Node *a, const Node *b) {
@@ -289,6 +289,17 @@ int node_depth(const Node *node) {
         if (depth > deepest) deepest = depth;
     }
     return deepest;
+}
+
+bool node_has_note(const Node *node, const char *key) {
+    for (const Annotation *note = node->notes; note; note = note->next) {
+        if (strcmp(note->key, key) == 0) return strcmp(note->value, "true") == 0;
+    }
+    return false;
+}
+
+bool node_keeps(const Node *node) {
+    return node->kind == N_Assert || (node_is_foreign(node) && !node_has_note(node, "pure"));
 }
 
 bool node_is_cheap(const Node *node, int *budget) {

@@ -409,33 +409,37 @@ static Node *parse_deserialize(Parser *p, uint32_t begin) {
     return node;
 }
 
-/* cudf[name, T](a, b); upstream needs no commas between the arguments. */
-static Node *parse_cudf(Parser *p, uint32_t begin) {
+/* cudf[name, T](a, b), and cfun and cfill alike; upstream needs no commas between the arguments. */
+static Node *parse_foreign(Parser *p, const Name *word, uint32_t begin) {
+    const NodeClass *class = &node_classes[word->row];
     int size = 0;
-    if (!want(p, "[", "and the function's name after cudf")) return NULL;
+    if (!want(p, "[", "and the name of the C function")) return NULL;
     const Name *name = word_at(p);
     if (!name) {
         expected(p, "the name of a C function");
         return NULL;
     }
     advance(p);
-    if (!want(p, ",", "between the name and the type of cudf")) return NULL;
+    if (!want(p, ",", "between the name of the C function and its type")) return NULL;
     Type *type = parse_type(p, &size);
-    if (!type || !want(p, "]", "to close the name and type of cudf")) return NULL;
-    if (!want(p, "(", "and the arguments of cudf")) return NULL;
-    int count = parse_list(p, "(", ")", "cudf", false);
+    if (!type || !want(p, "]", "to close the name and type of the C function")) return NULL;
+    Span span = p->token.span;
+    if (!want(p, "(", "and the arguments of the C function")) return NULL;
+    int count = parse_list(p, "(", ")", class->spelling, word->row != N_Cudf);
     if (count < 0) return NULL;
-    Node *node = node_of(p, N_Cudf, begin, count);
+    Node *node = node_of(p, (NodeKind)word->row, begin, count);
     if (!node) return NULL;
     node->text = name->text;
     node->type = type;
-    return node;
+    if (count >= class->least) return node;
+    fail(p, span, "%s takes the size of what is filled first: %s", class->spelling, class->usage);
+    return NULL;
 }
 
 static Node *parse_node_word(Parser *p, const Name *name, uint32_t begin) {
     const NodeClass *class = &node_classes[name->row];
     if (name->row == N_Deserialize) return parse_deserialize(p, begin);
-    if (name->row == N_Cudf) return parse_cudf(p, begin);
+    if (class->traits & FOREIGN) return parse_foreign(p, name, begin);
     if (name->row == N_For) return parse_call(p, N_For, name->text, begin, 3, 3);
     if (class->traits & CALL)
         return parse_call(p, (NodeKind)name->row, name->text, begin, class->least, class->most);
@@ -556,7 +560,7 @@ static Node *parse_postfix(Parser *p, Annotation *notes) {
     Node *node = parse_atom(p);
     if (!node) return NULL;
     bool noted = node->kind == N_If || node->kind == N_For || node->kind == N_Deserialize ||
-                 node->kind == N_Cudf || node->kind == N_NewBuilder;
+                 node_is_foreign(node) || node->kind == N_NewBuilder;
     if (notes && noted) {
         Annotation *last = notes;
         while (last->next) last = last->next;

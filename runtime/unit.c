@@ -92,7 +92,7 @@ static bool survey_node(Walk *walk, Node **slot) {
     if (node->kind == N_String || node->kind == N_Vec) survey->unit->constants = true;
     bool operates = node->kind == N_Unary || node->kind == N_Binary;
     survey->unit->math |= operates && op_classes[node->op].class == 'f';
-    if (node->kind != N_Cudf) return true;
+    if (!node_is_foreign(node)) return true;
     survey->unit->calls_foreign = true;
     if (!survey->unit->options.foreign) {
         error_set(survey->error, E_Library, node->span,
