@@ -270,6 +270,14 @@ typedef struct Names {
     uint32_t capacity, count;
 } Names;
 
+/* Where functions of libraries come from, that a program calls as `library.name(arguments)`. */
+typedef struct Imports {
+    /* The text of a function of the language, which outlives all programs; NULL: there is none, and why says more, or
+     * nothing, if there is no such library. */
+    const char *(*find)(void *data, const char *name, Buf *why);
+    void *data;
+} Imports;
+
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
  * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
  * every node and symbol has a closed type. */
@@ -280,6 +288,7 @@ typedef struct Program {
     Source *
         source; /* 0: the program's own text; further ones: the prelude, texts of types, of what was spliced in */
     int sources, source_room;
+    const Imports *imports; /* or NULL: there are no libraries */
     Names names;
     Node *root;
     bool bare;
@@ -363,10 +372,12 @@ typedef struct Macro Macro;
 struct Name {
     uint32_t hash, id; /* id: from 0 */
     WordKind word;
-    int row;      /* TypeKind, NodeKind, Op or IterKind */
-    Macro *macro; /* of this name, or NULL */
-    Type *alias;  /* the type of this name, or NULL */
-    int size;     /* of the alias's text, in type constructors */
+    int row;              /* TypeKind, NodeKind, Op or IterKind */
+    Macro *macro;         /* of this name, or NULL */
+    const Node *function; /* of a library, unresolved; or NULL */
+    bool importing;       /* it is being read */
+    Type *alias;          /* the type of this name, or NULL */
+    int size;             /* of the alias's text, in type constructors */
     char text[];
 };
 Name *name_intern(Program *program, const char *text, size_t length);

@@ -555,6 +555,40 @@ static Node *parse_field(Parser *p, Node *value, uint32_t begin) {
     return node;
 }
 
+/* Reads the text of a library's function, unless it was read before. */
+static bool import_function(Parser *p, Name *name, const char *text, Span span) {
+    if (name->importing) return fail(p, span, "%.64s calls itself", name->text);
+    if (!deeper(p)) return false;
+    name->importing = true;
+    Node *root = NULL;
+    uint32_t source = program_add_source(p->program, name->text, text, strlen(text));
+    bool ok = parse_source(p->program, source, NULL, &root);
+    p->depth--;
+    name->importing = false;
+    if (ok && root->kind != N_Lambda) return fail(p, span, "%.64s is not a function", name->text);
+    name->function = root;
+    return ok;
+}
+
+/* `library.name`, after the dot. NULL without an error: there is no such library. */
+static Node *parse_library_name(Parser *p, const Node *library, uint32_t begin) {
+    const Imports *imports = p->program->imports;
+    Buf full = {0}, why = {0};
+    buf_printf(&full, "%s.%s", library->text, p->token.text);
+    Name *name = full.failed || !imports ? NULL : name_intern(p->program, full.text, full.length);
+    const char *text = name && !name->function ? imports->find(imports->data, name->text, &why) : NULL;
+    Node *node = NULL;
+    if (why.length) fail(p, p->token.span, "%s", why.text);
+    bool known = name && name->function;
+    if (known || text) advance(p);
+    if (known || (text && import_function(p, name, text, since(p, begin))))
+        node = node_of(p, N_Ident, begin, 0);
+    if (node) node->text = name->text;
+    buf_release(&full);
+    buf_release(&why);
+    return node;
+}
+
 static Node *parse_postfix(Parser *p, Annotation *notes) {
     uint32_t begin = p->token.span.begin;
     Node *node = parse_atom(p);
@@ -569,7 +603,10 @@ static Node *parse_postfix(Parser *p, Annotation *notes) {
     }
     for (int links = 0; node && chain(p, &links);) {
         if (take(p, ".")) {
-            node = parse_field(p, node, begin);
+            bool named = node->kind == N_Ident && word_at(p) && word_at(p)->text[0] != '$';
+            Node *function = named ? parse_library_name(p, node, begin) : NULL;
+            if (p->program->error.code != E_None) return NULL;
+            node = function ? function : parse_field(p, node, begin);
         } else if (take(p, "(")) {
             if (!push(p, node)) return NULL;
             int count = parse_list(p, "(", ")", node->kind == N_Ident ? node->text : "the call", true);

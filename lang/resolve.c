@@ -255,6 +255,11 @@ static Role role_within(Resolver *r, Scope scope, const Node *raw, const Node **
             break;
         case N_Ident:
             binding = scope_find(r, &scope, raw->text);
+            if (!binding && name_of(raw->text)->function) {
+                *where = (Scope){0};
+                *head = name_of(raw->text)->function;
+                return FUNCTION;
+            }
             if (binding && binding->kind == B_zip) return DATA;
             if (!binding || binding->kind != B_closure) return VALUE;
             scope = binding->scope;
@@ -409,7 +414,10 @@ static Node *elaborate_ident(Resolver *r, const Scope *scope, const Node *raw, R
     Span span = span_in(scope, raw);
     Node *node = NULL;
     if (!binding) {
-        if (!name_of(raw->text)->macro)
+        if (name_of(raw->text)->function)
+            resolve_fail(r, E_Type, span, "%.64s is a function: it can only be called, or handed to one",
+                         raw->text);
+        else if (!name_of(raw->text)->macro)
             fail_unknown(r, scope, raw, "name");
         else
             resolve_fail(r, E_Type, span, "%.64s is a macro: it can only be called", raw->text);

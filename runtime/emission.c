@@ -169,6 +169,7 @@ static Type *wanted(Program *program, const Type *const *types, int64_t count) {
 }
 
 static bool read_and_type(Program *program, const Type *const *types, int64_t count) {
+    program->imports = &adapter_imports;
     if (!program_read(program)) return false;
     if (types && program->root->nparams != count) {
         return error_set(&program->error, E_Type, program->root->span,

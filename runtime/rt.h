@@ -271,6 +271,15 @@ void lazy_destroy(Lazy *lazy, Object **dead);
 const void *lazy_data(const Lazy *lazy);       /* NULL: not computed */
 void lazy_set_value(Lazy *lazy, Value *value); /* unless it has one */
 
+/* ---- adapter.c -------------------------------------------------------------------------------------- */
+
+extern const Imports adapter_imports; /* functions of adapters, for programs that name them */
+/* Calls visit for every adapter that is installed, in the order of their names; adapter NULL: it cannot be loaded, why
+ * says why. */
+void adapters_each(void (*visit)(void *data, const weld_adapter_t *adapter, const char *name,
+                                 const char *why),
+                   void *data);
+
 /* ---- merge.c: one program of many lazy values ---------------------------------------------------------- */
 
 typedef struct Step {

@@ -51,6 +51,7 @@ static bool read_program(Program **program, const Origin *origin, Error *error, 
     *program = origin->recipe ? recipe_program(origin->recipe, error)
                               : program_new(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
+    (*program)->imports = &adapter_imports;
     bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
     ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);

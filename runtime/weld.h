@@ -290,6 +290,40 @@ WELD_API void weld_future_cancel(weld_future_t future);
 /* Frees a future, and the values in it; one that is not done is stopped first, and waited for. */
 WELD_API void weld_future_free(weld_future_t future);
 
+/* ---- Adapters: libraries whose functions are known by name --------------------------------------------- */
+
+/* A function of a library, as a row of its adapter's table. code and native are functions of the language. With code
+ * the function means that, and fuses with what is around it. native computes the same by calling the library, with cfun
+ * and cfill (docs/language.md), whose symbols the adapter or the library has; its annotations say whether the calls are
+ * pure and threadsafe. A row has one of them or both, then tests hold them against each other. Texts live as long as
+ * the process. */
+typedef struct weld_function_t {
+    const char *name;      /* "mean", of "gsl.mean"; NULL ends the table */
+    const char *prototype; /* of the C function that it stands for, or "" */
+    const char *code;
+    const char *native;
+    const char *
+        vjp; /* |arguments.., result, adjoint| the adjoints of the arguments; NULL: it has none, or follows from code */
+    const char *doc; /* one line */
+} weld_function_t;
+
+enum { WELD_ADAPTER_VERSION = 1 };
+
+/* What a shared library libweld-NAME.so returns from `const weld_adapter_t *weld_adapter(void)`. */
+typedef struct weld_adapter_t {
+    uint64_t version; /* WELD_ADAPTER_VERSION */
+    const char *name, *doc;
+    const weld_function_t *functions;
+} weld_adapter_t;
+
+/* A function of an adapter, "gsl.mean", applied to lazy values: like weld_lazy_new with the text of its row. The adapter
+ * is looked for in the folders of the environment's WELD_ADAPTERS, separated by colons, then beside libweld, and stays
+ * loaded. NULL: error says why. */
+WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arguments, int64_t count,
+                                    weld_error_t error);
+/* The table of an adapter, loaded if it was not. NULL: error says why. */
+WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t error);
+
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);
 WELD_API int64_t weld_error_column(weld_error_t error);
