@@ -168,6 +168,12 @@ static const char *import(void *data, const char *name, Buf *why) {
 
 const Imports adapter_imports = {import, NULL};
 
+Program *program_open(const char *name, const char *text, size_t length) {
+    Program *program = program_new(name, text, length);
+    if (program) program->imports = &adapter_imports;
+    return program;
+}
+
 weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arguments, int64_t count,
                            weld_error_t handle) {
     if (!function) {

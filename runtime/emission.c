@@ -169,7 +169,6 @@ static Type *wanted(Program *program, const Type *const *types, int64_t count) {
 }
 
 static bool read_and_type(Program *program, const Type *const *types, int64_t count) {
-    program->imports = &adapter_imports;
     if (!program_read(program)) return false;
     if (types && program->root->nparams != count) {
         return error_set(&program->error, E_Type, program->root->span,
@@ -200,7 +199,7 @@ Emission *emission_find(const char *name, const char *text, const Type *const *t
     Emission *found = key.failed ? NULL : look_up(&key, hash);
     emissions_read_end();
     Program *program = NULL;
-    if (!found && !key.failed) program = program_new(name, text, strlen(text));
+    if (!found && !key.failed) program = program_open(name, text, strlen(text));
     if (!found && !program) error_set(error, E_OutOfMemory, nowhere, "no memory for a lazy value");
     if (program && read_and_type(program, types, count)) {
         pthread_rwlock_wrlock(&table.lock);

@@ -37,7 +37,7 @@ static bool find_unit(Evaluation *e, weld_conf_t conf, Error *error, weld_error_
     bool hit;
     recipe_print(&key, e->graph.recipe);
     if (key.failed) return out_of_memory(error);
-    Origin origin = {"<lazy>", key.text, key.length, NULL, e->graph.recipe};
+    Origin origin = {.name = "<lazy>", .text = key.text, .length = key.length, .recipe = e->graph.recipe};
     e->unit = unit_find(&origin, conf, error, &timings, handle, &hit);
     buf_release(&key);
     return e->unit != NULL;

@@ -41,7 +41,7 @@ static Module *compile_and_report(const char *name, const char *text, size_t len
     }
     module->handle.kind = HANDLE_MODULE;
     bool hit;
-    Origin origin = {name, text, length, want, NULL};
+    Origin origin = {.name = name, .text = text, .length = length, .want = want};
     module->unit = unit_find(&origin, conf, error, timings, handle, &hit);
     if (module->unit) {
         module->had_code = hit && unit_has_code(module->unit);
@@ -64,6 +64,25 @@ weld_module_t weld_module_compile(const char *code, weld_conf_t conf, weld_error
         return NULL;
     }
     return compile_and_report("<program>", code, strlen(code), NULL, conf, &error, NULL, handle);
+}
+
+weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t handle) {
+    Error error = {.code = E_None};
+    if (!data || size < 0) {
+        report_fault(handle, E_Argument, "the bytes of the program are NULL");
+        return NULL;
+    }
+    Module *module = calloc(1, sizeof *module);
+    if (!module) {
+        report_fault(handle, E_OutOfMemory, "no memory to load the program");
+        return NULL;
+    }
+    module->handle.kind = HANDLE_MODULE;
+    module->had_code = true;
+    module->unit = ahead_load(data, (size_t)size, conf, &error, handle);
+    if (module->unit) return module;
+    weld_module_free(module);
+    return NULL;
 }
 
 /* ---- questions

@@ -274,6 +274,7 @@ void lazy_set_value(Lazy *lazy, Value *value); /* unless it has one */
 /* ---- adapter.c -------------------------------------------------------------------------------------- */
 
 extern const Imports adapter_imports; /* functions of adapters, for programs that name them */
+Program *program_open(const char *name, const char *text, size_t length); /* program_new with these imports */
 /* Calls visit for every adapter that is installed, in the order of their names; adapter NULL: it cannot be loaded, why
  * says why. */
 void adapters_each(void (*visit)(void *data, const weld_adapter_t *adapter, const char *name,
@@ -370,13 +371,19 @@ struct Unit {
 typedef struct Origin {
     const char *name, *text; /* of a recipe the text is its bytes, for the caches */
     size_t length;
-    const Type *want; /* the type that the program shall have, or NULL */
-    Recipe *recipe;   /* or NULL: from the text */
+    const Type *want;  /* the type that the program shall have, or NULL */
+    Recipe *recipe;    /* or NULL: from the text */
+    const char *image; /* its code, made ahead of time; or NULL */
+    size_t image_size;
 } Origin;
+/* What code of a unit with this configuration runs on: a processor's name, or for "native" all that tells this
+ * machine's from others. */
+void machine_print(Buf *out);
 /* A unit of this program, with one reference. NULL: error set and, like success, reported to the handle. */
 Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle);
 Unit *unit_hold(Unit *unit);
-void unit_drop(Unit *unit); /* takes NULL */
+void unit_drop(Unit *unit);                            /* takes NULL */
+bool unit_image(Unit *unit, Buf *image, Error *error); /* appends the image of its code. False: error set */
 /* Code, if there shall be some for so many runs with these arguments. NULL: the interpreter. timings: or
  * NULL. */
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings);
@@ -414,6 +421,14 @@ typedef struct Execution {
     const volatile int32_t *never;  /* or NULL; non-zero when the run begins: it is cancelled at once */
 } Execution;
 Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *error); /* NULL: error set */
+
+/* ---- ahead.c: programs compiled ahead of time --------------------------------------------------------- */
+
+/* Appends the bytes of a compiled program; *signature gets its types, with a reference. False: error set. */
+bool ahead_write(Buf *out, const char *name, const char *text, size_t length, weld_conf_t conf,
+                 Signature **signature, Error *error);
+/* The unit of such bytes. NULL: error set and reported to the handle. */
+Unit *ahead_load(const void *data, size_t size, weld_conf_t conf, Error *error, weld_error_t handle);
 
 /* ---- module.c --------------------------------------------------------------------------------------- */
 

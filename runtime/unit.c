@@ -49,9 +49,8 @@ static bool no_memory(Error *error) {
 static bool read_program(Program **program, const Origin *origin, Error *error, Timings *timings) {
     double start = rt_clock_ms();
     *program = origin->recipe ? recipe_program(origin->recipe, error)
-                              : program_new(origin->name, origin->text, origin->length);
+                              : program_open(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
-    (*program)->imports = &adapter_imports;
     bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
     ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);
@@ -63,7 +62,8 @@ static bool read_program(Program **program, const Origin *origin, Error *error, 
 /* Reads the unit's program again, as it was before the optimizer. */
 static Program *read_again(const Unit *unit) {
     const Source *source = &unit->program->source[0];
-    Origin origin = {source->name, source->text, source->length, NULL, unit->recipe};
+    Origin origin = {
+        .name = source->name, .text = source->text, .length = source->length, .recipe = unit->recipe};
     const Signature *signature = unit->signature;
     int count = signature->argument->count;
     TypeTable *types = &unit->signature->types;
@@ -201,8 +201,20 @@ static bool generate(Unit *unit, const Dump *dump, Error *error, Timings *timing
     return code != NULL;
 }
 
-static bool code_at_once(Unit *unit, const Dump *dump, Error *error, Timings *timings) {
+/* Code that was made ahead of time. */
+static bool load_image(Unit *unit, const char *image, size_t size, Error *error) {
+    CodeOptions options = code_options(unit);
+    if (!object_known_machine()) unit->jit = jit_load(error);
+    Code *code = code_load(image, size, &options, unit->jit, error);
+    atomic_store(&unit->code, code);
+    unit->from_disk = code != NULL;
+    return code ||
+           error_set(error, E_Library, nowhere, "the program that was built ahead of time cannot be loaded");
+}
+
+static bool code_at_once(Unit *unit, const Origin *origin, const Dump *dump, Error *error, Timings *timings) {
     bool automatic = strcmp(unit->options.engine, "auto") == 0;
+    if (origin->image) return load_image(unit, origin->image, origin->image_size, error);
     if (strcmp(unit->options.engine, "eval") == 0 || (automatic && !dump->formats)) return true;
     double start = rt_clock_ms();
     if (!dump->formats && load_from_disk(unit)) {
@@ -233,6 +245,16 @@ static void choose(Unit *unit, const void *args, int64_t runs, Timings *timings)
     if (ns < WORTH_NS || generate(unit, NULL, &error, timings)) return;
     rt_log(WELD_LOG_WARN, "interpreting: %s", error.text);
     unit->hopeless = true;
+}
+
+bool unit_image(Unit *unit, Buf *image, Error *error) {
+    static const Dump no_dump;
+    Timings timings;
+    Program *program = read_again(unit);
+    if (!program) return no_memory(error);
+    bool ok = optimize_and_emit(unit, program, &no_dump, image, error, &timings);
+    program_free(program);
+    return ok && !image->failed;
 }
 
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings) {
@@ -304,7 +326,7 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (cached && !unit->dumps)
         disk_key(&unit->disk_key, conf, origin->text, origin->length, origin->want, unit->math);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
-    return code_at_once(unit, &dump, error, timings);
+    return code_at_once(unit, origin, &dump, error, timings);
 }
 
 Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle) {

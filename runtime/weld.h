@@ -324,6 +324,10 @@ WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arg
 /* The table of an adapter, loaded if it was not. NULL: error says why. */
 WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t error);
 
+/* A module from the bytes that `weldc build` wrote, which may go afterwards; it needs no LLVM. NULL: error says why: they are
+ * of another version, or for another processor. */
+WELD_API weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t error);
+
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);
 WELD_API int64_t weld_error_column(weld_error_t error);

@@ -35,6 +35,7 @@ enum {
     RUN = 1 << COMMAND_run,
     CHECK = 1 << COMMAND_check,
     EXPLAIN = 1 << COMMAND_explain,
+    BUILD = 1 << COMMAND_build,
     REPL = 1 << COMMAND_repl,
     ALL = (1 << COMMAND_COUNT) - 1
 };
@@ -138,6 +139,11 @@ static bool option_after(Request *request, const char *value) {
     request->after = value;
     return true;
 }
+static bool option_output(Request *request, const char *value) {
+    request->output = value;
+    return true;
+}
+
 static bool option_input(Request *request, const char *value) {
     request->input = value;
     return true;
@@ -311,7 +317,7 @@ static int parse_words(Request *request, char **words) {
         }
     }
     bool program = request->command == COMMAND_run || request->command == COMMAND_check ||
-                   request->command == COMMAND_explain;
+                   request->command == COMMAND_explain || request->command == COMMAND_build;
     if (program && !request->code) {
         if (!request->count)
             return usage_error(request, "a program is needed: -e CODE, a FILE, or - for standard input");
