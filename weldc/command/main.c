@@ -36,6 +36,7 @@ enum {
     CHECK = 1 << COMMAND_check,
     EXPLAIN = 1 << COMMAND_explain,
     BUILD = 1 << COMMAND_build,
+    DRAFT = 1 << COMMAND_bind,
     REPL = 1 << COMMAND_repl,
     ALL = (1 << COMMAND_COUNT) - 1
 };
@@ -141,6 +142,11 @@ static bool option_after(Request *request, const char *value) {
 }
 static bool option_output(Request *request, const char *value) {
     request->output = value;
+    return true;
+}
+
+static bool option_lib(Request *request, const char *value) {
+    request->library = value;
     return true;
 }
 
@@ -325,7 +331,7 @@ static int parse_words(Request *request, char **words) {
         request->words++;
         request->count--;
     }
-    if (request->command != COMMAND_run && request->count) {
+    if (request->command != COMMAND_run && request->command != COMMAND_bind && request->count) {
         return usage_error(request, "takes no argument such as `%s`", request->words[0]);
     }
     return EXIT_DONE;
