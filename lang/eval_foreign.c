@@ -53,10 +53,17 @@ ErrorCode eval_Cfun(Eval *e, const Node *node, void *out) {
     void **arguments, *function, *place;
     TRY(eval_arguments(e, node, 0, &arguments));
     TRY(eval_temporary(e, (int64_t)sizeof(TypeKind) * (node->count + 1), node->span, &place));
-    TRY(find_function(worker, node, &function));
+    int first = node_is_callback(node);
+    if (!first)
+        TRY(find_function(worker, node, &function));
+    else if (host && host->call_value)
+        memcpy(&function, arguments[0], sizeof function);
+    else
+        return call_failed(worker, node, "there is no foreign function %s");
     TypeKind *types = place;
-    for (int i = 0; i < node->count; i++) types[i] = node->kids[i]->type->kind;
-    if (host->call_value(host->data, function, node->count, types, arguments, node->type->kind, out))
+    for (int i = first; i < node->count; i++) types[i - first] = node->kids[i]->type->kind;
+    if (host->call_value(host->data, function, node->count - first, types, arguments + first,
+                         node->type->kind, out))
         return E_None;
     return call_failed(worker, node, "the foreign function %s cannot be called");
 }

@@ -105,7 +105,7 @@ enum { TYPE_PARTS = 1 << 14 }; /* a type of so many parts is too large to be use
 typedef struct Type Type;
 struct Type {
     TypeKind kind;
-    Op op;          /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max */
+    Op op; /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max. Of a callback's function: CALLBACK_... */
     bool open;      /* some part is TY_unknown */
     bool pointers;  /* values hold pointers (vec, dict, builders somewhere inside) */
     bool builders;  /* a builder, or a struct with builders inside */
@@ -289,6 +289,10 @@ typedef struct Program {
         source; /* 0: the program's own text; further ones: the prelude, texts of types, of what was spliced in */
     int sources, source_room;
     const Imports *imports; /* or NULL: there are no libraries */
+    /* Before program_read, or NULL: for each parameter of the program its type if it is a C function that is handed
+     * over by its address, else NULL. */
+    const Type *const *callbacks;
+    const Annotation *const *callback_notes; /* of their calls */
     Names names;
     Node *root;
     bool bare;
@@ -332,6 +336,11 @@ int node_depth(const Node *node);
 bool node_is_cheap(const Node *node, int *budget);
 static inline bool node_is(const Node *n, NodeKind kind) {
     return n->kind == kind;
+}
+enum { CALLBACK_PURE = 1, CALLBACK_THREADSAFE = 2 };
+#define CALLBACK "*" /* the text of a Cfun whose first kid is the function's address */
+static inline bool node_is_callback(const Node *n) {
+    return n->kind == N_Cfun && n->text[0] == '*';
 }
 static inline bool node_is_foreign(const Node *n) {
     return (node_classes[n->kind].traits & FOREIGN) != 0;

@@ -116,8 +116,16 @@ static Shelf *shelf_open(void) {
     return fresh;
 }
 
+/* The function that a callback's signature |a: A, b: B, r: R| stands for: A and B to R. */
+static Type *callback_type(Program *program, const Node *lambda, int traits) {
+    int count = lambda->nparams;
+    Type **parts = arena_alloc(&program->arena, sizeof *parts * (size_t)(count + 1));
+    for (int i = 0; parts && i < count; i++) parts[i] = lambda->params[i]->type;
+    return parts ? type_make(&program->types, TY_function, (Op)traits, count, parts) : NULL;
+}
+
 /* Moves a typed program's function to a shelf. */
-static bool shelve(Emission *emission, const Program *typed) {
+static bool shelve(Emission *emission, const Program *typed, int callback) {
     Shelf *shelf = shelf_open();
     Splice splice;
     if (!shelf || !splice_open(&splice, shelf->program, typed, true)) return false;
@@ -126,7 +134,12 @@ static bool shelve(Emission *emission, const Program *typed) {
     emission->function = splice_function(&splice, typed->root);
     emission->result = emission->function->count ? emission->function->kids[0]->type : NULL;
     emission->depth = typed->depth;
+    if (callback >= 0 && emission->result)
+        emission->result = callback_type(program, emission->function, callback);
     if (emission->result) type_print(&text, emission->result);
+    if (callback > 0) /* it is a part of the keys of what calls it */
+        buf_printf(&text, "%s%s", callback & CALLBACK_PURE ? " pure" : "",
+                   callback & CALLBACK_THREADSAFE ? " threadsafe" : "");
     if (text.text && !text.failed)
         emission->result_text = arena_copy(&program->arena, text.text, text.length);
     buf_release(&text);
@@ -136,9 +149,9 @@ static bool shelve(Emission *emission, const Program *typed) {
     return true;
 }
 
-static Emission *add(Buf *key, uint64_t hash, const Program *typed, Error *error) {
+static Emission *add(Buf *key, uint64_t hash, const Program *typed, int callback, Error *error) {
     Emission *emission = calloc(1, sizeof *emission);
-    if (!emission || !shelve(emission, typed)) {
+    if (!emission || !shelve(emission, typed, callback)) {
         free(emission);
         error_set(error, E_OutOfMemory, nowhere, "no memory for a lazy value");
         return NULL;
@@ -168,7 +181,28 @@ static Type *wanted(Program *program, const Type *const *types, int64_t count) {
     return type_make(&program->types, TY_function, OP_none, (int)count + 1, parts);
 }
 
-static bool read_and_type(Program *program, const Type *const *types, int64_t count) {
+/* Parameters that are C functions are read as their addresses. False: no memory. */
+static bool prepare_callbacks(Program *program, const Type **types, int64_t count) {
+    static const Annotation pure = {"pure", "true", NULL}, threadsafe = {"threadsafe", "true", NULL};
+    static const Annotation both = {"pure", "true", (Annotation *)(uintptr_t)&threadsafe};
+    static const Annotation *const notes[] = {NULL, &pure, &threadsafe, &both};
+    const Type **callbacks = arena_alloc(&program->arena, sizeof *callbacks * (size_t)(count + 1));
+    const Annotation **each = arena_alloc(&program->arena, sizeof *each * (size_t)(count + 1));
+    for (int64_t i = 0; callbacks && each && i < count; i++) {
+        if (types[i]->kind != TY_function) continue;
+        callbacks[i] = types[i];
+        each[i] = notes[types[i]->op]; /* see emission_of_callback */
+        types[i] = type_scalar(&program->types, TY_i64);
+    }
+    program->callbacks = callbacks;
+    program->callback_notes = each;
+    return callbacks && each;
+}
+
+static bool read_and_type(Program *program, const Type *const *given, int64_t count) {
+    const Type **types = given ? arena_alloc(&program->arena, sizeof *types * (size_t)(count + 1)) : NULL;
+    if (types && count) memcpy(types, given, sizeof *types * (size_t)count);
+    if (given && (!types || !prepare_callbacks(program, types, count))) return false;
     if (!program_read(program)) return false;
     if (types && program->root->nparams != count) {
         return error_set(&program->error, E_Type, program->root->span,
@@ -178,6 +212,7 @@ static bool read_and_type(Program *program, const Type *const *types, int64_t co
     }
     Type *want = types ? wanted(program, types, count) : NULL;
     if ((types && !want) || !program_infer(program, want) || !program_verify(program)) return false;
+    program->callbacks = NULL; /* the arrays end with this program, not with its copies */
     const Type *result = program_result_type(program);
     return !result->builders || error_set(&program->error, E_Type, program->root->span,
                                           "a lazy value cannot be a builder; take its result");
@@ -190,8 +225,20 @@ static void key_print(Buf *key, const char *name, const char *text, const char *
     for (int64_t i = 0; i < count; i++) buf_put(key, type_texts[i], strlen(type_texts[i]) + 1);
 }
 
-Emission *emission_find(const char *name, const char *text, const Type *const *types,
-                        const char *const *type_texts, int64_t count, Error *error, weld_error_t handle) {
+/* A callback is called by value. */
+static bool are_scalars(Program *program) {
+    const Node *root = program->root;
+    for (int i = 0; i < root->nparams; i++) {
+        if (!type_is_scalar(root->params[i]->type))
+            return error_set(&program->error, E_Type, root->span, "a callback takes and returns scalars");
+    }
+    return true;
+}
+
+/* callback: -1, or the traits of the callback whose signature the text is. */
+static Emission *find(const char *name, const char *text, const Type *const *types,
+                      const char *const *type_texts, int64_t count, int callback, Error *error,
+                      weld_error_t handle) {
     Buf key = {0};
     key_print(&key, name, text, type_texts, count);
     uint64_t hash = key.failed ? 0 : hash_bytes(key.text, (int64_t)key.length);
@@ -201,10 +248,10 @@ Emission *emission_find(const char *name, const char *text, const Type *const *t
     Program *program = NULL;
     if (!found && !key.failed) program = program_open(name, text, strlen(text));
     if (!found && !program) error_set(error, E_OutOfMemory, nowhere, "no memory for a lazy value");
-    if (program && read_and_type(program, types, count)) {
+    if (program && read_and_type(program, types, count) && (callback < 0 || are_scalars(program))) {
         pthread_rwlock_wrlock(&table.lock);
         found = look_up(&key, hash); /* of a thread that was faster */
-        if (!found) found = add(&key, hash, program, error);
+        if (!found) found = add(&key, hash, program, callback, error);
         pthread_rwlock_unlock(&table.lock);
     } else if (program) {
         error_set(error, program->error.code, program->error.span, "%s", program->error.text);
@@ -213,6 +260,17 @@ Emission *emission_find(const char *name, const char *text, const Type *const *t
     program_free(program);
     buf_release(&key);
     return found;
+}
+
+Emission *emission_find(const char *name, const char *text, const Type *const *types,
+                        const char *const *type_texts, int64_t count, Error *error, weld_error_t handle) {
+    return find(name, text, types, type_texts, count, -1, error, handle);
+}
+
+Emission *emission_of_callback(const char *signature, int traits, Error *error, weld_error_t handle) {
+    static const char *const names[] = {"callback", "callback, pure", "callback, threadsafe",
+                                        "callback, pure and threadsafe"};
+    return find(names[traits & 3], signature, NULL, NULL, 0, traits & 3, error, handle);
 }
 
 Emission *emission_hold(Emission *emission) {

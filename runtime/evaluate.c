@@ -106,10 +106,14 @@ static bool evaluate(Evaluation *e, Context *context, weld_conf_t conf, weld_val
     return ok;
 }
 
+/* A callback has no value that could be handed out. */
 static bool are_lazies(const weld_lazy_t *lazies, int64_t count, weld_error_t handle) {
     bool ok = count >= 0 && count <= WELD_LAZY_ARGUMENTS && (count == 0 || lazies);
-    for (int64_t i = 0; ok && i < count; i++) ok = handle_as(lazies[i], HANDLE_LAZY) != NULL;
-    if (!ok) report_fault(handle, E_Argument, "these are not lazy values");
+    for (int64_t i = 0; ok && i < count; i++) {
+        const Lazy *lazy = handle_as(lazies[i], HANDLE_LAZY);
+        ok = lazy && !lazy->callback;
+    }
+    if (!ok) report_fault(handle, E_Argument, "these are not lazy values that have a value");
     return ok;
 }
 

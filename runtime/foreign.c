@@ -120,7 +120,7 @@ static bool host_call(void *data, void *function, int count, void **arguments, i
     return ok;
 }
 
-static ffi_type *ffi_type_of(TypeKind kind) {
+struct _ffi_type *ffi_scalar(TypeKind kind) {
     switch (kind) {
     case TY_bool:
     case TY_u8: return &ffi_type_uint8;
@@ -162,10 +162,10 @@ static bool host_call_value(void *data, void *function, int count, const TypeKin
     (void)data;
     bool ok = ffi_open(&call, count);
     for (int i = 0; ok && i < count; i++) {
-        call.types[i] = ffi_type_of(types[i]);
+        call.types[i] = ffi_scalar(types[i]);
         call.values[i] = arguments[i];
     }
-    ok = ok && ffi_run(&call, function, count, ffi_type_of(type), &out);
+    ok = ok && ffi_run(&call, function, count, ffi_scalar(type), &out);
     if (ok && type == TY_f64)
         memcpy(result, &out.f64, sizeof out.f64);
     else if (ok && type == TY_f32)

@@ -27,6 +27,7 @@ static Lazy *lazy_new(Emission *emission, int64_t count) {
 void lazy_destroy(Lazy *lazy, Object **dead) {
     for (int64_t i = 0; i < lazy->count; i++) object_bury(lazy->kids[i], dead);
     object_bury(atomic_load(&lazy->value), dead);
+    callback_free(lazy->callback);
     if (lazy->release) lazy->release(lazy->user);
     emission_drop(lazy->emission);
     free(lazy->data);
@@ -82,6 +83,44 @@ weld_lazy_t weld_lazy_data(const char *type, const void *data, void (*release)(v
         return no_memory(handle);
     }
     memcpy(lazy->data, data, (size_t)of->size);
+    lazy->release = release;
+    lazy->user = user;
+    return lazy;
+}
+
+/* |a0: f64, a1: f64, returned: f64| returned */
+static void signature_print(Buf *out, const char *const *types, int64_t count, const char *result) {
+    buf_put(out, "|", 1);
+    for (int64_t i = 0; i < count; i++)
+        buf_printf(out, "a%lld: %s, ", (long long)i, types[i] ? types[i] : "?");
+    buf_printf(out, "returned: %s| returned", result);
+}
+
+weld_lazy_t weld_lazy_callback(const char *const *types, int64_t count, const char *result, uint64_t traits,
+                               weld_callback_t function, void (*release)(void *user), void *user,
+                               weld_error_t handle) {
+    enum { MOST = 64 };
+    if (!function || !result || count < 0 || count > MOST || (count && !types))
+        return refuse(handle, "the callback, or its types, are missing, or too many");
+    Error error = {.code = E_None};
+    Buf text = {0};
+    signature_print(&text, types, count, result);
+    Emission *emission =
+        text.failed ? NULL : emission_of_callback(text.text, (int)(traits & 3), &error, handle);
+    if (text.failed) no_memory(handle);
+    buf_release(&text);
+    if (!emission) return NULL;
+    Lazy *lazy = lazy_new(emission, 0);
+    if (lazy) lazy->data = calloc(1, sizeof(int64_t));
+    if (lazy) lazy->callback = callback_new(function, user, emission->result);
+    if (!lazy || !lazy->data || !lazy->callback) {
+        if (lazy)
+            object_drop(lazy);
+        else
+            emission_drop(emission);
+        return no_memory(handle);
+    }
+    *(int64_t *)lazy->data = callback_address(lazy->callback);
     lazy->release = release;
     lazy->user = user;
     return lazy;

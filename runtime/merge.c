@@ -276,7 +276,9 @@ static bool merge_step(Merger *m, int64_t number, Node ***hole) {
     const Emission *emission = m->recipe->emissions[step->emission];
     Program *program = m->program;
     if (step->leaf) {
-        Type *type = type_import(&program->types, emission->result);
+        bool callback = emission->result->kind == TY_function; /* it travels as an address */
+        Type *type =
+            callback ? type_scalar(&program->types, TY_i64) : type_import(&program->types, emission->result);
         m->names[number] = symbol_new(program, "data", type);
         return type != NULL;
     }

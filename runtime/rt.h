@@ -94,8 +94,9 @@ bool library_load(const char *path, Error *error); /* for foreign calls; weld_lo
 void *foreign_symbol(const char *name);
 /* symtab.c: a function of the executable by the symbol table of its file, or NULL. */
 void *executable_symbol(const char *name);
-extern const Host foreign_host; /* calls functions through libffi */
-extern const Host no_foreign;   /* knows none */
+struct _ffi_type *ffi_scalar(TypeKind kind); /* libffi's type of a scalar */
+extern const Host foreign_host;              /* calls functions through libffi */
+extern const Host no_foreign;                /* knows none */
 
 /* ---- rtcalls.c: what compiled code calls ------------------------------------------------------------ */
 
@@ -246,12 +247,24 @@ struct Emission {
  * NULL: error set; error or success is reported to the handle. */
 Emission *emission_find(const char *name, const char *text, const Type *const *types,
                         const char *const *type_texts, int64_t count, Error *error, weld_error_t handle);
+/* That of a C function; signature: |a: A, b: B, returned: R| returned. Its type is the function's. */
+Emission *emission_of_callback(const char *signature, int traits, Error *error, weld_error_t handle);
 Emission *emission_hold(Emission *emission);
 void emission_drop(Emission *emission); /* takes NULL */
 /* Between these two, functions may be read; between them no emission may be made. */
 void emissions_read_begin(void);
 void emissions_read_end(void);
 const Program *emission_program(const Emission *emission); /* whose nodes its function is */
+
+/* ---- callback.c: C functions of the caller's ----------------------------------------------------------- */
+
+/* A C function that programs can call: the machine code that libffi makes of a callback. */
+typedef struct Callback Callback;
+typedef void (*CallbackFunction)(void *user, void *const *arguments, void *result);
+Callback *callback_new(CallbackFunction function, void *user,
+                       const Type *type); /* type: a function's. NULL: no memory */
+int64_t callback_address(const Callback *callback);
+void callback_free(Callback *callback); /* takes NULL */
 
 /* ---- lazy.c ----------------------------------------------------------------------------------------- */
 
@@ -262,6 +275,7 @@ typedef struct Lazy {
     void *data;         /* the caller's: a copy of the value itself, what it points to is the caller's */
     void (*release)(void *user);
     void *user;
+    Callback *callback;     /* or NULL; then `data` is its address */
     _Atomic(Value *) value; /* a result; once set, it stays */
     _Atomic bool keep;
     int64_t count;

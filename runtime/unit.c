@@ -98,7 +98,7 @@ static bool survey_node(Walk *walk, Node **slot) {
     if (!survey->unit->options.foreign) {
         error_set(survey->error, E_Library, node->span,
                   "calls of C functions are switched off (weld.foreign)");
-    } else if (!foreign_symbol(node->text)) {
+    } else if (!node_is_callback(node) && !foreign_symbol(node->text)) {
         error_set(survey->error, E_Library, node->span,
                   "there is no C function %s in the process or in a loaded library", node->text);
     }

@@ -254,6 +254,17 @@ WELD_API weld_lazy_t weld_lazy_value(weld_value_t value, weld_error_t error);
  * arguments stay the caller's and are held. NULL: error says why: its place is in code. The caller frees the lazy value. */
 WELD_API weld_lazy_t weld_lazy_new(const char *function, const char *code, const weld_lazy_t *arguments,
                                    int64_t count, weld_error_t error);
+/* A C function of the caller's as a lazy value, for fragments to call with scalars: `|v, f| map(v, |x| f(x))`. types: of its
+ * `count` arguments, result: of what it returns; scalars, in the language. function is given user, pointers to the
+ * arguments, and room for the result. It is called as often as the program says, in the thread that evaluates; with
+ * WELD_PURE (equal arguments give equal results, nothing else happens) perhaps less often, with WELD_THREADSAFE in several
+ * threads at once. It must return, and must not use the context that evaluates. release as for weld_lazy_data. It has no
+ * value of its own: it cannot be evaluated. NULL: error says why. The caller frees the lazy value. */
+typedef void (*weld_callback_t)(void *user, void *const *arguments, void *result);
+enum { WELD_PURE = 1, WELD_THREADSAFE = 2 };
+WELD_API weld_lazy_t weld_lazy_callback(const char *const *types, int64_t count, const char *result,
+                                        uint64_t traits, weld_callback_t function,
+                                        void (*release)(void *user), void *user, weld_error_t error);
 /* One more reference, to be freed like the first; the same handle. NULL on a bad handle. */
 WELD_API weld_lazy_t weld_lazy_hold(weld_lazy_t lazy);
 WELD_API void weld_lazy_free(weld_lazy_t lazy);

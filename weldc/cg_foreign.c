@@ -62,21 +62,24 @@ static void call_is_pure(Cg *cg, LLVMValueRef call) {
 }
 
 static Leaf *call_by_value(Cg *cg, const Node *node) {
-    size_t count = (size_t)node->count;
+    bool callback = node_is_callback(node);
+    Node *const *kids = node->kids + callback;
+    size_t count = (size_t)node->count - callback;
     LLVMTypeRef *params = arena_alloc(&cg->program->arena, sizeof *params * (count + 1));
-    LLVMValueRef *args = arena_alloc(&cg->program->arena, sizeof *args * (count + 1));
+    LLVMValueRef *args = arena_alloc(&cg->program->arena, sizeof *args * (count + 1)), function;
     Leaf *leaves = cg_leaves(cg, node->type);
     for (size_t i = 0; i < count; i++) {
-        const Type *type = node->kids[i]->type;
+        const Type *type = kids[i]->type;
         params[i] = passed_as(cg, type);
-        args[i] = cg_one(cg, node->kids[i]);
+        args[i] = cg_one(cg, kids[i]);
         if (type->kind == TY_bool) args[i] = LLVMBuildZExt(cg->builder, args[i], cg->i8, "");
     }
     LLVMTypeRef type = LLVMFunctionType(passed_as(cg, node->type), params, (unsigned)count, false);
-    LLVMValueRef call =
-        LLVMBuildCall2(cg->builder, type, function_of(cg, node, type), args, (unsigned)count, "");
+    function = callback ? LLVMBuildIntToPtr(cg->builder, cg_one(cg, node->kids[0]), cg->ptr, "")
+                        : function_of(cg, node, type);
+    LLVMValueRef call = LLVMBuildCall2(cg->builder, type, function, args, (unsigned)count, "");
     extend(cg, call, 0, node->type);
-    for (size_t i = 0; i < count; i++) extend(cg, call, (unsigned)i + 1, node->kids[i]->type);
+    for (size_t i = 0; i < count; i++) extend(cg, call, (unsigned)i + 1, kids[i]->type);
     if (node_has_note(node, "pure")) call_is_pure(cg, call);
     leaves[0] = call;
     if (node->type->kind == TY_bool)
