@@ -1,6 +1,6 @@
 /* test_callback.c: C functions of the caller's in fragments, by the interpreter and in machine code. */
 #include <criterion/criterion.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../runtime/rt.h"
