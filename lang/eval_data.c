@@ -119,26 +119,3 @@ ErrorCode eval_Deserialize(Eval *e, const Node *node, void *out) {
     TRY(eval_operand(e, node->kids[0], &cell, &bytes));
     return value_deserialize(e->worker, node->span, node->type, bytes, out);
 }
-
-/* ---- foreign functions ---- */
-
-/* The function gets pointers to copies of its arguments, and last to the room for its result. */
-ErrorCode eval_Cudf(Eval *e, const Node *node, void *out) {
-    Worker *worker = e->worker;
-    void *place;
-    TRY(eval_temporary(e, (int64_t)sizeof(void *) * (node->count + 1), node->span, &place));
-    void **arguments = place;
-    for (int i = 0; i < node->count; i++) {
-        TRY(eval_temporary(e, node->kids[i]->type->size, node->span, &arguments[i]));
-        TRY(eval(e, node->kids[i], arguments[i]));
-    }
-    arguments[node->count] = out;
-    memset(out, 0, (size_t)node->type->size);
-    const Host *host = worker->host;
-    void *function = host && host->symbol ? host->symbol(host->data, node->text) : NULL;
-    if (function && host->call(host->data, function, node->count + 1, arguments)) return E_None;
-    error_set(&worker->error, E_ForeignCall, node->span,
-              function ? "the foreign function %s cannot be called" : "there is no foreign function %s",
-              node->text);
-    return E_ForeignCall;
-}

@@ -308,13 +308,52 @@ Verdict infer_Deserialize(Infer *in, Node *node) {
     return plain_data(in, infer_type(in, node), node->span, "deserialize");
 }
 
-Verdict infer_Cudf(Infer *in, Node *node) {
-    Verdict verdict = plain_data(in, infer_type(in, node), node->span, "cudf");
-    for (int i = 0; i < node->count && verdict != FAIL; i++) {
+static Verdict plain_arguments(Infer *in, Node *node, int from) {
+    const char *what = node_classes[node->kind].spelling;
+    Verdict verdict = plain_data(in, infer_type(in, node), node->span, what);
+    for (int i = from; i < node->count && verdict != FAIL; i++) {
         Node *kid = node->kids[i];
-        verdict = both(verdict, plain_data(in, infer_type(in, kid), kid->span, "cudf"));
+        verdict = both(verdict, plain_data(in, infer_type(in, kid), kid->span, what));
     }
     return verdict;
+}
+
+Verdict infer_Cudf(Infer *in, Node *node) {
+    return plain_arguments(in, node, 0);
+}
+
+static Verdict must_be_scalar(Infer *in, const Node *node, const char *what) {
+    const Type *type = type_find(node->type);
+    if (type_is_scalar(type)) return DONE;
+    return infer_fail(in, node->span, "%s is %s, but cfun passes scalars by value", what,
+                      infer_text(in, node->type).text);
+}
+
+Verdict infer_Cfun(Infer *in, Node *node) {
+    Verdict verdict = plain_arguments(in, node, 0);
+    if (verdict == DONE) verdict = must_be_scalar(in, node, "its result");
+    for (int i = 0; i < node->count && verdict == DONE; i++)
+        verdict = must_be_scalar(in, node->kids[i], "this argument");
+    return verdict;
+}
+
+/* The size is an i64 for one vector, a struct of one for each otherwise. */
+Verdict infer_Cfill(Infer *in, Node *node) {
+    Verdict verdict = plain_arguments(in, node, 1);
+    if (verdict != DONE) return verdict;
+    int count = fill_count(type_resolve(in->types, node->type));
+    if (count < 0)
+        return infer_fail(in, node->span,
+                          "the result is %s, but cfill fills vectors whose elements hold no pointers",
+                          infer_text(in, node->type).text);
+    Type *want = infer_scalar(in, TY_i64);
+    if (count != 1) {
+        Type **parts = arena_alloc(&in->program->arena, sizeof *parts * (size_t)(count + 1));
+        if (!parts) return infer_fail(in, node->span, "out of memory");
+        for (int i = 0; i < count; i++) parts[i] = infer_scalar(in, TY_i64);
+        want = type_make(in->types, TY_struct, OP_none, count, parts);
+    }
+    return infer_expect(in, node->kids[0], want, "the size of what cfill fills") ? DONE : FAIL;
 }
 
 Verdict infer_Zip(Infer *in, Node *node) {

@@ -105,7 +105,7 @@ enum { TYPE_PARTS = 1 << 14 }; /* a type of so many parts is too large to be use
 typedef struct Type Type;
 struct Type {
     TypeKind kind;
-    Op op;          /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max */
+    Op op; /* of a builder that combines: OP_add, OP_mul, OP_min, OP_max. Of a callback's function: CALLBACK_... */
     bool open;      /* some part is TY_unknown */
     bool pointers;  /* values hold pointers (vec, dict, builders somewhere inside) */
     bool builders;  /* a builder, or a struct with builders inside */
@@ -183,7 +183,17 @@ typedef enum NodeKind {
     N_COUNT
 } NodeKind;
 
-enum Traits { CALL = 1, FAILS = 2, EFFECT = 4, BIND = 8, SUGAR = 16, COMM = 32, ASSOC = 64, REDUCE = 128 };
+enum Traits {
+    CALL = 1,
+    FAILS = 2,
+    EFFECT = 4,
+    BIND = 8,
+    SUGAR = 16,
+    COMM = 32,
+    ASSOC = 64,
+    REDUCE = 128,
+    FOREIGN = 256
+};
 
 typedef struct NodeClass {
     const char *name, *spelling, *usage, *doc;
@@ -235,13 +245,13 @@ struct Node {
     IterKind iter; /* Iter */
     int index;     /* Field: which; else free for a pass */
     Span span;
-    Type *type;     /* of its value; NewBuilder, Cast, Deserialize, Cudf: also what was written */
+    Type *type;     /* of its value; NewBuilder, Cast, Deserialize, FOREIGN kinds: also what was written */
     int count;      /* of kids */
     Node **kids;    /* For: iters, then builder, then lambda. Let: value, body. Lambda: body. Apply: function,
                        arguments */
     Symbol *symbol; /* Ident: the name used; Let: the name bound */
     const char
-        *text; /* before names are resolved: Ident, Let: the name. Cudf: the function. String: the bytes */
+        *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes */
     uint64_t bits;   /* Literal: the value's bytes in the low end. String: how many bytes */
     Symbol **params; /* Lambda */
     int nparams;
@@ -260,6 +270,14 @@ typedef struct Names {
     uint32_t capacity, count;
 } Names;
 
+/* Where functions of libraries come from, that a program calls as `library.name(arguments)`. */
+typedef struct Imports {
+    /* The text of a function of the language, which outlives all programs; NULL: there is none, and why says more, or
+     * nothing, if there is no such library. */
+    const char *(*find)(void *data, const char *name, Buf *why);
+    void *data;
+} Imports;
+
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
  * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
  * every node and symbol has a closed type. */
@@ -267,8 +285,14 @@ typedef struct Program {
     Arena arena;
     TypeTable types;
     Error error;
-    Source source[4]; /* 0: the program's own text */
-    int sources;
+    Source *
+        source; /* 0: the program's own text; further ones: the prelude, texts of types, of what was spliced in */
+    int sources, source_room;
+    const Imports *imports; /* or NULL: there are no libraries */
+    /* Before program_read, or NULL: for each parameter of the program its type if it is a C function that is handed
+     * over by its address, else NULL. */
+    const Type *const *callbacks;
+    const Annotation *const *callback_notes; /* of their calls */
     Names names;
     Node *root;
     bool bare;
@@ -280,6 +304,9 @@ typedef struct Program {
 /* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
 Program *program_new(const char *name, const char *text, size_t length);
 void program_free(Program *program);
+/* The number of one more source, whose texts must outlive the program; 0 (then it counts as the program's own): no
+ * memory. */
+uint32_t program_add_source(Program *program, const char *name, const char *text, size_t length);
 /* Renders the program's own error, with its source line. */
 void program_render_error(const Program *program, const Error *error, Buf *out);
 
@@ -310,6 +337,17 @@ bool node_is_cheap(const Node *node, int *budget);
 static inline bool node_is(const Node *n, NodeKind kind) {
     return n->kind == kind;
 }
+enum { CALLBACK_PURE = 1, CALLBACK_THREADSAFE = 2 };
+#define CALLBACK "*" /* the text of a Cfun whose first kid is the function's address */
+static inline bool node_is_callback(const Node *n) {
+    return n->kind == N_Cfun && n->text[0] == '*';
+}
+static inline bool node_is_foreign(const Node *n) {
+    return (node_classes[n->kind].traits & FOREIGN) != 0;
+}
+bool node_has_note(const Node *node, const char *key); /* @(key: true) */
+/* Is it evaluated as often as it is written: an assertion, or a call of a C function that is not @(pure: true). */
+bool node_keeps(const Node *node);
 
 /* ---- lex.c ------------------------------------------------------------------------------------------ */
 
@@ -343,10 +381,12 @@ typedef struct Macro Macro;
 struct Name {
     uint32_t hash, id; /* id: from 0 */
     WordKind word;
-    int row;      /* TypeKind, NodeKind, Op or IterKind */
-    Macro *macro; /* of this name, or NULL */
-    Type *alias;  /* the type of this name, or NULL */
-    int size;     /* of the alias's text, in type constructors */
+    int row;              /* TypeKind, NodeKind, Op or IterKind */
+    Macro *macro;         /* of this name, or NULL */
+    const Node *function; /* of a library, unresolved; or NULL */
+    bool importing;       /* it is being read */
+    Type *alias;          /* the type of this name, or NULL */
+    int size;             /* of the alias's text, in type constructors */
     char text[];
 };
 Name *name_intern(Program *program, const char *text, size_t length);
@@ -398,6 +438,23 @@ bool program_infer(Program *program, const Type *want);
  * once, linear builders, loops that return their builder. Run after every pass in tests. On failure the
  * error says what is wrong where; code Type for what a user can write, Internal for the rest. */
 bool program_verify(Program *program);
+
+/* ---- splice.c: programs made of others ------------------------------------------------------------------ */
+
+/* Typed functions of one program that are copied into another, which is only read. Without copy_texts names and texts are
+ * shared, and `from` must outlive `into`. */
+typedef struct Splice {
+    Program *into;
+    const Program *from;
+    bool copy_texts;
+    Type **types;      /* of `into`, by the number of from's */
+    Symbol **symbols;  /* likewise */
+    uint32_t *sources; /* likewise, and 1 added */
+} Splice;
+bool splice_open(Splice *splice, Program *into, const Program *from, bool copy_texts); /* false: no memory */
+Node *splice_function(Splice *splice, const Node *lambda); /* a copy of a function without free names */
+/* A copy of its body, its parameters replaced by these names of `into`. */
+Node *splice_body(Splice *splice, const Node *lambda, Symbol *const *arguments);
 
 /* ---- print.c ---------------------------------------------------------------------------------------- */
 
@@ -465,7 +522,11 @@ void region_adopt(Region *region, Region *other, bool all);
 /* Foreign calls, which need more than the C library, come through the host. */
 typedef struct Host {
     void *(*symbol)(void *data, const char *name); /* a C function, NULL: unknown, or foreign code is off */
-    bool (*call)(void *data, void *function, int count, void **arguments); /* void f(void *, ...) */
+    /* Calls f(void *, ...); status: NULL, then it returns nothing, or room for the int that it returns. */
+    bool (*call)(void *data, void *function, int count, void **arguments, int32_t *status);
+    /* Calls R f(A, ...) of scalars of these types; arguments and result point to them. */
+    bool (*call_value)(void *data, void *function, int count, const TypeKind *types, void **arguments,
+                       TypeKind type, void *result);
     void *data;
 } Host;
 
@@ -640,6 +701,16 @@ ErrorCode partitions_drain(Worker *worker, Dict *dict); /* of all partitions, in
 bool partition_absorb(Worker *worker, Dict *into, const Dict *from, const Type *entry, Op op, int64_t later,
                       Span span);
 void partitions_free(Worker *worker, Partitions *parts);
+
+/* ---- fill.c: results that C functions write (cfill) ----------------------------------------------------- */
+
+/* How many vectors a cfill of this type fills; -1: it cannot, their elements hold pointers. */
+int fill_count(const Type *type);
+/* Makes *out a zero value whose vectors have room for `sizes` elements. */
+ErrorCode fill_prepare(Worker *worker, const Type *type, const int64_t *sizes, void *out, Span span);
+/* Checks what the function left there and returned. */
+ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
+                      Span span);
 
 /* ---- nditer.c ------------------------------------------------------------------------------------------ */
 

@@ -55,9 +55,21 @@ Program *program_new(const char *name, const char *text, size_t length) {
         program_free(program);
         return NULL;
     }
-    program->source[0] = (Source){title, copy, length};
-    program->sources = 1;
+    program_add_source(program, title, copy, length);
     return program;
+}
+
+uint32_t program_add_source(Program *program, const char *name, const char *text, size_t length) {
+    if (program->sources == program->source_room) {
+        int room = program->source_room ? 2 * program->source_room : 4;
+        Source *source = arena_alloc(&program->arena, sizeof *source * (size_t)room);
+        if (!source) return 0;
+        if (program->sources) memcpy(source, program->source, sizeof *source * (size_t)program->sources);
+        program->source = source;
+        program->source_room = room;
+    }
+    program->source[program->sources] = (Source){name, text, length};
+    return (uint32_t)program->sources++;
 }
 
 void program_free(Program *program) {
@@ -222,7 +234,7 @@ void count_uses(Program *program, Node *node) {
 
 static bool text_equal(const Node *a, const Node *b) {
     if (a->kind == N_String) return a->bits == b->bits && memcmp(a->text, b->text, a->bits) == 0;
-    return a->kind != N_Cudf || strcmp(a->text, b->text) == 0;
+    return !node_is_foreign(a) || strcmp(a->text, b->text) == 0;
 }
 
 static bool node_same(const Node *a, const Node *b) {
@@ -277,6 +289,17 @@ int node_depth(const Node *node) {
         if (depth > deepest) deepest = depth;
     }
     return deepest;
+}
+
+bool node_has_note(const Node *node, const char *key) {
+    for (const Annotation *note = node->notes; note; note = note->next) {
+        if (strcmp(note->key, key) == 0) return strcmp(note->value, "true") == 0;
+    }
+    return false;
+}
+
+bool node_keeps(const Node *node) {
+    return node->kind == N_Assert || (node_is_foreign(node) && !node_has_note(node, "pure"));
 }
 
 bool node_is_cheap(const Node *node, int *budget) {

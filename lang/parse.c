@@ -409,33 +409,37 @@ static Node *parse_deserialize(Parser *p, uint32_t begin) {
     return node;
 }
 
-/* cudf[name, T](a, b); upstream needs no commas between the arguments. */
-static Node *parse_cudf(Parser *p, uint32_t begin) {
+/* cudf[name, T](a, b), and cfun and cfill alike; upstream needs no commas between the arguments. */
+static Node *parse_foreign(Parser *p, const Name *word, uint32_t begin) {
+    const NodeClass *class = &node_classes[word->row];
     int size = 0;
-    if (!want(p, "[", "and the function's name after cudf")) return NULL;
+    if (!want(p, "[", "and the name of the C function")) return NULL;
     const Name *name = word_at(p);
     if (!name) {
         expected(p, "the name of a C function");
         return NULL;
     }
     advance(p);
-    if (!want(p, ",", "between the name and the type of cudf")) return NULL;
+    if (!want(p, ",", "between the name of the C function and its type")) return NULL;
     Type *type = parse_type(p, &size);
-    if (!type || !want(p, "]", "to close the name and type of cudf")) return NULL;
-    if (!want(p, "(", "and the arguments of cudf")) return NULL;
-    int count = parse_list(p, "(", ")", "cudf", false);
+    if (!type || !want(p, "]", "to close the name and type of the C function")) return NULL;
+    Span span = p->token.span;
+    if (!want(p, "(", "and the arguments of the C function")) return NULL;
+    int count = parse_list(p, "(", ")", class->spelling, word->row != N_Cudf);
     if (count < 0) return NULL;
-    Node *node = node_of(p, N_Cudf, begin, count);
+    Node *node = node_of(p, (NodeKind)word->row, begin, count);
     if (!node) return NULL;
     node->text = name->text;
     node->type = type;
-    return node;
+    if (count >= class->least) return node;
+    fail(p, span, "%s takes the size of what is filled first: %s", class->spelling, class->usage);
+    return NULL;
 }
 
 static Node *parse_node_word(Parser *p, const Name *name, uint32_t begin) {
     const NodeClass *class = &node_classes[name->row];
     if (name->row == N_Deserialize) return parse_deserialize(p, begin);
-    if (name->row == N_Cudf) return parse_cudf(p, begin);
+    if (class->traits & FOREIGN) return parse_foreign(p, name, begin);
     if (name->row == N_For) return parse_call(p, N_For, name->text, begin, 3, 3);
     if (class->traits & CALL)
         return parse_call(p, (NodeKind)name->row, name->text, begin, class->least, class->most);
@@ -551,12 +555,46 @@ static Node *parse_field(Parser *p, Node *value, uint32_t begin) {
     return node;
 }
 
+/* Reads the text of a library's function, unless it was read before. */
+static bool import_function(Parser *p, Name *name, const char *text, Span span) {
+    if (name->importing) return fail(p, span, "%.64s calls itself", name->text);
+    if (!deeper(p)) return false;
+    name->importing = true;
+    Node *root = NULL;
+    uint32_t source = program_add_source(p->program, name->text, text, strlen(text));
+    bool ok = parse_source(p->program, source, NULL, &root);
+    p->depth--;
+    name->importing = false;
+    if (ok && root->kind != N_Lambda) return fail(p, span, "%.64s is not a function", name->text);
+    name->function = root;
+    return ok;
+}
+
+/* `library.name`, after the dot. NULL without an error: there is no such library. */
+static Node *parse_library_name(Parser *p, const Node *library, uint32_t begin) {
+    const Imports *imports = p->program->imports;
+    Buf full = {0}, why = {0};
+    buf_printf(&full, "%s.%s", library->text, p->token.text);
+    Name *name = full.failed || !imports ? NULL : name_intern(p->program, full.text, full.length);
+    const char *text = name && !name->function ? imports->find(imports->data, name->text, &why) : NULL;
+    Node *node = NULL;
+    if (why.length) fail(p, p->token.span, "%s", why.text);
+    bool known = name && name->function;
+    if (known || text) advance(p);
+    if (known || (text && import_function(p, name, text, since(p, begin))))
+        node = node_of(p, N_Ident, begin, 0);
+    if (node) node->text = name->text;
+    buf_release(&full);
+    buf_release(&why);
+    return node;
+}
+
 static Node *parse_postfix(Parser *p, Annotation *notes) {
     uint32_t begin = p->token.span.begin;
     Node *node = parse_atom(p);
     if (!node) return NULL;
     bool noted = node->kind == N_If || node->kind == N_For || node->kind == N_Deserialize ||
-                 node->kind == N_Cudf || node->kind == N_NewBuilder;
+                 node_is_foreign(node) || node->kind == N_NewBuilder;
     if (notes && noted) {
         Annotation *last = notes;
         while (last->next) last = last->next;
@@ -565,7 +603,10 @@ static Node *parse_postfix(Parser *p, Annotation *notes) {
     }
     for (int links = 0; node && chain(p, &links);) {
         if (take(p, ".")) {
-            node = parse_field(p, node, begin);
+            bool named = node->kind == N_Ident && word_at(p) && word_at(p)->text[0] != '$';
+            Node *function = named ? parse_library_name(p, node, begin) : NULL;
+            if (p->program->error.code != E_None) return NULL;
+            node = function ? function : parse_field(p, node, begin);
         } else if (take(p, "(")) {
             if (!push(p, node)) return NULL;
             int count = parse_list(p, "(", ")", node->kind == N_Ident ? node->text : "the call", true);
@@ -782,13 +823,10 @@ bool parse_source(Program *program, uint32_t source, Macro **macros, Node **root
 }
 
 Type *type_parse(Program *program, const char *text) {
-    enum { LAST = sizeof program->source / sizeof *program->source - 1 };
     size_t length = strlen(text);
     const char *copy = arena_copy(&program->arena, text, length);
     if (!copy) return NULL;
-    program->source[LAST] = (Source){"type", copy, length};
-    program->sources = LAST + 1;
-    Parser p = {.program = program, .lexer = {program, LAST, 0}};
+    Parser p = {.program = program, .lexer = {program, program_add_source(program, "type", copy, length), 0}};
     int parts = 0;
     advance(&p);
     Type *type = parse_type(&p, &parts);

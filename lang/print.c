@@ -424,7 +424,9 @@ static void print_head(Printer *p, const Node *node) {
         put(p, "]");
         break;
     case N_Cudf:
-        buf_printf(p->out, "cudf[%s,", node->text);
+    case N_Cfun:
+    case N_Cfill:
+        buf_printf(p->out, "%s[%s,", node_classes[node->kind].spelling, node->text);
         print_type(p, node->type);
         put(p, "]");
         break;

@@ -11,14 +11,15 @@
 
 static const Span nowhere = {0, 0, 0};
 
-static bool is_bad(const Type *type, const char *value) {
+bool value_is_malformed(const Type *type, const void *data) {
+    const char *value = data;
     if (type->kind == TY_vec) {
         const Vec *vec = (const Vec *)(const void *)value;
         return vec->length < 0 || (vec->length > 0 && !vec->data);
     }
     if (type->kind != TY_struct) return false;
     for (int i = 0; i < type->count; i++) {
-        if (is_bad(type->args[i], value + type->offsets[i])) return true;
+        if (value_is_malformed(type->args[i], value + type->offsets[i])) return true;
     }
     return false;
 }
@@ -29,7 +30,7 @@ bool arguments_check(const Signature *signature, const void *args, Error *error)
         return error_set(error, E_Argument, nowhere, "the program has parameters, but its argument is NULL");
     }
     for (int i = 0; i < type->count; i++) {
-        if (!is_bad(type->args[i], (const char *)args + type->offsets[i])) continue;
+        if (!value_is_malformed(type->args[i], (const char *)args + type->offsets[i])) continue;
         return error_set(error, E_Argument, nowhere,
                          "the argument for %s has a vector with a negative length, or without data",
                          signature->names[i]);

@@ -20,14 +20,13 @@ static struct Cache {
     Unit *first; /* the latest used */
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void key_print(Buf *key, const char *name, const char *text, size_t length, const Type *want,
-                      weld_conf_t conf) {
+static void key_print(Buf *key, const Origin *origin, weld_conf_t conf) {
     conf_print(conf, false, key);
     buf_put(key, "", 1);
-    buf_put(key, name, strlen(name) + 1);
-    if (want) type_print(key, want);
+    buf_put(key, origin->name, strlen(origin->name) + 1);
+    if (origin->want) type_print(key, origin->want);
     buf_put(key, "", 1);
-    buf_put(key, text, length);
+    buf_put(key, origin->text, origin->length);
 }
 
 static int64_t unit_bytes(const Unit *unit) {
@@ -97,15 +96,15 @@ __attribute__((destructor)) static void cache_release(void) {
     drop_all(all);
 }
 
-Unit *unit_find(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
-                Error *error, Timings *timings, weld_error_t handle, bool *hit) {
+Unit *unit_find(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle,
+                bool *hit) {
     bool wrong = conf && !handle_as(conf, HANDLE_CONF); /* unit_new will say so */
     const char *setting = wrong ? "off" : conf_get(conf, "weld.cache");
     bool use = strcmp(setting, "memory") == 0 || strcmp(setting, "disk") == 0;
     Buf key = {0};
     uint64_t hash = 0;
     Unit *unit = NULL;
-    if (use) key_print(&key, name, text, length, want, conf);
+    if (use) key_print(&key, origin, conf);
     if (use && !key.failed) {
         hash = hash_bytes(key.text, (int64_t)key.length);
         pthread_mutex_lock(&cache.lock);
@@ -116,7 +115,7 @@ Unit *unit_find(const char *name, const char *text, size_t length, const Type *w
     if (unit)
         report(handle, error, NULL);
     else
-        unit = unit_new(name, text, length, want, conf, error, timings, handle);
+        unit = unit_new(origin, conf, error, timings, handle);
     if (unit && !*hit && use && !key.failed && !unit->calls_foreign && !unit->dumps) insert(unit, &key, hash);
     buf_release(&key);
     return unit;

@@ -23,9 +23,13 @@ Context *context_new(weld_conf_t conf, Error *error) {
     Context *context = calloc(1, sizeof *context);
     bool threads = options.threads > 1;
     if (context && threads) context->team = team_new((int)options.threads, options.grain);
-    if (!context || (threads && !context->team) ||
+    if (context) context->conf = conf_copy(conf);
+    if (!context || (threads && !context->team) || !context->conf ||
         !memory_budget(&context->budget, given ? options.memory_limit : -1)) {
-        if (context) team_free(context->team);
+        if (context) {
+            team_free(context->team);
+            weld_conf_free(context->conf);
+        }
         free(context);
         error_set(error, E_OutOfMemory, nowhere, "no memory for a context");
         return NULL;
@@ -53,6 +57,7 @@ void context_drop(Context *context) {
     if (!context || atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1) return;
     team_free(context->team);
     memory_budget_release(&context->budget);
+    weld_conf_free(context->conf);
     context->handle.kind = HANDLE_NONE;
     free(context);
 }

@@ -41,7 +41,8 @@ static Module *compile_and_report(const char *name, const char *text, size_t len
     }
     module->handle.kind = HANDLE_MODULE;
     bool hit;
-    module->unit = unit_find(name, text, length, want, conf, error, timings, handle, &hit);
+    Origin origin = {.name = name, .text = text, .length = length, .want = want};
+    module->unit = unit_find(&origin, conf, error, timings, handle, &hit);
     if (module->unit) {
         module->had_code = hit && unit_has_code(module->unit);
         return module;
@@ -63,6 +64,25 @@ weld_module_t weld_module_compile(const char *code, weld_conf_t conf, weld_error
         return NULL;
     }
     return compile_and_report("<program>", code, strlen(code), NULL, conf, &error, NULL, handle);
+}
+
+weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t handle) {
+    Error error = {.code = E_None};
+    if (!data || size < 0) {
+        report_fault(handle, E_Argument, "the bytes of the program are NULL");
+        return NULL;
+    }
+    Module *module = calloc(1, sizeof *module);
+    if (!module) {
+        report_fault(handle, E_OutOfMemory, "no memory to load the program");
+        return NULL;
+    }
+    module->handle.kind = HANDLE_MODULE;
+    module->had_code = true;
+    module->unit = ahead_load(data, (size_t)size, conf, &error, handle);
+    if (module->unit) return module;
+    weld_module_free(module);
+    return NULL;
 }
 
 /* ---- questions
@@ -116,50 +136,7 @@ const char *weld_module_result_type(weld_module_t handle) {
     return module ? module->unit->signature->result_text : NULL;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------------------- */
-
-static bool program_owns(const void *program, const void *pointer) {
-    const Arena *arena = &((const Program *)program)->arena;
-    return (const char *)pointer >= arena->base && (const char *)pointer < arena->next;
-}
-
-static bool owned_by_code(const void *code, const void *pointer) {
-    return code_owns(code, pointer);
-}
-
-/* Computes the result, and makes it independent of the unit. */
-static ErrorCode run_code(const Unit *unit, const Code *code, Worker *worker, const void *args,
-                          Value *value) {
-    const Type *type = unit->signature->result;
-    ErrorCode status = code_run(code, worker, args, value->data);
-    if (status != E_None || !unit->constants || !type->pointers) return status;
-    if (value_detach(worker, type, value->data, owned_by_code, code)) return E_None;
-    return worker->error.code ? worker->error.code : E_OutOfMemory;
-}
-
-/* The same by the interpreter, and takes the time. */
-static ErrorCode interpret(Unit *unit, Worker *worker, const void *args, Value *value) {
-    const Type *type = unit->signature->result;
-    const Program *program = unit_interpret_begin(unit);
-    double start = rt_clock_ms();
-    ErrorCode status = program ? program_eval(program, worker, args, value->data) : E_OutOfMemory;
-    if (status == E_None && unit->constants && type->pointers &&
-        !value_detach(worker, type, value->data, program_owns, program))
-        status = worker->error.code ? worker->error.code : E_OutOfMemory;
-    unit_interpret_end(unit, (rt_clock_ms() - start) * 1e6);
-    return status;
-}
-
-static ErrorCode execute(Unit *unit, Worker *worker, const void *args, Value *value) {
-    const Code *code = unit_code(unit, args, 1, NULL);
-    if (!code) return interpret(unit, worker, args, value);
-    if (!unit_is_light(unit)) return run_code(unit, code, worker, args, value);
-    double start = rt_clock_ms();
-    ErrorCode status = run_code(unit, code, worker, args, value);
-    unit_light_end(unit, (rt_clock_ms() - start) * 1e6);
-    return status;
-}
+/* ---- running ---- */
 
 bool module_prepare(weld_module_t handle, const void *args, int64_t runs, Timings *timings) {
     Module *module = handle_as(handle, HANDLE_MODULE);
@@ -169,38 +146,12 @@ bool module_prepare(weld_module_t handle, const void *args, int64_t runs, Timing
     return true;
 }
 
-static Value *run(Module *module, Context *context, const void *args, Value *alias,
-                  const volatile int32_t *cancel, Error *error) {
-    if (!arguments_check(module->unit->signature, args, error) || !context_begin(context, error)) return NULL;
-    Worker worker = {.cancel = cancel ? cancel : (const volatile int32_t *)&context->state,
-                     .host = module->unit->options.foreign ? &foreign_host : &no_foreign,
-                     .team = context->team,
-                     .grain = context->grain};
-    Value *value = value_new_result(context, module->unit->signature, alias);
-    ErrorCode code = E_OutOfMemory;
-    if (value) {
-        worker.region = value->region;
-        args = arguments_normal(&worker, module->unit->signature, args);
-        code = args || !module->unit->signature->argument->count ? execute(module->unit, &worker, args, value)
-                                                                 : E_OutOfMemory;
-    }
-    if (code == E_None) {
-        value_finish(value);
-    } else {
-        value_drop(value);
-        value = NULL;
-        if (worker.error.code == E_None) worker_fail(&worker, code, nowhere, 0, context->budget.limit);
-        error_set(error, worker.error.code, worker.error.span, "%s", worker.error.text);
-    }
-    context_end(context);
-    return value;
-}
-
 weld_value_t module_run(weld_module_t handle, weld_context_t context_handle, const void *args,
                         const volatile int32_t *cancel, Error *error) {
     Module *module = handle_as(handle, HANDLE_MODULE);
     Context *context = handle_as(context_handle, HANDLE_CONTEXT);
-    if (module && context) return run(module, context, args, NULL, cancel, error);
+    Execution run = {.args = args, .cancel = cancel};
+    if (module && context) return unit_execute(module->unit, context, &run, error);
     error_set(error, E_Argument, nowhere, module ? "this is not a context" : "this is not a module");
     return NULL;
 }
@@ -221,7 +172,9 @@ weld_value_t weld_module_run(weld_module_t module_handle, weld_context_t context
     if (!module) error_set(&error, E_Argument, nowhere, "this is not a module");
     if (arg_handle && !arg) error_set(&error, E_Argument, nowhere, "this is not a value");
     if (error.code == E_None) {
-        value = run(module, context, arg ? arg->data : NULL, arg && arg->context ? arg : NULL, NULL, &error);
+        Execution run = {
+            .args = arg ? arg->data : NULL, .held = (void *const *)&arg, .held_count = arg && arg->context};
+        value = unit_execute(module->unit, context, &run, &error);
     }
     report(error_handle, &error, module ? module->unit->program : NULL);
     if (error.code) rt_log(WELD_LOG_ERROR, "error[%s]: %s", error_name(error.code), error.text);

@@ -105,6 +105,16 @@ void report(weld_error_t handle, const Error *error, const Program *program) {
         out->message = buf.text;
 }
 
+void report_copy(weld_error_t to_handle, weld_error_t from_handle) {
+    Report *to = handle_as(to_handle, HANDLE_ERROR);
+    const Report *from = handle_as(from_handle, HANDLE_ERROR);
+    if (!to || !from || to == from) return;
+    char *old = to->message;
+    *to = *from;
+    to->message = from->message ? strdup(from->message) : NULL;
+    free(old);
+}
+
 void report_fault(weld_error_t handle, ErrorCode code, const char *text) {
     Error error = {.code = E_None};
     error_set(&error, code, (Span){0, 0, 0}, "%s", text);

@@ -23,7 +23,9 @@ typedef enum HandleKind {
     HANDLE_ERROR,
     HANDLE_MODULE,
     HANDLE_VALUE,
-    HANDLE_RUN
+    HANDLE_RUN,
+    HANDLE_LAZY,
+    HANDLE_FUTURE
 } HandleKind;
 typedef struct Handle {
     uint64_t kind;
@@ -32,6 +34,21 @@ typedef struct Handle {
 static inline void *handle_as(void *handle, HandleKind kind) {
     return handle && (uintptr_t)handle % 8 == 0 && ((Handle *)handle)->kind == kind ? handle : NULL;
 }
+
+/* ---- object.c: what is shared by counting references ------------------------------------------------- */
+
+/* How values and lazy values begin. */
+typedef struct Object Object;
+struct Object {
+    Handle handle;
+    _Atomic int refs;
+    Object *dead; /* the next one to be destroyed */
+};
+void object_init(Object *object, HandleKind kind); /* with one reference */
+void *object_hold(void *object);
+void object_drop(void *object); /* takes NULL */
+/* Drops a reference while another object is destroyed: what dies of it is put on a list. Takes NULL. */
+void object_bury(void *object, Object **dead);
 
 /* ---- settings.c: settings.def ----------------------------------------------------------------------- */
 
@@ -51,6 +68,7 @@ typedef struct Options {
 #include "settings.def"
 } Options;
 
+weld_conf_t conf_copy(weld_conf_t conf); /* takes NULL; NULL: no memory */
 /* What was set, or the default of settings.def, or NULL. Takes a NULL conf. */
 const char *conf_get(weld_conf_t conf, const char *key);
 bool conf_options(weld_conf_t conf, Options *out, Error *error); /* false: a bad value, code Setting */
@@ -88,8 +106,9 @@ bool library_load(const char *path, Error *error); /* for foreign calls; weld_lo
 void *foreign_symbol(const char *name);
 /* symtab.c: a function of the executable by the symbol table of its file, or NULL. */
 void *executable_symbol(const char *name);
-extern const Host foreign_host; /* calls functions through libffi */
-extern const Host no_foreign;   /* knows none */
+struct _ffi_type *ffi_scalar(TypeKind kind); /* libffi's type of a scalar */
+extern const Host foreign_host;              /* calls functions through libffi */
+extern const Host no_foreign;                /* knows none */
 
 /* ---- rtcalls.c: what compiled code calls ------------------------------------------------------------ */
 
@@ -175,22 +194,27 @@ const Jit *jit_load(Error *error);
 /* Fills an error handle (NULL or a bad handle: nothing) with an error rendered against the program that it is
  * in, or NULL; code E_None: success. */
 void report(weld_error_t handle, const Error *error, const Program *program);
+void report_copy(weld_error_t to, weld_error_t from);
 /* The same for a fault without a place. */
 void report_fault(weld_error_t handle, ErrorCode code, const char *text);
 
 /* ---- signature.c: types that outlive their program -------------------------------------------------- */
 
 /* A program's types, shared by its module and all results. signature_new gives NULL if there is no memory. */
-typedef struct Signature {
+typedef struct Signature Signature;
+struct Signature {
     _Atomic int refs;
+    Signature *whole; /* of a part: whose types these are */
     Arena arena;
     TypeTable types;
     Type *argument; /* the struct of the parameters */
     Type *result;
     const char **names, **texts; /* of the parameters: name, type */
     const char *result_text;
-} Signature;
+};
 Signature *signature_new(const Program *program, const Type *argument, const Type *result);
+/* That of a field of its result. */
+Signature *signature_part(Signature *whole, int field);
 Signature *signature_hold(Signature *signature);
 void signature_drop(Signature *signature); /* takes NULL */
 
@@ -203,8 +227,9 @@ typedef struct Context {
     _Atomic int32_t state; /* CONTEXT_IDLE, ... */
     int64_t runs;          /* started so far */
     Budget budget;
-    Team *team;    /* NULL: one thread */
-    int64_t grain; /* the setting weld.grain */
+    Team *team;       /* NULL: one thread */
+    int64_t grain;    /* the setting weld.grain */
+    weld_conf_t conf; /* a copy of what it was made with: for lazy values */
 } Context;
 enum { CONTEXT_IDLE = -1, CONTEXT_RUNNING = 0, CONTEXT_CANCELLED = 1 };
 
@@ -219,31 +244,133 @@ int64_t context_peak(weld_context_t context);
 
 typedef struct Value Value;
 struct Value {
-    Handle handle;
-    _Atomic int refs;
+    Object object;
     Context *context;     /* NULL: the user's own, and then the next four are, too */
     Signature *signature; /* its result is the value's type */
     Region *region;       /* what `data` points to; NULL: nothing */
-    Value *alias;         /* an argument whose data this value may point into, kept alive by it; or NULL */
-    void *data;           /* of a result: a block of the context's budget */
-    int64_t bytes, run;   /* that it holds, for a result; -1 */
+    void **held;          /* objects whose data this value may point into, kept alive by it */
+    int64_t held_count;
+    void *data;         /* of a result: a block of the context's budget; of a part: inside the whole's */
+    bool is_part;       /* of a struct that is a result, which it holds */
+    int64_t bytes, run; /* that it holds, for a result; -1 */
 };
 
-/* A result that is still to be computed: `data` has room for it, `region` is empty. NULL: no memory. */
-Value *value_new_result(Context *context, Signature *signature, Value *alias);
-/* Frees what the result does not reach. */
+/* A result that is still to be computed: `data` has room for it, `region` is empty. held: values and lazy values that it
+ * may come to point into. NULL: no memory. */
+Value *value_new_result(Context *context, Signature *signature, void *const *held, int64_t count);
+/* Frees what the result does not reach, and lets go of what it does not point into. */
 void value_finish(Value *value);
-Value *value_hold(Value *value);
-void value_drop(Value *value);              /* takes NULL */
+/* reach.c: lets go of what is held and not pointed into. */
+void value_release_unused(Value *value);
+/* A field of a result that is a struct, as a value of its own. NULL: no memory. */
+Value *value_part(Value *whole, int field);
+void value_destroy(Value *value, Object **dead);
 const Type *value_type(weld_value_t value); /* NULL for the user's own values */
 /* Copies what of the value lies in a module's constants, as owns(module, pointer) tells, into the worker's
  * region. False: failed, the worker has the error. */
 bool value_detach(Worker *worker, const Type *type, void *value,
                   bool (*owns)(const void *module, const void *pointer), const void *module);
 
+/* ---- emission.c: what lazy values were told to compute ------------------------------------------------ */
+
+typedef struct Shelf Shelf;
+typedef struct Emission Emission;
+/* A fragment's text for parameters of certain types. Never changes; what is under the lock is emission.c's. */
+struct Emission {
+    _Atomic int refs; /* one is the table's */
+    Shelf *shelf;     /* where its function lies */
+    Node *function;   /* typed */
+    int depth;        /* no tree of it is deeper */
+    Type *result;
+    const char *name, *text, *result_text; /* name: of the library's function that emitted it */
+    Buf key;                               /* name, text, types of the parameters, a NUL behind each */
+    uint64_t hash;
+    Emission *next, *older, *newer;
+};
+/* The emission of this text by the function `name`, with one reference. types NULL: the text gives its parameters' types.
+ * NULL: error set; error or success is reported to the handle. */
+Emission *emission_find(const char *name, const char *text, const Type *const *types,
+                        const char *const *type_texts, int64_t count, Error *error, weld_error_t handle);
+/* That of a C function; signature: |a: A, b: B, returned: R| returned. Its type is the function's. */
+Emission *emission_of_callback(const char *signature, int traits, Error *error, weld_error_t handle);
+Emission *emission_hold(Emission *emission);
+void emission_drop(Emission *emission); /* takes NULL */
+/* Between these two, functions may be read; between them no emission may be made. */
+void emissions_read_begin(void);
+void emissions_read_end(void);
+const Program *emission_program(const Emission *emission); /* whose nodes its function is */
+
+/* ---- callback.c: C functions of the caller's ----------------------------------------------------------- */
+
+/* A C function that programs can call: the machine code that libffi makes of a callback. */
+typedef struct Callback Callback;
+typedef void (*CallbackFunction)(void *user, void *const *arguments, void *result);
+Callback *callback_new(CallbackFunction function, void *user,
+                       const Type *type); /* type: a function's. NULL: no memory */
+int64_t callback_address(const Callback *callback);
+void callback_free(Callback *callback); /* takes NULL */
+
+/* ---- lazy.c ----------------------------------------------------------------------------------------- */
+
+/* What is behind weld_lazy_t. Data: `data` or `value` is there. */
+typedef struct Lazy {
+    Object object;
+    Emission *emission; /* its result is the type */
+    void *data;         /* the caller's: a copy of the value itself, what it points to is the caller's */
+    void (*release)(void *user);
+    void *user;
+    Callback *callback;     /* or NULL; then `data` is its address */
+    _Atomic(Value *) value; /* a result; once set, it stays */
+    _Atomic bool keep;
+    int64_t count;
+    struct Lazy *kids[]; /* what it is computed from */
+} Lazy;
+void lazy_destroy(Lazy *lazy, Object **dead);
+const void *lazy_data(const Lazy *lazy);       /* NULL: not computed */
+void lazy_set_value(Lazy *lazy, Value *value); /* unless it has one */
+
+/* ---- adapter.c -------------------------------------------------------------------------------------- */
+
+extern const Imports adapter_imports; /* functions of adapters, for programs that name them */
+Program *program_open(const char *name, const char *text, size_t length); /* program_new with these imports */
+/* Calls visit for every adapter that is installed, in the order of their names; adapter NULL: it cannot be loaded, why
+ * says why. */
+void adapters_each(void (*visit)(void *data, const weld_adapter_t *adapter, const char *name,
+                                 const char *why),
+                   void *data);
+
+/* ---- merge.c: one program of many lazy values ---------------------------------------------------------- */
+
+typedef struct Step {
+    int64_t emission; /* number in the recipe */
+    int64_t first_kid, count;
+    bool leaf; /* data: a parameter */
+} Step;
+/* A graph of lazy values without their data. Every step comes after those that it is computed from. */
+typedef struct Recipe {
+    _Atomic int refs;
+    Emission **emissions;
+    Step *steps;
+    int64_t *kids, *roots; /* numbers of steps */
+    int64_t emission_count, step_count, kid_count, root_count, leaf_count;
+} Recipe;
+typedef struct Graph {
+    Recipe *recipe;
+    Lazy **lazies; /* of each step; not held */
+} Graph;
+/* What these lazy values are computed from. The roots of the recipe are first these, then what is to be kept. */
+bool graph_collect(Graph *graph, Lazy *const *roots, int64_t count, Error *error);
+void graph_release(Graph *graph);
+Recipe *recipe_hold(Recipe *recipe);
+void recipe_drop(Recipe *recipe);                  /* takes NULL */
+void recipe_print(Buf *out, const Recipe *recipe); /* bytes that are the same for the same program */
+Program *recipe_program(const Recipe *recipe,
+                        Error *error); /* typed; the recipe must outlive it. NULL: error set */
+
 /* ---- arguments.c -------------------------------------------------------------------------------------- */
 
 /* Is this a struct of arguments for these parameters, as far as can be seen? False: error set. */
+bool value_is_malformed(const Type *type, const void *value); /* a vector that cannot be */
 bool arguments_check(const Signature *signature, const void *args, Error *error);
 /* The arguments with every bool 0 or 1: themselves, or a copy in the worker's region; NULL: no memory. */
 const void *arguments_normal(Worker *worker, const Signature *signature, const void *args);
@@ -275,6 +402,7 @@ struct Unit {
     Options options;
     char *texts[4]; /* of options */
     Signature *signature;
+    Recipe *recipe;     /* what the program was merged by, or NULL: it has a text */
     bool calls_foreign; /* C functions */
     bool math;          /* operators that SLEEF has functions for */
     bool constants;     /* may results point into the program or the code */
@@ -299,11 +427,23 @@ struct Unit {
     uint64_t hash;
     Buf key;
 };
-/* A unit of this text, with one reference. NULL: error set and, like success, reported to the handle. */
-Unit *unit_new(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
-               Error *error, Timings *timings, weld_error_t handle);
+/* Where a program comes from. */
+typedef struct Origin {
+    const char *name, *text; /* of a recipe the text is its bytes, for the caches */
+    size_t length;
+    const Type *want;  /* the type that the program shall have, or NULL */
+    Recipe *recipe;    /* or NULL: from the text */
+    const char *image; /* its code, made ahead of time; or NULL */
+    size_t image_size;
+} Origin;
+/* What code of a unit with this configuration runs on: a processor's name, or for "native" all that tells this
+ * machine's from others. */
+void machine_print(Buf *out);
+/* A unit of this program, with one reference. NULL: error set and, like success, reported to the handle. */
+Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle);
 Unit *unit_hold(Unit *unit);
-void unit_drop(Unit *unit); /* takes NULL */
+void unit_drop(Unit *unit);                            /* takes NULL */
+bool unit_image(Unit *unit, Buf *image, Error *error); /* appends the image of its code. False: error set */
 /* Code, if there shall be some for so many runs with these arguments. NULL: the interpreter. timings: or
  * NULL. */
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings);
@@ -337,13 +477,32 @@ Tier tier_choose(Tier has, Work work);
 /* ---- cache.c: units in memory; disk.c: images in files ------------------------------------------------ */
 
 /* As unit_new; *hit: it is one that was made before. */
-Unit *unit_find(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
-                Error *error, Timings *timings, weld_error_t handle, bool *hit);
+Unit *unit_find(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle,
+                bool *hit);
 /* All that the code of a program depends on. math: it depends on SLEEF, too. */
 void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const Type *want, bool math);
 bool disk_find(const Buf *key, Buf *image); /* false: there is none, and image is empty */
 void disk_store(const Buf *key, const Buf *image, int64_t limit);
 extern const char build_id[]; /* a hash of the sources, made by the build */
+
+/* ---- run.c ------------------------------------------------------------------------------------------- */
+
+typedef struct Execution {
+    const void *args;  /* the struct of arguments */
+    void *const *held; /* values and lazy values that they lie in */
+    int64_t held_count;
+    const volatile int32_t *cancel; /* becomes non-zero to stop it; NULL: weld_context_cancel stops it */
+    const volatile int32_t *never;  /* or NULL; non-zero when the run begins: it is cancelled at once */
+} Execution;
+Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *error); /* NULL: error set */
+
+/* ---- ahead.c: programs compiled ahead of time --------------------------------------------------------- */
+
+/* Appends the bytes of a compiled program; *signature gets its types, with a reference. False: error set. */
+bool ahead_write(Buf *out, const char *name, const char *text, size_t length, weld_conf_t conf,
+                 Signature **signature, Error *error);
+/* The unit of such bytes. NULL: error set and reported to the handle. */
+Unit *ahead_load(const void *data, size_t size, weld_conf_t conf, Error *error, weld_error_t handle);
 
 /* ---- module.c --------------------------------------------------------------------------------------- */
 

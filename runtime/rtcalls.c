@@ -16,7 +16,7 @@ typedef int64_t L;
 #include "../weldc/rtcalls.def"
 
 static Span span_of(L packed) {
-    return (Span){0, (uint32_t)packed, (uint32_t)((uint64_t)packed >> 32)};
+    return span_unpack(packed);
 }
 
 static I rt_fail(P worker, I code, L span, L a, L b) {
@@ -215,6 +215,14 @@ static I rt_serialize(P worker, P type, P value, P out, L span) {
 
 static I rt_deserialize(P worker, P type, P bytes, P out, L span) {
     return (I)value_deserialize(worker, span_of(span), type, bytes, out);
+}
+
+static I rt_fill_prepare(P worker, P type, P sizes, P out, L span) {
+    return (I)fill_prepare(worker, type, sizes, out, span_of(span));
+}
+
+static I rt_fill_finish(P worker, P type, P sizes, P out, I status, L span) {
+    return (I)fill_finish(worker, type, sizes, out, status, span_of(span));
 }
 
 static I rt_nd_check(P worker, P bounds, L span) {

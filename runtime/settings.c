@@ -105,6 +105,19 @@ static bool is_outside_code(const char *key) {
     return false;
 }
 
+weld_conf_t conf_copy(weld_conf_t conf) {
+    weld_conf_t copy = weld_conf_new();
+    for (int i = 0; copy && i < setting_count; i++) {
+        const char *value = weld_conf_get(conf, settings[i].key);
+        if (!value) continue;
+        weld_conf_set(copy, settings[i].key, value);
+        if (weld_conf_get(copy, settings[i].key)) continue;
+        weld_conf_free(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
 void conf_print(weld_conf_t conf, bool code, Buf *out) {
     for (int i = 0; i < setting_count; i++) {
         const char *value = weld_conf_get(conf, settings[i].key);

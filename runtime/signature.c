@@ -54,6 +54,20 @@ Signature *signature_new(const Program *program, const Type *argument, const Typ
     return NULL;
 }
 
+Signature *signature_part(Signature *whole, int field) {
+    Signature *signature = calloc(1, sizeof *signature);
+    if (!signature) return NULL;
+    Buf text = {0};
+    atomic_init(&signature->refs, 1);
+    signature->whole = signature_hold(whole);
+    signature->result = whole->result->args[field];
+    type_print(&text, signature->result);
+    signature->result_text = text.text; /* released with it */
+    if (!text.failed && text.text) return signature;
+    signature_drop(signature);
+    return NULL;
+}
+
 Signature *signature_hold(Signature *signature) {
     atomic_fetch_add_explicit(&signature->refs, 1, memory_order_relaxed);
     return signature;
@@ -61,6 +75,11 @@ Signature *signature_hold(Signature *signature) {
 
 void signature_drop(Signature *signature) {
     if (!signature || atomic_fetch_sub_explicit(&signature->refs, 1, memory_order_acq_rel) != 1) return;
-    arena_release(&signature->arena);
+    if (signature->whole) {
+        free((char *)(uintptr_t)signature->result_text);
+        signature_drop(signature->whole);
+    } else {
+        arena_release(&signature->arena);
+    }
     free(signature);
 }

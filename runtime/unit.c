@@ -46,15 +46,16 @@ static bool no_memory(Error *error) {
     return error_set(error, E_OutOfMemory, nowhere, "no memory to compile the program");
 }
 
-/* Reads and types a text. NULL or a program whose error is set: failed; the caller frees the program. */
-static bool read_program(Program **program, const char *name, const char *text, size_t length,
-                         const Type *want, Error *error, Timings *timings) {
+/* Reads and types a text, or merges a recipe's. NULL or a program whose error is set: failed; the caller frees the
+ * program. */
+static bool read_program(Program **program, const Origin *origin, Error *error, Timings *timings) {
     double start = rt_clock_ms();
-    *program = program_new(name, text, length);
+    *program = origin->recipe ? recipe_program(origin->recipe, error)
+                              : program_open(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
-    bool ok = program_read(*program);
+    bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
-    ok = ok && program_infer(*program, want) && program_verify(*program);
+    ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);
     timings->parse_ms = parsed - start;
     timings->infer_ms = rt_clock_ms() - parsed;
     return ok || phase_failed(*program, error);
@@ -63,6 +64,8 @@ static bool read_program(Program **program, const char *name, const char *text, 
 /* Reads the unit's program again, as it was before the optimizer. */
 static Program *read_again(const Unit *unit) {
     const Source *source = &unit->program->source[0];
+    Origin origin = {
+        .name = source->name, .text = source->text, .length = source->length, .recipe = unit->recipe};
     const Signature *signature = unit->signature;
     int count = signature->argument->count;
     TypeTable *types = &unit->signature->types;
@@ -70,13 +73,12 @@ static Program *read_again(const Unit *unit) {
     if (!parts) return NULL;
     for (int i = 0; i < count; i++) parts[i] = signature->argument->args[i];
     parts[count] = signature->result;
-    Type *function = type_make(types, TY_function, OP_none, count + 1, parts);
+    origin.want = type_make(types, TY_function, OP_none, count + 1, parts);
     free(parts);
     Error error = {.code = E_None};
     Timings timings;
     Program *program;
-    if (read_program(&program, source->name, source->text, source->length, function, &error, &timings))
-        return program;
+    if (read_program(&program, &origin, &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -93,12 +95,12 @@ static bool survey_node(Walk *walk, Node **slot) {
     if (node->kind == N_String || node->kind == N_Vec) survey->unit->constants = true;
     bool operates = node->kind == N_Unary || node->kind == N_Binary;
     survey->unit->math |= operates && op_classes[node->op].class == 'f';
-    if (node->kind != N_Cudf) return true;
+    if (!node_is_foreign(node)) return true;
     survey->unit->calls_foreign = true;
     if (!survey->unit->options.foreign) {
         error_set(survey->error, E_Library, node->span,
                   "calls of C functions are switched off (weld.foreign)");
-    } else if (!foreign_symbol(node->text)) {
+    } else if (!node_is_callback(node) && !foreign_symbol(node->text)) {
         error_set(survey->error, E_Library, node->span,
                   "there is no C function %s in the process or in a loaded library", node->text);
     }
@@ -236,8 +238,20 @@ static bool generate(Unit *unit, Tier tier, const Dump *dump, Error *error, Timi
     return code != NULL;
 }
 
-static bool code_at_once(Unit *unit, const Dump *dump, Error *error, Timings *timings) {
+/* Code that was made ahead of time. */
+static bool load_image(Unit *unit, const char *image, size_t size, Error *error) {
+    CodeOptions options = code_options(unit);
+    if (!object_known_machine()) unit->jit = jit_load(error);
+    Code *code = code_load(image, size, &options, unit->jit, error);
+    atomic_store(&unit->code, code);
+    unit->from_disk = code != NULL;
+    return code ||
+           error_set(error, E_Library, nowhere, "the program that was built ahead of time cannot be loaded");
+}
+
+static bool code_at_once(Unit *unit, const Origin *origin, const Dump *dump, Error *error, Timings *timings) {
     bool automatic = strcmp(unit->options.engine, "auto") == 0;
+    if (origin->image) return load_image(unit, origin->image, origin->image_size, error);
     if (strcmp(unit->options.engine, "eval") == 0 || (automatic && !dump->formats)) return true;
     double start = rt_clock_ms();
     if (!dump->formats && load_from_disk(unit, TIER_FULL)) {
@@ -276,6 +290,16 @@ static void choose(Unit *unit, const void *args, int64_t runs, Timings *timings)
     if (tier <= has || generate(unit, tier, NULL, &error, timings)) return;
     rt_log(WELD_LOG_WARN, "%s: %s", light ? "staying with quickly made code" : "interpreting", error.text);
     unit->hopeless = true;
+}
+
+bool unit_image(Unit *unit, Buf *image, Error *error) {
+    static const Dump no_dump;
+    Timings timings;
+    Program *program = read_again(unit);
+    if (!program) return no_memory(error);
+    bool ok = optimize_and_emit(unit, program, TIER_FULL, &no_dump, image, error, &timings);
+    program_free(program);
+    return ok && !image->failed;
 }
 
 const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timings) {
@@ -346,13 +370,13 @@ static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     return true;
 }
 
-static bool compile(Unit *unit, const char *name, const char *text, size_t length, const Type *want,
-                    weld_conf_t conf, Error *error, Timings *timings) {
+static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *error, Timings *timings) {
     Options options;
     Dump dump;
     if (!keep_options(unit, conf, error)) return false;
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
-    if (!read_program(&unit->program, name, text, length, want, error, timings)) return false;
+    if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
+    if (!read_program(&unit->program, origin, error, timings)) return false;
     if (!survey_program(unit, error)) return false;
     unit->signature = signature_new(unit->program, program_argument_type(unit->program),
                                     program_result_type(unit->program));
@@ -360,13 +384,13 @@ static bool compile(Unit *unit, const char *name, const char *text, size_t lengt
     if (!dump_program(&dump, "weld", unit->program, error)) return false;
     unit->dumps = dump.formats != NULL;
     bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
-    if (cached && !unit->dumps) disk_key(&unit->disk_key, conf, text, length, want, unit->math);
+    if (cached && !unit->dumps)
+        disk_key(&unit->disk_key, conf, origin->text, origin->length, origin->want, unit->math);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
-    return code_at_once(unit, &dump, error, timings);
+    return code_at_once(unit, origin, &dump, error, timings);
 }
 
-Unit *unit_new(const char *name, const char *text, size_t length, const Type *want, weld_conf_t conf,
-               Error *error, Timings *timings, weld_error_t handle) {
+Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle) {
     Unit *unit = calloc(1, sizeof *unit);
     if (!unit || pthread_mutex_init(&unit->lock, NULL)) {
         free(unit);
@@ -375,7 +399,7 @@ Unit *unit_new(const char *name, const char *text, size_t length, const Type *wa
         return NULL;
     }
     atomic_init(&unit->refs, 1);
-    bool ok = compile(unit, name, text, length, want, conf, error, timings);
+    bool ok = compile(unit, origin, conf, error, timings);
     report(handle, error, unit->program);
     if (ok) return unit;
     unit_drop(unit);
@@ -393,6 +417,7 @@ void unit_drop(Unit *unit) {
     code_free(unit->light);
     program_free(unit->program);
     program_free(unit->typed);
+    recipe_drop(unit->recipe);
     signature_drop(unit->signature);
     for (size_t i = 0; i < sizeof unit->texts / sizeof *unit->texts; i++) free(unit->texts[i]);
     buf_release(&unit->key);

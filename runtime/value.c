@@ -9,8 +9,9 @@
  *                        ->     {pointer into the region, 3}, {pointer into the region, 1}
  *   It follows pointers through the run's own region only; other memory is the arguments', which no program
  * writes.
- * - Data of a result that was passed on as an argument. A program may return it or a slice of it, so the new
- * result holds a reference on the old one (`alias`) if its type has pointers at all.
+ * - Data of a result, or of a lazy value, that was passed in. A program may return it or a slice of it, so the new result
+ *   holds what it points into (reach.c finds out): a chain of results that each come from the one before, such as the
+ *   steps of a training, does not keep them all.
  */
 #include "rt.h"
 
@@ -21,8 +22,7 @@
 static Value *value_new(void) {
     Value *value = calloc(1, sizeof *value);
     if (!value) return NULL;
-    value->handle.kind = HANDLE_VALUE;
-    atomic_init(&value->refs, 1);
+    object_init(&value->object, HANDLE_VALUE);
     value->run = value->bytes = -1;
     return value;
 }
@@ -38,7 +38,17 @@ static size_t data_bytes(const Value *value) {
     return size > 0 ? (size_t)size : 1;
 }
 
-Value *value_new_result(Context *context, Signature *signature, Value *alias) {
+/* Keeps objects alive for as long as the value lives. */
+static bool hold_all(Value *value, void *const *held, int64_t count) {
+    if (!count) return true;
+    value->held = malloc((size_t)count * sizeof *value->held);
+    if (!value->held) return false;
+    for (int64_t i = 0; i < count; i++) value->held[i] = object_hold(held[i]);
+    value->held_count = count;
+    return true;
+}
+
+Value *value_new_result(Context *context, Signature *signature, void *const *held, int64_t count) {
     Value *value = value_new();
     if (!value) return NULL;
     value->context = context_hold(context);
@@ -46,12 +56,28 @@ Value *value_new_result(Context *context, Signature *signature, Value *alias) {
     value->run = context->runs - 1;
     value->region = region_new(&context->budget);
     value->data = value->region ? budget_take(&context->budget, data_bytes(value)) : NULL;
-    if (alias && signature->result->pointers) value->alias = value_hold(alias);
-    if (value->data) {
+    if (value->data && hold_all(value, held, signature->result->pointers ? count : 0)) {
         memset(value->data, 0, data_bytes(value));
         return value;
     }
-    value_drop(value);
+    object_drop(value);
+    return NULL;
+}
+
+Value *value_part(Value *whole, int field) {
+    Value *part = value_new();
+    if (!part) return NULL;
+    const Type *type = whole->signature->result;
+    part->is_part = true;
+    part->context = context_hold(whole->context);
+    part->signature = signature_part(whole->signature, field);
+    part->data = (char *)whole->data + type->offsets[field];
+    part->run = whole->run;
+    if (part->signature && hold_all(part, (void *const *)&whole, 1)) {
+        part->bytes = value_bytes(type->args[field], part->data);
+        return part;
+    }
+    object_drop(part);
     return NULL;
 }
 
@@ -59,6 +85,7 @@ void value_finish(Value *value) {
     const Type *type = value->signature->result;
     if (type->pointers) {
         region_finish(value->region, (RegionMark){0}, type, value->data);
+        value_release_unused(value);
     } else {
         region_free(value->region);
         value->region = NULL;
@@ -66,29 +93,21 @@ void value_finish(Value *value) {
     value->bytes = (int64_t)data_bytes(value) + (value->region ? region_bytes(value->region) : 0);
 }
 
-Value *value_hold(Value *value) {
-    atomic_fetch_add_explicit(&value->refs, 1, memory_order_relaxed);
-    return value;
-}
-
-/* A chain of results, each an argument of the next, is as long as the user likes: no recursion. */
-void value_drop(Value *value) {
-    while (value && atomic_fetch_sub_explicit(&value->refs, 1, memory_order_acq_rel) == 1) {
-        Value *alias = value->alias;
-        if (value->context) {
-            region_free(value->region);
+void value_destroy(Value *value, Object **dead) {
+    for (int64_t i = 0; i < value->held_count; i++) object_bury(value->held[i], dead);
+    free(value->held);
+    if (value->context) {
+        region_free(value->region);
+        if (!value->is_part && value->data)
             budget_give(&value->context->budget, value->data, data_bytes(value));
-            signature_drop(value->signature);
-            context_drop(value->context);
-        }
-        value->handle.kind = HANDLE_NONE;
-        free(value);
-        value = alias;
+        signature_drop(value->signature);
+        context_drop(value->context);
     }
+    free(value);
 }
 
 void weld_value_free(weld_value_t value) {
-    value_drop(handle_as(value, HANDLE_VALUE));
+    object_drop(handle_as(value, HANDLE_VALUE));
 }
 
 void *weld_value_data(weld_value_t handle) {

@@ -48,6 +48,8 @@ typedef void *weld_context_t; /* owns the memory of runs and results */
 typedef void *weld_error_t;   /* how a call ended */
 typedef void *weld_module_t;  /* a compiled program */
 typedef void *weld_value_t;   /* an argument or a result */
+typedef void *weld_lazy_t;    /* a value that is still to be computed */
+typedef void *weld_future_t;  /* values that are being computed */
 
 /* What weld_error_code gives. The short names are Weld's; define WELD_NO_SHORT_NAMES to do without them. */
 enum {
@@ -220,6 +222,122 @@ WELD_API const char *weld_value_type(weld_value_t value);
  * a result, or no memory. */
 WELD_API char *weld_value_print(weld_value_t value);
 WELD_API char *weld_value_json(weld_value_t value);
+
+/* ---- Lazy values: computations put together before they are run --------------------------------------- */
+
+/* A lazy value is data, or a fragment of the language applied to other lazy values. A library does not compute: its
+ * functions take lazy values and return lazy values. When values are wanted, the fragments of all libraries become one
+ * program, which is optimized as a whole: what were several passes over memory becomes one.
+ *
+ *     double samples[] = {1, 2, 3};
+ *     struct { double *data; int64_t length; } vector = {samples, 3};
+ *     weld_lazy_t x = weld_lazy_data("vec[f64]", &vector, NULL, NULL, error);
+ *     weld_lazy_t y = weld_lazy_new("mine.scale", "|v| map(v, |e| e * 2.0)", &x, 1, error);
+ *     weld_lazy_t s = weld_lazy_new("mine.sum", "|v| result(for(v, merger[f64, +], |b, i, e| merge(b, e)))", &y, 1, error);
+ *     weld_value_t total;
+ *     if (weld_lazy_evaluate(context, &s, 1, &total, error)) printf("%g\n", *(double *)weld_value_data(total));
+ *
+ * Lazy values belong to no context. They never change (but see weld_lazy_keep), are counted by reference, and may be used
+ * in any number of threads at once. Making one costs about a microsecond if its text was seen before. */
+enum { WELD_LAZY_ARGUMENTS = 4096 }; /* of one fragment, and values of one evaluation, at most */
+
+/* Data as a lazy value. type: in the language, closed and without builders; data: a value of that type in memory, which is
+ * copied, while the vectors that it points to stay the caller's and must not change. They may go when release(user) is
+ * called, once, in any thread: when neither the lazy value nor a result that points into them is left. release may be
+ * NULL. NULL: error says why, and release is not called. The caller frees the lazy value. */
+WELD_API weld_lazy_t weld_lazy_data(const char *type, const void *data, void (*release)(void *user),
+                                    void *user, weld_error_t error);
+/* A result as a lazy value, which keeps it. NULL: error says why. */
+WELD_API weld_lazy_t weld_lazy_value(weld_value_t value, weld_error_t error);
+/* A fragment of the language, code, for `count` arguments: a function of so many parameters, whose types need not be written,
+ * or an expression if there are none. function: who emits it, as "library.function"; errors name it; NULL: nobody. The
+ * arguments stay the caller's and are held. NULL: error says why: its place is in code. The caller frees the lazy value. */
+WELD_API weld_lazy_t weld_lazy_new(const char *function, const char *code, const weld_lazy_t *arguments,
+                                   int64_t count, weld_error_t error);
+/* A C function of the caller's as a lazy value, for fragments to call with scalars: `|v, f| map(v, |x| f(x))`. types: of its
+ * `count` arguments, result: of what it returns; scalars, in the language. function is given user, pointers to the
+ * arguments, and room for the result. It is called as often as the program says, in the thread that evaluates; with
+ * WELD_PURE (equal arguments give equal results, nothing else happens) perhaps less often, with WELD_THREADSAFE in several
+ * threads at once. It must return, and must not use the context that evaluates. release as for weld_lazy_data. It has no
+ * value of its own: it cannot be evaluated. NULL: error says why. The caller frees the lazy value. */
+typedef void (*weld_callback_t)(void *user, void *const *arguments, void *result);
+enum { WELD_PURE = 1, WELD_THREADSAFE = 2 };
+WELD_API weld_lazy_t weld_lazy_callback(const char *const *types, int64_t count, const char *result,
+                                        uint64_t traits, weld_callback_t function,
+                                        void (*release)(void *user), void *user, weld_error_t error);
+/* One more reference, to be freed like the first; the same handle. NULL on a bad handle. */
+WELD_API weld_lazy_t weld_lazy_hold(weld_lazy_t lazy);
+WELD_API void weld_lazy_free(weld_lazy_t lazy);
+/* Asks that its value be kept when it is first computed, also as a part of something else: from then on it is data. */
+WELD_API void weld_lazy_keep(weld_lazy_t lazy);
+
+/* What it is: its type, the function that emitted it ("data" for data), its code, its arguments (a new reference each).
+ * NULL, or -1, on a bad handle or index. The texts live as long as the lazy value. */
+WELD_API const char *weld_lazy_type(weld_lazy_t lazy);
+WELD_API const char *weld_lazy_function(weld_lazy_t lazy);
+WELD_API const char *weld_lazy_code(weld_lazy_t lazy);
+WELD_API int64_t weld_lazy_argument_count(weld_lazy_t lazy);
+WELD_API weld_lazy_t weld_lazy_argument(weld_lazy_t lazy, int64_t index);
+/* What an evaluation of these would run: the merged program, and the fragments that the optimizer makes of it. The caller
+ * releases the text with free(). NULL: error says why. */
+WELD_API char *weld_lazy_program(const weld_lazy_t *lazies, int64_t count, weld_error_t error);
+WELD_API char *weld_lazy_plan(const weld_lazy_t *lazies, int64_t count, weld_error_t error);
+
+/* Computes lazy values, all by one program, in the context and with its configuration. True: values holds a value for each,
+ * which the caller frees. False: error says why, values is as before, and so is the context. Values that were computed
+ * together share memory, which goes with the last of them. */
+WELD_API bool weld_lazy_evaluate(weld_context_t context, const weld_lazy_t *lazies, int64_t count,
+                                 weld_value_t *values, weld_error_t error);
+/* The same in a thread of its own, in which the context runs until it is done. The lazy values are held. NULL: error says
+ * why. The caller frees the future. */
+WELD_API weld_future_t weld_lazy_evaluate_async(weld_context_t context, const weld_lazy_t *lazies,
+                                                int64_t count, weld_error_t error);
+WELD_API bool weld_future_poll(weld_future_t future); /* is it done; true on a bad handle */
+/* Waits until it is done. True: values has them, which the caller frees; they are given once. values may be NULL: they stay
+ * in the future. False: error says why. */
+WELD_API bool weld_future_wait(weld_future_t future, weld_value_t *values, weld_error_t error);
+/* Stops it, soon, with WELD_CANCELLED, if it is not done. Any thread may call it. */
+WELD_API void weld_future_cancel(weld_future_t future);
+/* Frees a future, and the values in it; one that is not done is stopped first, and waited for. */
+WELD_API void weld_future_free(weld_future_t future);
+
+/* ---- Adapters: libraries whose functions are known by name --------------------------------------------- */
+
+/* A function of a library, as a row of its adapter's table. code and native are functions of the language. With code
+ * the function means that, and fuses with what is around it. native computes the same by calling the library, with cfun
+ * and cfill (docs/language.md), whose symbols the adapter or the library has; its annotations say whether the calls are
+ * pure and threadsafe. A row has one of them or both, then tests hold them against each other. Texts live as long as
+ * the process. */
+typedef struct weld_function_t {
+    const char *name;      /* "mean", of "gsl.mean"; NULL ends the table */
+    const char *prototype; /* of the C function that it stands for, or "" */
+    const char *code;
+    const char *native;
+    const char *
+        vjp; /* |arguments.., result, adjoint| the adjoints of the arguments; NULL: it has none, or follows from code */
+    const char *doc; /* one line */
+} weld_function_t;
+
+enum { WELD_ADAPTER_VERSION = 1 };
+
+/* What a shared library libweld-NAME.so returns from `const weld_adapter_t *weld_adapter(void)`. */
+typedef struct weld_adapter_t {
+    uint64_t version; /* WELD_ADAPTER_VERSION */
+    const char *name, *doc;
+    const weld_function_t *functions;
+} weld_adapter_t;
+
+/* A function of an adapter, "gsl.mean", applied to lazy values: like weld_lazy_new with the text of its row. The adapter
+ * is looked for in the folders of the environment's WELD_ADAPTERS, separated by colons, then beside libweld, and stays
+ * loaded. NULL: error says why. */
+WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arguments, int64_t count,
+                                    weld_error_t error);
+/* The table of an adapter, loaded if it was not. NULL: error says why. */
+WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t error);
+
+/* A module from the bytes that `weldc build` wrote, which may go afterwards; it needs no LLVM. NULL: error says why: they are
+ * of another version, or for another processor. */
+WELD_API weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t error);
 
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);

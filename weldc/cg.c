@@ -379,24 +379,14 @@ static Leaf *cg_Deserialize(Cg *cg, const Node *node) {
     return cg_load_new(cg, node->type, out);
 }
 
-/* The symbol is the name behind a prefix, so that a foreign `exp` is not taken for the operator's. */
 static Leaf *cg_Cudf(Cg *cg, const Node *node) {
-    size_t count = (size_t)node->count + 1;
-    LLVMTypeRef *params = arena_alloc(&cg->program->arena, sizeof *params * count);
-    LLVMValueRef *args = arena_alloc(&cg->program->arena, sizeof *args * count);
-    char *symbol = arena_alloc(&cg->program->arena, strlen(node->text) + sizeof FOREIGN_PREFIX);
-    if (!params || !args || !symbol) return zero(cg, node->type);
-    strcpy(symbol, FOREIGN_PREFIX);
-    strcat(symbol, node->text);
-    for (int i = 0; i < node->count; i++)
-        args[i] = cg_spill(cg, node->kids[i]->type, cg_expr(cg, node->kids[i]));
-    args[count - 1] = cg_slot(cg, node->type->size, node->type->align);
-    for (size_t i = 0; i < count; i++) params[i] = cg->ptr;
-    /* A function that leaves its result alone gives zeros, not what the frame held. */
-    LLVMBuildMemSet(cg->builder, args[count - 1], LLVMConstNull(cg->i8), cg_i64(cg, node->type->size), 8);
-    LLVMTypeRef type = LLVMFunctionType(cg->none, params, (unsigned)count, false);
-    LLVMBuildCall2(cg->builder, type, cg_foreign(cg, symbol, type), args, (unsigned)count, "");
-    return cg_load_new(cg, node->type, args[count - 1]);
+    return cg_foreign_call(cg, node);
+}
+static Leaf *cg_Cfun(Cg *cg, const Node *node) {
+    return cg_foreign_call(cg, node);
+}
+static Leaf *cg_Cfill(Cg *cg, const Node *node) {
+    return cg_foreign_call(cg, node);
 }
 
 static Leaf *cg_Assert(Cg *cg, const Node *node) {
@@ -470,7 +460,7 @@ NameList cg_free_names(Cg *cg, const Node *lambda) {
 
 static bool find_foreign(Walk *walk, Node **slot) {
     bool *foreign = walk->data;
-    *foreign |= (*slot)->kind == N_Cudf;
+    *foreign |= node_is_foreign(*slot) && !node_has_note(*slot, "threadsafe");
     return !*foreign;
 }
 

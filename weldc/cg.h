@@ -186,6 +186,9 @@ LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a 
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 bool key_is_flat(const Type *type);                                                /* made of scalars only */
 
+/* ---- cg_foreign.c ---- */
+Leaf *cg_foreign_call(Cg *cg, const Node *node);
+
 /* ---- cg_sort.c ---- */
 Leaf *cg_sort(Cg *cg, const Node *node);
 Leaf *cg_sort_slice(Cg *cg, const Node *slice); /* of a sort */

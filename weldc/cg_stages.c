@@ -57,7 +57,7 @@ static int stage_needed(const Staging *staging, const Node *node) {
         int stage = stage_needed(staging, node->kids[0]);
         if (stage > most) most = stage;
     }
-    if (node->kind == N_Cudf || node->kind == N_Assert) return 3;
+    if (node_is_foreign(node) || node->kind == N_Assert) return 3;
     if (node->kind == N_Ident) {
         bool own = staging->cg->stamps[node->symbol->id] == staging->cg->stamp;
         if (node->type->builders && !own) return 3;

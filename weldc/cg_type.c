@@ -53,7 +53,7 @@ LLVMValueRef cg_i32(Cg *cg, int32_t value) {
 }
 
 LLVMValueRef cg_span(Cg *cg, const Node *node) {
-    return cg_i64(cg, (int64_t)((uint64_t)node->span.end << 32 | node->span.begin));
+    return cg_i64(cg, span_pack(node->span));
 }
 
 LLVMValueRef cg_at(Cg *cg, LLVMValueRef pointer, int64_t bytes) {

@@ -70,7 +70,8 @@ static bool same_value(const Value *value, const Node *node, const int *kids) {
 }
 
 static bool has_value(const Node *node) {
-    return node->kind != N_Ident && node->kind != N_String && node->kind != N_Cudf && node->kind != N_Assert;
+    return node->kind != N_Ident && node->kind != N_String && !node_is_foreign(node) &&
+           node->kind != N_Assert;
 }
 
 /* The value of a node whose kids have these numbers; NULL: like no other. */
@@ -209,7 +210,7 @@ static int walk_node(Cse *c, Block *block, Node **slot, int *flags) {
         else
             kids[i] = walk_node(c, block, kid, &own);
     }
-    if (node->kind == N_Assert || node->kind == N_Cudf) own |= KEEPS;
+    if (node_keeps(node)) own |= KEEPS;
     *flags |= own;
     Value *value = own & KEEPS ? NULL : value_of(c, node, kids);
     if (!value) return ++c->values;

@@ -167,7 +167,7 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let, int ready) {
 
 /* The function of a loop runs in a block of its own. */
 static bool walk_kids(Fuse *fuse, Block *block, Node *node) {
-    bool keeps = node->kind == N_Assert || node->kind == N_Cudf;
+    bool keeps = node_keeps(node);
     bool lazy = node->kind == N_If || node->kind == N_And || node->kind == N_Or;
     for (int i = 0; i < node->count; i++) {
         bool apart = (lazy && i > 0) || node->kids[i]->kind == N_Let;

@@ -526,7 +526,7 @@ static void fuse_leave(Walk *walk, Node **slot) {
         return;
     }
     if (node->kind == N_Field) return;
-    int flags = node->kind == N_Assert || node->kind == N_Cudf ? KEEPS : 0;
+    int flags = node_keeps(node) ? KEEPS : 0;
     if (node->kind == N_Ident && node->type->builders) flags = BUILDER;
     for (int i = 0; i < node->count; i++) flags |= flags_of(node->kids[i]);
     node->index = node->kind == N_Lambda ? flags & KEEPS : flags;

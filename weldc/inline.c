@@ -75,7 +75,7 @@ static void survey_leave(Walk *walk, Node **slot) {
         binding->movable = !value->type->builders && number_of(value) > binding->serial;
     }
     if (node->kind == N_Field) return;
-    node->index = node->kind == N_Assert || node->kind == N_Cudf ? 0 : INT_MAX;
+    node->index = node_keeps(node) ? 0 : INT_MAX;
     if (node->kind == N_Ident && node->type->builders) node->index = in->bindings[node->symbol->id].serial;
     for (int i = 0; i < node->count; i++) {
         int number = number_of(node->kids[i]);

@@ -88,7 +88,9 @@ static FragmentKind kind_of(const Node *node) {
     case N_ToVec: return FRAGMENT_tovec;
     case N_Serialize: return FRAGMENT_serialize;
     case N_Deserialize: return FRAGMENT_deserialize;
-    case N_Cudf: return FRAGMENT_native;
+    case N_Cudf:
+    case N_Cfun:
+    case N_Cfill: return FRAGMENT_native;
     case N_Iterate: return FRAGMENT_iterate;
     default: return FRAGMENT_code;
     }
@@ -236,7 +238,9 @@ static double own_cost(const Node *node) {
     case N_KeyExists: return node->kids[0]->type->kind == TY_dict ? TABLE_COST : 1;
     case N_Merge:
         return node->type->kind == TY_dictmerger || node->type->kind == TY_groupmerger ? TABLE_COST : 1;
-    case N_Cudf: return NATIVE_COST;
+    case N_Cudf:
+    case N_Cfun:
+    case N_Cfill: return NATIVE_COST;
     default: return 1;
     }
 }
@@ -327,7 +331,7 @@ typedef struct Inside {
 static bool see(Walk *walk, Node **slot) {
     Inside *inside = walk->data;
     const Node *node = *slot, *name = node;
-    if (node->kind == N_Cudf) inside->native = node->text;
+    if (node_is_foreign(node) && !node_has_note(node, "threadsafe")) inside->native = node->text;
     while (name->kind == N_Field) name = name->kids[0];
     if (name->kind != N_Ident) return true;
     View view = view_of(inside->planner, node);

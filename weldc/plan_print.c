@@ -16,14 +16,13 @@
 
 #include <string.h>
 
-enum { SOURCES = sizeof((Program *)0)->source / sizeof(Source) };
-
 typedef struct Printer {
     Buf *out;
     const Program *program;
     struct {
+        uint32_t source;
         size_t at, line;
-    } found[SOURCES]; /* the last line that was looked for: the next one is near */
+    } found; /* the last line that was looked for: the next one is near */
     int indent;
 } Printer;
 
@@ -38,12 +37,14 @@ static void begin_line(Printer *p, int deeper) {
 static size_t line_of(Printer *p, Span span) {
     uint32_t number = span.source < (uint32_t)p->program->sources ? span.source : 0;
     const Source *source = &p->program->source[number];
-    size_t at = p->found[number].at, line = p->found[number].line;
+    bool same = p->found.source == number;
+    size_t at = same ? p->found.at : 0, line = same ? p->found.line : 0;
     size_t to = span.begin < source->length ? span.begin : source->length;
     for (; at < to; at++) line += source->text[at] == '\n';
     for (; at > to; at--) line -= source->text[at - 1] == '\n';
-    p->found[number].at = at;
-    p->found[number].line = line;
+    p->found.source = number;
+    p->found.at = at;
+    p->found.line = line;
     return line + 1;
 }
 

@@ -43,7 +43,7 @@ static bool is_literal(const Node *node) {
 
 /* May it go unseen? */
 static bool may_drop(const Node *node, int *budget) {
-    if (--*budget < 0 || node->kind == N_Assert || node->kind == N_Cudf) return false;
+    if (--*budget < 0 || node_keeps(node)) return false;
     if (node->type->builders || node->kind == N_Result) return false;
     for (int i = 0; i < node->count; i++) {
         if (!may_drop(node->kids[i], budget)) return false;

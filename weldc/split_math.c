@@ -81,7 +81,7 @@ static bool is_movable(const Split *split, const Node *node) {
     for (; node->kind == N_Let; node = node->kids[1]) {
         if (!is_movable(split, node->kids[0])) return false;
     }
-    if (node->kind == N_Cudf) return false;
+    if (node_is_foreign(node)) return false;
     if (node->kind == N_Ident && node->type->builders) {
         int id = node->symbol->id;
         return id < split->limit && split->marks[id] == split->mark;

@@ -172,6 +172,23 @@ Object *object_load(const char *file, size_t size, const CodeOptions *options, E
 const void *object_entry(const Object *object); /* the function weld_run */
 void object_free(Object *object);               /* takes NULL */
 
+/* A span as one word, for compiled code. Of the program's own text (source 0): begin | end << 32. Of others, which are
+ * fragments: the sign, 23 bits of source, 20 of begin, 20 of length; what is too large for that leads to the source's
+ * beginning. */
+static inline int64_t span_pack(Span span) {
+    if (span.source == 0) return (int64_t)((uint64_t)span.end << 32 | span.begin);
+    uint64_t length = span.end - span.begin;
+    bool fits = span.source < 1u << 23 && span.begin < 1u << 20 && length < 1u << 20;
+    uint64_t place = fits ? (uint64_t)span.begin << 20 | length : 1;
+    return (int64_t)(1ull << 63 | (uint64_t)(span.source & ((1u << 23) - 1)) << 40 | place);
+}
+static inline Span span_unpack(int64_t packed) {
+    uint64_t bits = (uint64_t)packed;
+    if (packed >= 0) return (Span){0, (uint32_t)bits, (uint32_t)(bits >> 32)};
+    uint32_t begin = (uint32_t)(bits >> 20) & ((1u << 20) - 1), length = (uint32_t)bits & ((1u << 20) - 1);
+    return (Span){(uint32_t)(bits >> 40) & ((1u << 23) - 1), begin, begin + length};
+}
+
 /* ---- jit.c: the code generator --------------------------------------------------------------------------
  */
 

@@ -62,7 +62,7 @@ typedef struct Request {
     int count;
     bool json, stats, times, help;
     int64_t repeat;
-    const char *stage, *after, *input;
+    const char *stage, *after, *input, *output, *library;
     const char **libraries; /* to load, in order */
     int library_count;
     weld_conf_t conf; /* what options have set */

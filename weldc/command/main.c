@@ -35,6 +35,8 @@ enum {
     RUN = 1 << COMMAND_run,
     CHECK = 1 << COMMAND_check,
     EXPLAIN = 1 << COMMAND_explain,
+    BUILD = 1 << COMMAND_build,
+    DRAFT = 1 << COMMAND_bind,
     REPL = 1 << COMMAND_repl,
     ALL = (1 << COMMAND_COUNT) - 1
 };
@@ -138,6 +140,16 @@ static bool option_after(Request *request, const char *value) {
     request->after = value;
     return true;
 }
+static bool option_output(Request *request, const char *value) {
+    request->output = value;
+    return true;
+}
+
+static bool option_lib(Request *request, const char *value) {
+    request->library = value;
+    return true;
+}
+
 static bool option_input(Request *request, const char *value) {
     request->input = value;
     return true;
@@ -311,7 +323,7 @@ static int parse_words(Request *request, char **words) {
         }
     }
     bool program = request->command == COMMAND_run || request->command == COMMAND_check ||
-                   request->command == COMMAND_explain;
+                   request->command == COMMAND_explain || request->command == COMMAND_build;
     if (program && !request->code) {
         if (!request->count)
             return usage_error(request, "a program is needed: -e CODE, a FILE, or - for standard input");
@@ -319,7 +331,7 @@ static int parse_words(Request *request, char **words) {
         request->words++;
         request->count--;
     }
-    if (request->command != COMMAND_run && request->count) {
+    if (request->command != COMMAND_run && request->command != COMMAND_bind && request->count) {
         return usage_error(request, "takes no argument such as `%s`", request->words[0]);
     }
     return EXIT_DONE;

@@ -36,7 +36,7 @@ static bool string_open(const char *text, size_t length, size_t begin) {
 bool words_of(const char *text, size_t length, Words *out) {
     int room = 0;
     *out = (Words){0};
-    Program *program = program_new("", text, length);
+    Program *program = program_open("", text, length);
     Lexer lexer = {.program = program};
     while (program) {
         Token token = lex_next(&lexer);

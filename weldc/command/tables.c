@@ -123,9 +123,24 @@ int command_settings(Request *request) {
     return write_out(&out);
 }
 
+static void adapter_print(void *data, const weld_adapter_t *adapter, const char *name, const char *why) {
+    Buf *out = data;
+    if (!adapter) {
+        buf_printf(out, "%s: cannot be loaded: %s\n", name, why);
+        return;
+    }
+    buf_printf(out, "%s: %s\n", name, adapter->doc);
+    for (const weld_function_t *f = adapter->functions; f->name; f++) {
+        char call[96];
+        snprintf(call, sizeof call, "%s.%s", name, f->name);
+        buf_printf(out, "  %-32s %-6s %s\n", call, f->code ? "fuses" : "calls", f->doc);
+    }
+}
+
 int command_adapters(Request *request) {
     (void)request;
     Buf out = {0};
-    buf_printf(&out, "no adapters are installed\n");
+    adapters_each(adapter_print, &out);
+    if (!out.length) buf_printf(&out, "no adapters are installed\n");
     return write_out(&out);
 }

@@ -1,0 +1,70 @@
+/* fill.c: the results of cfill, which a C function writes into memory that is the run's.
+ *
+ *     cfill[f, {vec[f64], i64}](3L, a)     out = {{room for 3, 3}, 0};  f(&a, &out);  out's length may be 0..3 now
+ *
+ * Used by both engines. The memory is as it was allocated: the function is to write all that it leaves in the result.
+ */
+#include "lang.h"
+
+#include <string.h>
+
+int fill_count(const Type *type) {
+    if (type->kind == TY_vec) return type->args[0]->pointers ? -1 : 1;
+    if (type->kind != TY_struct) return type->pointers ? -1 : 0;
+    int count = 0;
+    for (int i = 0; i < type->count && count >= 0; i++) {
+        int more = fill_count(type->args[i]);
+        count = more < 0 ? -1 : count + more;
+    }
+    return count;
+}
+
+/* Makes the vectors, each with the next of the sizes. */
+static ErrorCode make_vectors(Worker *worker, const Type *type, const int64_t **size, char *out, Span span) {
+    if (type->kind == TY_struct) {
+        ErrorCode code = E_None;
+        for (int i = 0; i < type->count && code == E_None; i++)
+            code = make_vectors(worker, type->args[i], size, out + type->offsets[i], span);
+        return code;
+    }
+    if (type->kind != TY_vec) return E_None;
+    int64_t length = *(*size)++, each = type->args[0]->size > 0 ? type->args[0]->size : 1;
+    if (length < 0) return worker_fail(worker, E_OutOfBounds, span, length, 0);
+    if (length > INT64_MAX / each) {
+        int64_t limit = region_budget(worker->region)->limit;
+        return worker_fail(worker, E_OutOfMemory, span, INT64_MAX, limit);
+    }
+    void *data = length ? worker_alloc(worker, length * each, span) : NULL;
+    if (length && !data) return E_OutOfMemory;
+    *(Vec *)(void *)out = (Vec){data, length};
+    return E_None;
+}
+
+ErrorCode fill_prepare(Worker *worker, const Type *type, const int64_t *sizes, void *out, Span span) {
+    memset(out, 0, (size_t)type->size);
+    return make_vectors(worker, type, &sizes, out, span);
+}
+
+/* A length that the function raised, or made negative, would reach beyond the memory. */
+static bool lengths_fit(const Type *type, const int64_t **size, const char *value) {
+    if (type->kind == TY_struct) {
+        for (int i = 0; i < type->count; i++) {
+            if (!lengths_fit(type->args[i], size, value + type->offsets[i])) return false;
+        }
+        return true;
+    }
+    if (type->kind != TY_vec) return true;
+    int64_t most = *(*size)++, length = ((const Vec *)(const void *)value)->length;
+    return length >= 0 && length <= most;
+}
+
+ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
+                      Span span) {
+    if (status == 0 && lengths_fit(type, &sizes, out)) return E_None;
+    if (status == 0)
+        error_set(&worker->error, E_ForeignCall, span,
+                  "the C function returned a vector longer than its room");
+    else
+        error_set(&worker->error, E_ForeignCall, span, "the C function failed with status %d", (int)status);
+    return E_ForeignCall;
+}

@@ -1,0 +1,88 @@
+/* build.c: `weldc build` and `weldc bind`: what they refuse, and what they write. tests/clients/ahead.sh uses a library that was
+ * built. */
+#include "command.h"
+
+TestSuite(build, .timeout = 300);
+
+Test(build, refuses) {
+    expect(WORDS("build", "-e", "1"), NULL, 2, "", "-o NAME is needed");
+    expect(WORDS("build", "-o", "x"), NULL, 2, "", "a program is needed");
+    expect(WORDS("build", "-e", "1", "-o", "no-name"), NULL, 1, "", "a name that is one in C");
+    expect(WORDS("build", "-e", "1", "-o", "int"), NULL, 1, "", "a name that is one in C");
+    expect(WORDS("build", "-e", "1 +", "-o", "x"), NULL, 1, "", "<command line>:1:4: error[Syntax]");
+    expect(WORDS("build", "-e", "appender[i64]", "-o", "x"), NULL, 1, "", "cannot be passed to C");
+    expect(WORDS("build", "-e", "1", "-o", "no/such/folder/x"), NULL, 1, "",
+           "cannot write no/such/folder/x.h");
+    expect(WORDS("build", "missing.weld", "-o", "x"), NULL, 1, "", "error[File]");
+    test_folder_remove();
+}
+
+/* A file of the test's folder. */
+static char *read_whole(const char *name) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = fopen(test_file(name), "r"), *out = open_memstream(&text, &length);
+    int c;
+    while (file && (c = getc(file)) != EOF) putc(c, out);
+    if (file) fclose(file);
+    fclose(out);
+    return text;
+}
+
+Test(build, header_declares_all_types) {
+    expect(WORDS("build", "-e", "|v: vec[{i64, vec[f32]}], int: bool, d: u8| {v, d}", "-o", "shapes"), NULL,
+           0, "", "");
+    char *header = read_whole("shapes.h");
+    cr_expect(strstr(
+        header, "typedef struct { /* vec[f32] */\n    float *data;\n    int64_t length;\n} shapes_vec_f32;"));
+    cr_expect(
+        strstr(header, "    shapes_type_2 v;\n    bool argument_1;\n    uint8_t d;\n} shapes_arguments;"),
+        "%s", header);
+    cr_expect(strstr(header, "weld_value_t shapes_run("));
+    free(header);
+    test_folder_remove();
+}
+
+static const char header[] = "#include <stddef.h>\n"
+                             "double mean(const double *x, size_t n);\n"
+                             "double weighted(const double *x, const double w[], long unsigned int n);\n"
+                             "void scale(const double *x, double factor, double *y, int n);\n"
+                             "int split(const float *x, float *low, float *high, size_t n);\n"
+                             "double square(double);\n"
+                             "struct thing *thing_new(void);\n"
+                             "void each(double (*f)(double), size_t n);\n"
+                             "typedef double real;\n"
+                             "static inline int hidden(int a) { return a; }\n";
+
+/* The draft compiles, and what it drafts is what the header says. */
+Test(bind, drafts_rows_and_functions) {
+    static const char *const parts[] = {
+        "{\"mean\", \"double mean(const double *x, size_t n)\", NULL,",
+        "\"|x: vec[f64]| cfill[weld_stats_mean, f64]({}, x)\", NULL, \"\"},",
+        "cfill[weld_stats_weighted, f64]({}, x, w)",
+        "if (w->length != x->length) return 1;",
+        "|x: vec[f64], factor: f64| cfill[weld_stats_scale, vec[f64]](len(x), x, factor)",
+        "if ((int)x->length != x->length) return 1;",
+        "cfill[weld_stats_split, {vec[f32], vec[f32], i32}]({len(x), len(x)}, x)",
+        "|a0: f64| cfun[square, f64](a0)",
+        " *   thing_new: its result has no type of the language\n",
+        " *   each: it takes a function\n",
+    };
+    test_write("stats.h", header, sizeof header - 1);
+    Outcome got = weldc_run(WORDS("bind", "stats.h", "--lib", "stats"), NULL, false);
+    cr_assert_eq(got.status, 0, "%s", got.err);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        cr_expect(strstr(got.out, parts[i]), "without %s:\n%s", parts[i], got.out);
+    cr_expect(!strstr(got.out, "hidden") && !strstr(got.out, "real"));
+    test_write("stats.c", got.out, strlen(got.out));
+    char command[600];
+    snprintf(command, sizeof command,
+             "cd '%s' && cc -Wall -Wextra -Werror -fsyntax-only -I. -I'%s/runtime' stats.c", test_folder(),
+             WELD_SOURCE_DIR);
+    cr_expect_eq(system(command), 0);
+    outcome_release(&got);
+    expect(WORDS("bind", "stats.h"), NULL, 2, "", "--lib LIB is needed");
+    expect(WORDS("bind", "missing.h", "--lib", "x"), NULL, 1, "", "cannot read missing.h");
+    expect(WORDS("bind", "stats.h", "--lib", "no-name"), NULL, 2, "", "--lib takes the name");
+    test_folder_remove();
+}
