@@ -257,7 +257,8 @@ WELD_API weld_lazy_t weld_lazy_new(const char *function, const char *code, const
 /* One more reference, to be freed like the first; the same handle. NULL on a bad handle. */
 WELD_API weld_lazy_t weld_lazy_hold(weld_lazy_t lazy);
 WELD_API void weld_lazy_free(weld_lazy_t lazy);
-/* Asks that its value be kept when it is first computed, also as a part of something else: from then on it is data. */
+/* Asks that its value be kept when it is first computed, also as a part of something else: from then on it is data. What it
+ * was computed from stays held as before; weld_lazy_value makes of a value a lazy value that holds nothing else. */
 WELD_API void weld_lazy_keep(weld_lazy_t lazy);
 
 /* What it is: its type, the function that emitted it ("data" for data), its code, its arguments (a new reference each).

@@ -263,6 +263,48 @@ Test(lazy, a_kept_value_is_computed_once) {
     }
 }
 
+Test(lazy, data_that_are_kept_are_released) {
+    int64_t numbers[] = {1, 2};
+    _Atomic int released = 0;
+    weld_context_t context = context_for(0);
+    weld_lazy_t x = lazy_ints(numbers, 2, &released), y = lazy_of("|v| v", x);
+    weld_lazy_keep(x);
+    weld_lazy_keep(y);
+    for (int i = 0; i < 3; i++) {
+        expect_lazy(context, x, "[1l, 2l]");
+        expect_lazy(context, y, "[1l, 2l]");
+    }
+    weld_lazy_free(x);
+    cr_assert_eq(released, 0);
+    weld_lazy_free(y);
+    cr_assert_eq(released, 1);
+    cr_assert_eq(weld_context_memory_usage(context), 0);
+    weld_context_free(context);
+}
+
+/* y has its value when x gets one that is held together with y, which was made of x. */
+Test(lazy, kept_values_do_not_hold_each_other) {
+    int64_t numbers[] = {1, 2};
+    _Atomic int released = 0;
+    weld_context_t context = context_for(0);
+    weld_lazy_t data = lazy_ints(numbers, 2, &released), x = lazy_of("|v| map(v, |e| e + 1l)", data);
+    weld_lazy_t y = lazy_of("|v| slice(v, 1l, 1l)", x), pair[] = {x, y};
+    weld_lazy_keep(y);
+    expect_lazy(context, y, "[3l]");
+    weld_lazy_keep(x);
+    weld_value_t values[2];
+    cr_assert(weld_lazy_evaluate(context, pair, 2, values, NULL));
+    weld_value_free(values[0]);
+    weld_value_free(values[1]);
+    weld_lazy_free(data);
+    weld_lazy_free(x);
+    expect_lazy(context, y, "[3l]");
+    weld_lazy_free(y);
+    cr_assert_eq(released, 1);
+    cr_assert_eq(weld_context_memory_usage(context), 0);
+    weld_context_free(context);
+}
+
 Test(lazy, many_values_are_kept_at_once) {
     enum { MANY = 5000 };
     weld_context_t context = context_for(0);
