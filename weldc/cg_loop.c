@@ -28,6 +28,7 @@ typedef struct Cursor {
     const Type *element;
     LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
     LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+    bool in_segment;                          /* of an nditer: start and stride hold, see loop_segments */
 } Cursor;
 
 enum { STRIP = 1 << 16, CURSOR_WORDS = 4 };
@@ -86,7 +87,7 @@ static LLVMValueRef nd_bounds(Cg *cg, const Node *iter, LLVMValueRef length) {
 static LLVMValueRef cursor_open(Cg *cg, const Node *iter, Cursor *cursor) {
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef null = LLVMConstNull(cg->ptr), zero = cg_i64(cg, 0), one = cg_i64(cg, 1);
-    *cursor = (Cursor){iter, NULL, null, zero, one, null, NULL};
+    *cursor = (Cursor){iter, NULL, null, zero, one, null, NULL, false};
     if (iter->iter == IT_range) {
         cursor->start = cg_one(cg, iter->kids[0]);
         LLVMValueRef end = cg_one(cg, iter->kids[1]);
@@ -155,7 +156,10 @@ static int cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf
     switch (cursor->iter->iter) {
     case IT_range: out[0] = position(cg, index, cursor->start, cursor->stride); return 1;
     case IT_simd: out[0] = simd_element(cg, cursor, index); return 1;
-    case IT_nd: at = cg_call(cg, RT_nd_offset, cursor->bounds, index); break;
+    case IT_nd:
+        at = cursor->in_segment ? position(cg, index, cursor->start, cursor->stride)
+                                : cg_call(cg, RT_nd_offset, cursor->bounds, index);
+        break;
     default: at = position(cg, index, cursor->start, cursor->stride); break;
     }
     cg_load(cg, cursor->element, cg_element(cg, cursor->element, cursor->data, at), cursor->scope, out);
@@ -242,13 +246,59 @@ static LLVMValueRef least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
 
+/* The next segment of each nditer; returns where the first of them ends. */
+static LLVMValueRef enter_segments(Cg *cg, Loop *loop, LLVMValueRef from, LLVMValueRef end,
+                                   LLVMValueRef *strides) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef place = cg_slot(cg, 8, 8), left = LLVMBuildSub(builder, end, from, "");
+    for (int i = 0; i < loop->ncursors; i++) {
+        Cursor *cursor = &loop->cursors[i];
+        if (!strides[i]) continue;
+        left = least(cg, left, cg_call(cg, RT_nd_segment, cursor->bounds, from, place));
+        LLVMValueRef before = LLVMBuildMul(builder, from, strides[i], "");
+        cursor->start = LLVMBuildSub(builder, cg_load_at(cg, cg->i64, place, 0), before, "");
+        cursor->stride = strides[i];
+        cursor->in_segment = true;
+    }
+    return LLVMBuildNUWAdd(builder, from, left, "");
+}
+
+/* Iterations [begin, end) of a loop with nditers: for each segment a loop whose strides are fixed. */
+static void loop_segments(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef *strides = arena_alloc(&cg->program->arena, sizeof *strides * (size_t)loop->ncursors);
+    for (int i = 0; strides && i < loop->ncursors; i++) {
+        if (loop->cursors[i].iter->iter == IT_nd)
+            strides[i] = cg_call(cg, RT_nd_stride, loop->cursors[i].bounds);
+    }
+    LLVMBasicBlockRef segment = cg_block(cg, "segment"), after = cg_block(cg, ""), before, last;
+    before = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, segment);
+    cg_goto(cg, segment);
+    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef to = enter_segments(cg, loop, from, end, strides);
+    loop_range(cg, loop, from, to);
+    last = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), segment, after);
+    LLVMAddIncoming(from, &begin, &before, 1);
+    LLVMAddIncoming(from, &to, &last, 1);
+    for (int i = 0; i < loop->ncursors; i++) loop->cursors[i].in_segment = false;
+    cg_goto(cg, after);
+}
+
+static void loop_iterations(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    bool segments = false;
+    for (int i = 0; i < loop->ncursors; i++) segments |= loop->cursors[i].iter->iter == IT_nd;
+    (segments ? loop_segments : loop_range)(cg, loop, begin, end);
+}
+
 /* The same in blocks, before each of which the memory of its keys is asked for (cg_prefetch.c). */
 static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     LLVMBuilderRef builder = cg->builder;
     cg_bind(cg, loop->lambda->params[0], loop->builders);
     Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
     if (!plan.count) {
-        loop_range(cg, loop, begin, end);
+        loop_iterations(cg, loop, begin, end);
         return;
     }
     LLVMBasicBlockRef block = cg_block(cg, "block"), ahead = cg_block(cg, ""), now = cg_block(cg, "");
@@ -270,7 +320,7 @@ static void loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     }
     LLVMBuildBr(builder, now);
     cg_goto(cg, now);
-    loop_range(cg, loop, from, to);
+    loop_iterations(cg, loop, from, to);
     last = LLVMGetInsertBlock(builder);
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), block, after);
     LLVMAddIncoming(from, &begin, &before, 1);
@@ -331,7 +381,7 @@ static void loop_in_place(Cg *cg, Loop *loop) {
     LLVMValueRef length = least(cg, LLVMBuildSub(builder, loop->count, begin, ""), cg_i64(cg, STRIP));
     LLVMValueRef end = LLVMBuildNUWAdd(builder, begin, length, "");
     make_room(cg, loop, loop->builder, 0, length, false);
-    loop_range(cg, loop, begin, end);
+    loop_iterations(cg, loop, begin, end);
     cg_likely(cg,
               LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, end, loop->count, ""), more, after),
               false);
