@@ -325,6 +325,10 @@ WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arg
 /* The table of an adapter, loaded if it was not. NULL: error says why. */
 WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t error);
 
+/* Fills an error with a number of the enum and a sentence, as the functions of an adapter do that are written in C. An error
+ * that is NULL or a bad handle stays as it is; a number that is none counts as WELD_UNKNOWN, 0 is success. */
+WELD_API void weld_error_set(weld_error_t error, uint64_t code, const char *text);
+
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);
 WELD_API int64_t weld_error_column(weld_error_t error);
