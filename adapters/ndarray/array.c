@@ -124,7 +124,13 @@ Nd *nd_view(const Nd *of, weld_error_t error) {
     memcpy(nd, of, sizeof *nd);
     atomic_init(&nd->refs, 1);
     weld_lazy_hold(nd->data);
+    weld_error_set(error, WELD_SUCCESS, NULL);
     return nd;
+}
+
+Nd *nd_same(Nd *nd, weld_error_t error) {
+    weld_error_set(error, WELD_SUCCESS, NULL);
+    return weld_nd_hold(nd);
 }
 
 weld_nd_t weld_nd_hold(weld_nd_t nd) {
@@ -242,11 +248,7 @@ static Nd *sequence(const char *function, weld_nd_dtype dtype, int64_t count, do
     Fragment f = {.function = function, .error = error};
     const double numbers[] = {start, step, last};
     int parts[3];
-    for (int i = 0; i < 3; i++) {
-        weld_lazy_t number = weld_lazy_data("f64", &numbers[i], NULL, NULL, error);
-        parts[i] = fragment_lazy(&f, number);
-        weld_lazy_free(number);
-    }
+    for (int i = 0; i < 3; i++) parts[i] = fragment_data(&f, "f64", &numbers[i]);
     int size = fragment_numbers(&f, &count, 1);
     text_put(&f.body, "map(rangeiter(0l, p%d, 1l), |i| let x = p%d + f64(i) * p%d; ", size, parts[0],
              parts[1]);
@@ -273,7 +275,7 @@ weld_nd_t weld_nd_linspace(double start, double stop, int64_t count, bool endpoi
 
 weld_nd_t weld_nd_contiguous(weld_nd_t nd, weld_error_t error) {
     if (!nd) return nd_refuse(error, "the array is NULL");
-    if (nd_is_in_order(nd) || nd->rank == 0) return weld_nd_hold(nd);
+    if (nd_is_in_order(nd) || nd->rank == 0) return nd_same(nd, error);
     int64_t size = nd_size(nd);
     if (size == 0) return nd_empty(nd->dtype, nd->rank, nd->shape, error);
     Fragment f = {.function = "ndarray.copy", .error = error};

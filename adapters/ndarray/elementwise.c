@@ -244,7 +244,7 @@ weld_nd_t weld_nd_binary(weld_nd_binary_op op, weld_nd_t a, weld_nd_t b, weld_er
 weld_nd_t weld_nd_cast(weld_nd_t nd, weld_nd_dtype dtype, weld_error_t error) {
     if (!nd) return nd_refuse(error, "the array is NULL");
     if (!weld_nd_type_name(dtype)) return nd_refuse(error, "there is no such type of elements");
-    if (nd->dtype == dtype) return weld_nd_hold(nd);
+    if (nd->dtype == dtype) return nd_same(nd, error);
     const Nd *arrays[] = {nd};
     return nd_elements("ndarray.cast", arrays, 1, dtype, dtype, "a", error);
 }
@@ -252,11 +252,14 @@ weld_nd_t weld_nd_cast(weld_nd_t nd, weld_nd_dtype dtype, weld_error_t error) {
 weld_nd_t weld_nd_where(weld_nd_t condition, weld_nd_t a, weld_nd_t b, weld_error_t error) {
     if (!condition || !a || !b) return nd_refuse(error, "an operand is NULL");
     weld_nd_dtype common = nd_promote(a->dtype, b->dtype);
-    weld_nd_t parts[] = {weld_nd_cast(condition, WELD_ND_BOOL, error), weld_nd_cast(a, common, error),
-                         weld_nd_cast(b, common, error)};
+    const weld_nd_t given[] = {condition, a, b};
+    weld_nd_t parts[3] = {NULL};
+    bool ok = true;
+    for (int i = 0; i < 3 && ok; i++)
+        ok = (parts[i] = weld_nd_cast(given[i], i ? common : WELD_ND_BOOL, error));
     const Nd *arrays[] = {parts[0], parts[1], parts[2]};
     Nd *result = NULL;
-    if (parts[0] && parts[1] && parts[2])
+    if (ok)
         result = nd_elements("ndarray.where", arrays, 3, WELD_ND_DTYPES, common, "select(a, b, c)", error);
     for (int i = 0; i < 3; i++) weld_nd_free(parts[i]);
     return result;

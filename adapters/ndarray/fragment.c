@@ -28,15 +28,19 @@ int fragment_lazy(Fragment *f, weld_lazy_t lazy) {
     return f->count++;
 }
 
+int fragment_data(Fragment *f, const char *type, const void *data) {
+    weld_lazy_t lazy = f->failed ? NULL : weld_lazy_data(type, data, NULL, NULL, f->error);
+    int number = fragment_lazy(f, lazy);
+    weld_lazy_free(lazy);
+    return number;
+}
+
 int fragment_numbers(Fragment *f, const int64_t *numbers, int count) {
     char type[8 * 4 * WELD_ND_AXES] = "i64";
     int length = 0;
     for (int i = 0; i < count && count > 1; i++) length += sprintf(type + length, "%ci64", i ? ',' : '{');
     if (count > 1) sprintf(type + length, "}");
-    weld_lazy_t lazy = f->failed ? NULL : weld_lazy_data(type, numbers, NULL, NULL, f->error);
-    int number = fragment_lazy(f, lazy);
-    weld_lazy_free(lazy);
-    return number;
+    return fragment_data(f, type, numbers);
 }
 
 weld_lazy_t fragment_close(Fragment *f) {
@@ -47,6 +51,8 @@ weld_lazy_t fragment_close(Fragment *f) {
     text_put(&text, "%s", f->body.text);
     weld_lazy_t lazy = NULL;
     if (text.full || f->body.full)
+        nd_fail(f->error, WELD_ARGUMENT_ERROR, "the operation %s has too many operands or axes", f->function);
+    else if (f->failed && weld_error_code(f->error) == WELD_SUCCESS)
         nd_fail(f->error, WELD_ARGUMENT_ERROR, "the operation %s has too many operands or axes", f->function);
     else if (!f->failed)
         lazy =

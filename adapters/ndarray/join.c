@@ -165,12 +165,11 @@ static weld_lazy_t take(const Nd *nd, const Nd *indices, int axis, weld_error_t 
         text_put(&f.body, ", |e| lookup(p%d, select(%s < 0l, %s + p%d.$1, %s)))", data, at.value, at.value, g,
                  at.value);
     else
-        text_put(
-            &f.body,
-            ", b, |c, j, e| let k = select(%s < 0l, %s + p%d.$1, %s); "
-            "let from = if(k >= 0l && k < p%d.$1, (o * p%d.$1 + k) * p%d.$2, -1l); "
+        text_put(&f.body,
+                 ", b, |c, j, e| let k = select(%s < 0l, %s + p%d.$1, %s); "
+                 "let from = if(k >= 0l && k < p%d.$1, (o * p%d.$1 + k) * p%d.$2, -1l); "
                  "for(slice(p%d, from, p%d.$2), c, |d, l, x| merge(d, x)))))",
-            at.value, at.value, g, at.value, g, g, g, data, g);
+                 at.value, at.value, g, at.value, g, g, g, data, g);
     return fragment_close(&f);
 }
 
@@ -256,7 +255,8 @@ static weld_lazy_t multiply_by_rows(weld_nd_t a, weld_nd_t b, weld_nd_dtype dtyp
     Fragment f = {.function = "ndarray.matmul", .error = error};
     int64_t sizes[] = {a->shape[0], b->shape[1], a->shape[1]};
     weld_nd_t other = weld_nd_transpose(b, NULL, error);
-    Nd *left = ordered(a, dtype, error), *right = other ? ordered(other, dtype, error) : NULL;
+    Nd *left = other ? ordered(a, dtype, error) : NULL,
+       *right = left && other ? ordered(other, dtype, error) : NULL;
     weld_lazy_t lazy = NULL;
     if (left && right) {
         int p = fragment_lazy(&f, left->data), q = fragment_lazy(&f, right->data),
@@ -338,12 +338,12 @@ weld_nd_t weld_nd_cumsum(weld_nd_t nd, int axis, weld_error_t error) {
     sides[0] = nd->shape[axis];
     find_sides(nd, axis, &outer, &sides[1]);
     Nd *data = ordered(nd, dtype, error);
-    weld_lazy_t arguments[3] = {data ? data->data : NULL, weld_lazy_data("i64", &sides[0], NULL, NULL, error),
-                                weld_lazy_data("i64", &sides[1], NULL, NULL, error)};
+    weld_lazy_t arguments[3] = {data ? data->data : NULL}, lazy = NULL;
     char name[32];
     snprintf(name, sizeof name, "ndarray.cumsum_%s", weld_nd_type_name(dtype));
-    weld_lazy_t lazy =
-        arguments[0] && arguments[1] && arguments[2] ? weld_lazy_call(name, arguments, 3, error) : NULL;
+    if (arguments[0]) arguments[1] = weld_lazy_data("i64", &sides[0], NULL, NULL, error);
+    if (arguments[1]) arguments[2] = weld_lazy_data("i64", &sides[1], NULL, NULL, error);
+    if (arguments[2]) lazy = weld_lazy_call(name, arguments, 3, error);
     Nd *result = nd_new(dtype, nd->rank, nd->shape, lazy, false, error);
     weld_lazy_free(arguments[1]);
     weld_lazy_free(arguments[2]);

@@ -29,6 +29,7 @@ static inline void *nd_refuse(weld_error_t error, const char *why) {
 Nd *nd_new(weld_nd_dtype dtype, int rank, const int64_t *shape, weld_lazy_t data, bool scalar,
            weld_error_t error);
 Nd *nd_view(const Nd *of, weld_error_t error); /* a copy, to be changed */
+Nd *nd_same(Nd *nd, weld_error_t error);       /* itself, once more */
 int64_t nd_size(const Nd *nd);
 bool nd_is_in_order(const Nd *nd); /* its vector, as it is */
 /* Is it a shape of an array; how many elements it has. */
@@ -61,8 +62,9 @@ typedef struct Fragment {
     bool failed;
     weld_error_t error;
 } Fragment;
-/* Numbers of parameters. The lazy value stays the caller's; numbers become a struct, of one an i64. */
+/* Numbers of parameters. The lazy value stays the caller's, data are copied; numbers become a struct, of one an i64. */
 int fragment_lazy(Fragment *fragment, weld_lazy_t lazy);
+int fragment_data(Fragment *fragment, const char *type, const void *data);
 int fragment_numbers(Fragment *fragment, const int64_t *numbers, int count);
 /* The lazy value; the fragment is over. NULL: error set. */
 weld_lazy_t fragment_close(Fragment *fragment);

@@ -40,6 +40,7 @@ TestSuite(ndarray, .init = begin, .fini = end);
 
 static weld_nd_t must(weld_nd_t nd) {
     cr_assert_not_null(nd, "%s", weld_error_message(error));
+    cr_assert_eq(weld_error_code(error), WELD_SUCCESS);
     return nd;
 }
 
