@@ -139,11 +139,11 @@ static void put_total(Text *text, const char *op, const char *type, bool nan, co
                  type, value);
         return;
     }
-    /* mergers prefer numbers to NaN; a sum of NaN and zeros tells whether there was one */
+    /* mergers prefer numbers to NaN, which is counted */
     text_put(text,
-             "(let m = result(for(%s, {merger[%s, %s], merger[%s, +]}, |b, i, e| let x = %s(%s); "
-             "{merge(b.$0, x), merge(b.$1, select(x != x, x, %s(0)))})); select(m.$1 != m.$1, m.$1, m.$0))",
-             iterator, type, op, type, type, value, type);
+             "(let m = result(for(%s, {merger[%s, %s], merger[i64, +]}, |b, i, e| let x = %s(%s); "
+             "{merge(b.$0, x), merge(b.$1, i64(x != x))})); select(m.$1 > 0l, %s(0) / %s(0), m.$0))",
+             iterator, type, op, type, value, type, type);
 }
 
 /* The result's value of a loop's elements. count: text of how many there are. */
