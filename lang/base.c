@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 enum { MARGIN = 128 << 10, STEP = 256 << 10 };
+static const size_t RESERVE = (size_t)4 << 30; /* of addresses, where there are so many */
 
 /* Small texts are read by the thousand (runtime/emission.c), and asking the system for pages would take longer than
  * reading one. So a few arenas that were used little stay, zeroed, for whoever needs one next, in any thread. */
@@ -36,7 +37,8 @@ static bool take_spare(Arena *arena) {
 
 static bool keep_spare(const Arena *arena) {
     size_t used = (size_t)(arena->next - arena->base);
-    if (arena->exhausted || used > STEP / 4 || (size_t)(arena->committed - arena->base) > STEP) return false;
+    bool small = used <= STEP / 4 && (size_t)(arena->committed - arena->base) == STEP;
+    if (arena->exhausted || !small || (size_t)(arena->end - arena->base) < RESERVE) return false;
     memset(arena->base, 0, used);
     Arena *spare = (Arena *)(void *)arena->base;
     *spare = *arena;
@@ -55,7 +57,7 @@ __attribute__((destructor)) static void free_spares(void) {
 bool arena_init(Arena *arena) {
     if (take_spare(arena)) return true;
     memset(arena, 0, sizeof *arena);
-    for (size_t reserve = (size_t)4 << 30; reserve >= (size_t)16 << 20; reserve >>= 4) {
+    for (size_t reserve = RESERVE; reserve >= (size_t)16 << 20; reserve >>= 4) {
         void *base = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) continue;
         arena->base = arena->next = arena->committed = base;

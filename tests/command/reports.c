@@ -127,7 +127,7 @@ Test(reports, tables) {
     } rows[] = {{"ops", {"dictmerger[K, V, op]", "lookup(vec, index)", "nditer(", "a << b", "erf(a)"}},
                 {"passes", {"inline-let", "loop-fusion"}},
                 {"settings", {"weld.memory.limit", "weld.threads", "weld.llvm.optimization.level"}},
-                {"adapters", {"no adapters are installed"}}};
+                {"adapters", {"\n"}}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Outcome got = weldc_run(WORDS(rows[i].command), NULL, false);
         cr_expect_eq(got.status, 0);

@@ -715,16 +715,16 @@ static void *find_function(void *data, const char *name) {
     return strcmp(name, "add_all") == 0 ? (void *)(uintptr_t)add_all : NULL;
 }
 
-static bool call_function(void *data, void *function, int count, void **arguments) {
+static bool call_function(void *data, void *function, int count, void **arguments, int32_t *status) {
     ++*(int *)data;
-    if (count != 3) return false;
+    if (count != 3 || status) return false;
     ((void (*)(void *, void *, void *))(uintptr_t)function)(arguments[0], arguments[1], arguments[2]);
     return true;
 }
 
 Test(eval, foreign_functions_are_called_through_the_host) {
     int calls = 0;
-    Host host = {find_function, call_function, &calls};
+    Host host = {find_function, call_function, NULL, &calls};
     static const char *const text =
         "let s = 2; {cudf[add_all, f64]([1.5, 2.5], s), s, cudf[add_all, f64]([1.0], 3)}";
     Run run;

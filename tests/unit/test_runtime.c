@@ -176,7 +176,7 @@ Test(runtime, a_foreign_call_passes_many_pointers) {
     int64_t numbers[18] = {0};
     void *arguments[18];
     for (int i = 0; i < 18; i++) numbers[i] = 1 << i, arguments[i] = &numbers[i];
-    cr_assert(foreign_host.call(foreign_host.data, (void *)sum_pointers, 18, arguments));
+    cr_assert(foreign_host.call(foreign_host.data, (void *)sum_pointers, 18, arguments, NULL));
     cr_assert_eq(numbers[17], (1 << 17) - 1);
 }
 
