@@ -8,16 +8,56 @@
 #include "lang.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 enum { MARGIN = 128 << 10, STEP = 256 << 10 };
+static const size_t RESERVE = (size_t)4 << 30; /* of addresses, where there are so many */
+
+/* Small texts are read by the thousand (runtime/emission.c), and asking the system for pages would take longer than
+ * reading one. So a few arenas that were used little stay, zeroed, for whoever needs one next, in any thread. */
+static _Atomic(Arena *) spares[4];
+enum { SPARES = sizeof spares / sizeof *spares };
+
+/* A spare arena is described at its beginning. */
+static bool take_spare(Arena *arena) {
+    for (int i = 0; i < SPARES; i++) {
+        Arena *spare =
+            atomic_load_explicit(&spares[i], memory_order_relaxed) ? atomic_exchange(&spares[i], NULL) : NULL;
+        if (!spare) continue;
+        *arena = *spare;
+        memset(spare, 0, sizeof *spare);
+        return true;
+    }
+    return false;
+}
+
+static bool keep_spare(const Arena *arena) {
+    size_t used = (size_t)(arena->next - arena->base);
+    bool small = used <= STEP / 4 && (size_t)(arena->committed - arena->base) == STEP;
+    if (arena->exhausted || !small || (size_t)(arena->end - arena->base) < RESERVE) return false;
+    memset(arena->base, 0, used);
+    Arena *spare = (Arena *)(void *)arena->base;
+    *spare = *arena;
+    spare->next = spare->base;
+    for (int i = 0; i < SPARES; i++) {
+        Arena *none = NULL;
+        if (atomic_compare_exchange_strong(&spares[i], &none, spare)) return true;
+    }
+    return false;
+}
+
+__attribute__((destructor)) static void free_spares(void) {
+    for (Arena arena; take_spare(&arena);) munmap(arena.base, (size_t)(arena.end - arena.base));
+}
 
 bool arena_init(Arena *arena) {
+    if (take_spare(arena)) return true;
     memset(arena, 0, sizeof *arena);
-    for (size_t reserve = (size_t)4 << 30; reserve >= (size_t)16 << 20; reserve >>= 4) {
+    for (size_t reserve = RESERVE; reserve >= (size_t)16 << 20; reserve >>= 4) {
         void *base = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) continue;
         arena->base = arena->next = arena->committed = base;
@@ -34,7 +74,7 @@ bool arena_init(Arena *arena) {
 }
 
 void arena_release(Arena *arena) {
-    if (arena->base) munmap(arena->base, (size_t)(arena->end - arena->base));
+    if (arena->base && !keep_spare(arena)) munmap(arena->base, (size_t)(arena->end - arena->base));
     memset(arena, 0, sizeof *arena);
 }
 

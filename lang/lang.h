@@ -721,6 +721,10 @@ typedef struct NdBounds {
 /* E_None: the iterator is right, all its accesses are inside, and it visits end - start elements. */
 ErrorCode nd_check(Worker *worker, Span span, const NdBounds *nd);
 int64_t nd_offset(const NdBounds *nd, int64_t index); /* the element of an iteration of a checked iterator */
+/* Of a checked iterator that is not empty: how many iterations from this one on read elements that are nd_stride apart, and
+ * the first one's place. */
+int64_t nd_segment(const NdBounds *nd, int64_t index, int64_t *place);
+int64_t nd_stride(const NdBounds *nd);
 
 /* ---- sort.c -------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,10 @@
  * column by column:
  *
  *     0 2 4 1 3 5
+ *
+ * The last dimensions, as far as they could be one, are a segment: a run of elements a stride apart, which compiled code
+ * walks without computing offsets. Here the segments are 0 2 4 and 1 3 5, of stride 2; shape {2, 3} with strides {3, 1} is
+ * a single one.
  */
 #include "lang.h"
 
@@ -52,4 +56,40 @@ int64_t nd_offset(const NdBounds *nd, int64_t index) {
         index /= shape[i];
     }
     return place;
+}
+
+/* The number of dimensions before those that are the segment, and what the segment is. */
+static int64_t find_segment(const NdBounds *nd, int64_t *length, int64_t *stride) {
+    const int64_t *shape = nd->shape.data, *strides = nd->strides.data;
+    int64_t dimension = nd->shape.length;
+    *length = 1;
+    *stride = 0;
+    for (; dimension > 0; dimension--) {
+        int64_t size = shape[dimension - 1], step = strides[dimension - 1];
+        if (size == 1) continue;
+        if (*length == 1)
+            *stride = step;
+        else if ((__int128)*stride * *length != step)
+            break;
+        *length *= size;
+    }
+    return dimension;
+}
+
+int64_t nd_segment(const NdBounds *nd, int64_t index, int64_t *place) {
+    const int64_t *shape = nd->shape.data, *strides = nd->strides.data;
+    int64_t length, stride, dimension = find_segment(nd, &length, &stride), inside = index % length;
+    *place = nd->start + inside * stride;
+    index /= length;
+    for (; dimension > 0 && index > 0; dimension--) {
+        *place += index % shape[dimension - 1] * strides[dimension - 1];
+        index /= shape[dimension - 1];
+    }
+    return length - inside;
+}
+
+int64_t nd_stride(const NdBounds *nd) {
+    int64_t length, stride;
+    find_segment(nd, &length, &stride);
+    return stride;
 }

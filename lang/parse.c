@@ -546,7 +546,14 @@ static Node *parse_field(Parser *p, Node *value, uint32_t begin) {
         index = index * 10 + (*c - '0');
     }
     if (!good) {
-        expected(p, "the field's number after '.', as in .$0");
+        bool named = name && name->text[0] != '$' && value->kind == N_Ident && p->program->imports;
+        if (named)
+            fail(p, p->token.span,
+                 "expected the field's number after '.', as in .$0, found '%.64s'; an adapter %.64s is not "
+                 "installed",
+                 name->text, value->text);
+        else
+            expected(p, "the field's number after '.', as in .$0");
         return NULL;
     }
     advance(p);
@@ -578,7 +585,7 @@ static Node *parse_library_name(Parser *p, const Node *library, uint32_t begin) 
     Name *name = full.failed || !imports ? NULL : name_intern(p->program, full.text, full.length);
     const char *text = name && !name->function ? imports->find(imports->data, name->text, &why) : NULL;
     Node *node = NULL;
-    if (why.length) fail(p, p->token.span, "%s", why.text);
+    if (why.length) error_set(&p->program->error, E_Library, p->token.span, "%.390s", why.text);
     bool known = name && name->function;
     if (known || text) advance(p);
     if (known || (text && import_function(p, name, text, since(p, begin))))
@@ -797,7 +804,11 @@ static bool parse_macro(Parser *p, bool standard) {
 
 static bool parse_program(Parser *p, Node **root) {
     for (;;) {
-        if (at_word(p, "type")) {
+        bool alias = at_word(p, "type");
+        if (!p->macros && (alias || at_word(p, "macro")))
+            return fail(p, p->token.span, "a function of a library has no %s of its own",
+                        alias ? "types" : "macros");
+        if (alias) {
             if (!parse_alias(p)) return false;
         } else if (at_word(p, "macro")) {
             if (!parse_macro(p, root == NULL)) return false;

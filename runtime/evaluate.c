@@ -22,7 +22,7 @@ typedef struct Evaluation {
     Graph graph;
     Unit *unit;
     void *args;                    /* the struct of arguments */
-    void **held;                   /* the lazy values that they are from */
+    void **held;                   /* whose data they are: lazy values and results */
     const volatile int32_t *never; /* as in Execution */
 } Evaluation;
 
@@ -36,9 +36,11 @@ static bool find_unit(Evaluation *e, weld_conf_t conf, Error *error, weld_error_
     Timings timings;
     bool hit;
     recipe_print(&key, e->graph.recipe);
-    if (key.failed) return out_of_memory(error);
     Origin origin = {.name = "<lazy>", .text = key.text, .length = key.length, .recipe = e->graph.recipe};
-    e->unit = unit_find(&origin, conf, error, &timings, handle, &hit);
+    if (key.failed)
+        out_of_memory(error);
+    else
+        e->unit = unit_find(&origin, conf, error, &timings, handle, &hit);
     buf_release(&key);
     return e->unit != NULL;
 }
@@ -52,9 +54,13 @@ static bool fill_arguments(Evaluation *e, Error *error) {
     if (!e->args || !e->held) return out_of_memory(error);
     for (int64_t i = 0; i < recipe->step_count; i++) {
         if (!recipe->steps[i].leaf) continue;
-        memcpy((char *)e->args + type->offsets[field], lazy_data(e->graph.lazies[i]),
+        /* A lazy value that has its value still holds what it was computed from, maybe what gets this result as its
+         * own. The value does not. */
+        Lazy *lazy = e->graph.lazies[i];
+        Value *value = atomic_load(&lazy->value);
+        memcpy((char *)e->args + type->offsets[field], value ? value->data : lazy->data,
                (size_t)type->args[field]->size);
-        e->held[field++] = e->graph.lazies[i];
+        e->held[field++] = value ? (void *)value : lazy;
     }
     return true;
 }
@@ -67,7 +73,8 @@ static bool hand_out(Evaluation *e, Value *whole, weld_value_t *out, Error *erro
         Value *part = recipe->root_count == 1 ? object_hold(whole) : value_part(whole, (int)made);
         if (!part) break;
         Lazy *lazy = e->graph.lazies[recipe->roots[made]];
-        if (atomic_load(&lazy->keep)) lazy_set_value(lazy, part);
+        /* Data have their value; holding a result that points into them would hold them for ever. */
+        if (atomic_load(&lazy->keep) && !recipe->steps[recipe->roots[made]].leaf) lazy_set_value(lazy, part);
         if (made < e->count)
             out[made] = part;
         else
@@ -98,7 +105,7 @@ static bool evaluate(Evaluation *e, Context *context, weld_conf_t conf, weld_val
     Value *whole = ok ? unit_execute(e->unit, context, &run, error) : NULL;
     ok = whole && hand_out(e, whole, values, error);
     object_drop(whole);
-    if (ok) memcpy(out, values, sizeof *values * (size_t)e->count);
+    if (ok && e->count) memcpy(out, values, sizeof *values * (size_t)e->count);
     free(values);
     /* A program that could not be made was reported already, against its own texts. */
     if (ok || e->unit || error->span.end == 0) report(handle, error, e->unit ? e->unit->program : NULL);
@@ -282,7 +289,7 @@ bool weld_future_wait(weld_future_t handle, weld_value_t *values, weld_error_t e
     while (!future->done) pthread_cond_wait(&future->ended, &future->lock);
     bool ok = future->ok, taken = future->taken;
     if (ok && !taken && values) {
-        memcpy(values, future->values, sizeof *values * (size_t)future->count);
+        if (future->count) memcpy(values, future->values, sizeof *values * (size_t)future->count);
         future->taken = true;
     }
     pthread_mutex_unlock(&future->lock);

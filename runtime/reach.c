@@ -9,7 +9,6 @@
  */
 #include "rt.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct Reach {
@@ -35,8 +34,7 @@ static void use_pointer(Reach *reach, const void *pointer) {
     const Value *value = reach->value;
     for (int64_t i = 0; i < value->held_count; i++) {
         const Object *held = value->held[i];
-        const Value *result = held->handle.kind == HANDLE_VALUE ? (const Value *)held
-                                                                : atomic_load(&((const Lazy *)held)->value);
+        const Value *result = held->handle.kind == HANDLE_VALUE ? (const Value *)held : NULL;
         while (result && result->is_part) result = result->held[0];
         if (!result || !lies_in(result, pointer)) continue;
         use(reach, i);

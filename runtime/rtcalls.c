@@ -234,6 +234,14 @@ static L rt_nd_offset(P bounds, L index) {
     return nd_offset(bounds, index);
 }
 
+static L rt_nd_segment(P bounds, L index, P place) {
+    return nd_segment(bounds, index, place);
+}
+
+static L rt_nd_stride(P bounds) {
+    return nd_stride(bounds);
+}
+
 void *rtcall_symbol(const char *name) {
     static const struct {
         const char *name;

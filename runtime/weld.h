@@ -268,7 +268,8 @@ WELD_API weld_lazy_t weld_lazy_callback(const char *const *types, int64_t count,
 /* One more reference, to be freed like the first; the same handle. NULL on a bad handle. */
 WELD_API weld_lazy_t weld_lazy_hold(weld_lazy_t lazy);
 WELD_API void weld_lazy_free(weld_lazy_t lazy);
-/* Asks that its value be kept when it is first computed, also as a part of something else: from then on it is data. */
+/* Asks that its value be kept when it is first computed, also as a part of something else: from then on it is data. What it
+ * was computed from stays held as before; weld_lazy_value makes of a value a lazy value that holds nothing else. */
 WELD_API void weld_lazy_keep(weld_lazy_t lazy);
 
 /* What it is: its type, the function that emitted it ("data" for data), its code, its arguments (a new reference each).
@@ -338,6 +339,9 @@ WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t 
 /* A module from the bytes that `weldc build` wrote, which may go afterwards; it needs no LLVM. NULL: error says why: they are
  * of another version, or for another processor. */
 WELD_API weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t error);
+/* Fills an error with a number of the enum and a sentence, as the functions of an adapter do that are written in C. An error
+ * that is NULL or a bad handle stays as it is; a number that is none counts as WELD_UNKNOWN, 0 is success. */
+WELD_API void weld_error_set(weld_error_t error, uint64_t code, const char *text);
 
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);

@@ -276,6 +276,7 @@ typedef struct Cursor {
     const Type *element;
     LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
     LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
+    bool in_segment;                          /* of an nditer: start and stride hold, see loop_segments */
 } Cursor;
 typedef struct Loop {
     const Node *node, *lambda;
@@ -299,7 +300,7 @@ Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
-/* The same, several at once as far as cg_filter.c reaches. */
+/* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
 void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */

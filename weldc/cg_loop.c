@@ -81,7 +81,7 @@ static LLVMValueRef nd_bounds(Cg *cg, const Node *iter, LLVMValueRef length) {
 static LLVMValueRef cursor_open(Cg *cg, const Node *iter, Cursor *cursor) {
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef null = LLVMConstNull(cg->ptr), zero = cg_i64(cg, 0), one = cg_i64(cg, 1);
-    *cursor = (Cursor){iter, NULL, null, zero, one, null, NULL};
+    *cursor = (Cursor){iter, NULL, null, zero, one, null, NULL, false};
     if (iter->iter == IT_range) {
         cursor->start = cg_one(cg, iter->kids[0]);
         LLVMValueRef end = cg_one(cg, iter->kids[1]);
@@ -150,7 +150,10 @@ int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *ou
     switch (cursor->iter->iter) {
     case IT_range: out[0] = position(cg, index, cursor->start, cursor->stride); return 1;
     case IT_simd: out[0] = simd_element(cg, cursor, index); return 1;
-    case IT_nd: at = cg_call(cg, RT_nd_offset, cursor->bounds, index); break;
+    case IT_nd:
+        at = cursor->in_segment ? position(cg, index, cursor->start, cursor->stride)
+                                : cg_call(cg, RT_nd_offset, cursor->bounds, index);
+        break;
     default: at = position(cg, index, cursor->start, cursor->stride); break;
     }
     cg_load(cg, cursor->element, cg_element(cg, cursor->element, cursor->data, at), cursor->scope, out);
@@ -251,8 +254,58 @@ LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
 
-/* The same, by lanes as far as they reach (cg_filter.c). */
+/* The next segment of each nditer; returns where the first of them ends. */
+static LLVMValueRef enter_segments(Cg *cg, Loop *loop, LLVMValueRef from, LLVMValueRef end,
+                                   LLVMValueRef *strides) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef place = cg_slot(cg, 8, 8), left = LLVMBuildSub(builder, end, from, "");
+    for (int i = 0; i < loop->ncursors; i++) {
+        Cursor *cursor = &loop->cursors[i];
+        if (!strides[i]) continue;
+        left = cg_least(cg, left, cg_call(cg, RT_nd_segment, cursor->bounds, from, place));
+        LLVMValueRef before = LLVMBuildMul(builder, from, strides[i], "");
+        cursor->start = LLVMBuildSub(builder, cg_load_at(cg, cg->i64, place, 0), before, "");
+        cursor->stride = strides[i];
+        cursor->in_segment = true;
+    }
+    return LLVMBuildNUWAdd(builder, from, left, "");
+}
+
+/* Iterations [begin, end) of a loop with nditers: for each segment a loop whose strides are fixed. */
+static void loop_segments(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef *strides = arena_alloc(&cg->program->arena, sizeof *strides * (size_t)loop->ncursors);
+    for (int i = 0; strides && i < loop->ncursors; i++) {
+        if (loop->cursors[i].iter->iter == IT_nd)
+            strides[i] = cg_call(cg, RT_nd_stride, loop->cursors[i].bounds);
+    }
+    LLVMBasicBlockRef segment = cg_block(cg, "segment"), after = cg_block(cg, ""), before, last;
+    before = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, segment);
+    cg_goto(cg, segment);
+    LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef to = enter_segments(cg, loop, from, end, strides);
+    cg_loop_range(cg, loop, from, to, false);
+    last = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, to, end, ""), segment, after);
+    LLVMAddIncoming(from, &begin, &before, 1);
+    LLVMAddIncoming(from, &to, &last, 1);
+    for (int i = 0; i < loop->ncursors; i++) loop->cursors[i].in_segment = false;
+    cg_goto(cg, after);
+}
+
+static bool has_nditer(const Loop *loop) {
+    bool found = false;
+    for (int i = 0; i < loop->ncursors; i++) found |= loop->cursors[i].iter->iter == IT_nd;
+    return found;
+}
+
+/* The same, several at once as far as that goes: nditers by segments, filters by lanes (cg_filter.c). */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    if (has_nditer(loop)) {
+        loop_segments(cg, loop, begin, end);
+        return;
+    }
     LLVMValueRef from = cg_filter_loop(cg, loop, begin, end);
     if (from == begin) {
         cg_loop_range(cg, loop, begin, end, false);

@@ -482,6 +482,8 @@ static void fuse_loop(Walk *walk, Node *loop) {
     Consumer consumer;
     Tail tail = {walk->program, loop->span, &lambda->kids[0], NULL};
     bool fused = can_fuse(fuse, &consumer, loop, false);
+    /* Iterators that fail are the producer's. */
+    if (fused && consumer.count == 1 && consumer.feeds[0].loop) loop->span = consumer.feeds[0].loop->span;
     if (fused && consumer.count == 1 && !consumer.feeds[0].site->plain) {
         if (consumer.feeds[0].binding) consumer.feeds[0].binding->gone = true;
         fuse_at_site(walk, &consumer, &tail, lambda->kids[0]);

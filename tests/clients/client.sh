@@ -21,6 +21,10 @@ if [ "$name" = load_library ]; then
     argument=$folder/libshift.so
     "$@" -shared -fPIC -o "$argument" "$(dirname "$source")/plugin/shift.c"
 fi
+# Headers of adapters come with libraries of their own.
+for adapter in $(sed -n 's/^#include [<"]weld_\([a-z]*\)\.h[>"]$/\1/p' "$source"); do
+    flags="$flags -lweld-$adapter"
+done
 libraries=$prefix/lib
 if [ "$name" = without_jit ]; then
     libraries=$folder/without_jit.lib

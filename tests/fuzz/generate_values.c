@@ -113,6 +113,40 @@ void write_cast(Gen *g, Type *type, int depth) {
     gen_put(g, ")");
 }
 
+/* Functions of fuzz_differential.c. What is not pure is called as often as it is written. */
+static void foreign_notes(Gen *g) {
+    static const char *const notes[] = {"", "@(pure: true)", "@(pure: true, threadsafe: true)",
+                                        "@(threadsafe: true)"};
+    gen_put(g, notes[gen_below(g, 4)]);
+}
+
+void write_foreign(Gen *g, Type *type, int depth) {
+    const char *name = type_classes[type->kind].spelling;
+    foreign_notes(g);
+    buf_printf(g->out, "cfun[fuzz_pick_%s, %s](", name, name);
+    gen_expr(g, gen_scalar(g, TY_bool), depth - 1);
+    for (int i = 0; i < 2; i++) {
+        gen_put(g, ", ");
+        gen_expr(g, type, depth - 1);
+    }
+    gen_put(g, ")");
+}
+
+bool fits_scalars(Gen *g, const Type *type) {
+    (void)g;
+    return type->kind == TY_vec && type_is_scalar(type->args[0]);
+}
+
+void write_filled(Gen *g, Type *type, int depth) {
+    const char *name = type_classes[type->args[0]->kind].spelling;
+    foreign_notes(g);
+    buf_printf(g->out, "cfill[fuzz_fill_%s, vec[%s]](7l & (", name, name);
+    gen_expr(g, gen_scalar(g, TY_i64), depth - 1);
+    gen_put(g, "), ");
+    gen_expr(g, type->args[0], depth - 1);
+    gen_put(g, ")");
+}
+
 bool fits_bool(Gen *g, const Type *type) {
     (void)g;
     return type->kind == TY_bool;

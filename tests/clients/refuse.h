@@ -1,0 +1,58 @@
+/* refuse.h: a client's own malloc, mmap and mprotect, which fail when told to, and count blocks. Not for sanitizers. */
+#ifndef REFUSE_H
+#define REFUSE_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern void *__libc_malloc(size_t bytes), *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *block, size_t bytes), *__libc_memalign(size_t align, size_t bytes);
+extern void __libc_free(void *block);
+
+static long left = -1; /* allocations until they fail; negative: they do not */
+static int once;       /* only one of them fails */
+static long live;      /* blocks */
+
+static int fails(void) {
+    long before = __atomic_load_n(&left, __ATOMIC_SEQ_CST);
+    if (before > 0) before = __atomic_fetch_sub(&left, 1, __ATOMIC_SEQ_CST);
+    if (before == 0) errno = ENOMEM;
+    if (before == 0 && once) __atomic_store_n(&left, -2, __ATOMIC_SEQ_CST);
+    return before == 0;
+}
+
+static void *counted(void *block) {
+    if (block) __atomic_fetch_add(&live, 1, __ATOMIC_SEQ_CST);
+    return block;
+}
+
+void *malloc(size_t bytes) {
+    return fails() ? NULL : counted(__libc_malloc(bytes));
+}
+void *calloc(size_t number, size_t bytes) {
+    return fails() ? NULL : counted(__libc_calloc(number, bytes));
+}
+void *realloc(void *block, size_t bytes) {
+    if (fails()) return NULL;
+    void *moved = __libc_realloc(block, bytes);
+    return block ? moved : counted(moved);
+}
+void *aligned_alloc(size_t align, size_t bytes) {
+    return fails() ? NULL : counted(__libc_memalign(align, bytes));
+}
+void free(void *block) {
+    if (block) __atomic_fetch_sub(&live, 1, __ATOMIC_SEQ_CST);
+    __libc_free(block);
+}
+void *mmap(void *address, size_t bytes, int protection, int flags, int file, off_t offset) {
+    if (fails()) return MAP_FAILED;
+    return (void *)syscall(SYS_mmap, address, bytes, protection, flags, file, offset);
+}
+int mprotect(void *address, size_t bytes, int protection) {
+    return fails() ? -1 : (int)syscall(SYS_mprotect, address, bytes, protection);
+}
+
+#endif
