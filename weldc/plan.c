@@ -53,7 +53,7 @@ typedef struct Making {
 typedef struct Planner {
     Program *program;
     View *views; /* by symbol id */
-    int *twins;  /* by a name's id: how often it was given */
+    int *twins;  /* by a name's id: how often it was given; a merged program has names yet to be numbered */
     int names;
     Merges merges;
     Making *making;
@@ -617,7 +617,7 @@ static void plan_root(void *data) {
 }
 
 Plan *plan_make(Program *program) {
-    Planner p = {.program = program, .names = (int)program->names.count};
+    Planner p = {.program = program, .names = (int)program->names.count + program->symbols};
     size_t symbols = (size_t)program->symbols + 1;
     p.views = arena_alloc(&program->arena, sizeof *p.views * symbols);
     p.twins = arena_alloc(&program->arena, sizeof *p.twins * (size_t)(p.names + 1));
