@@ -24,6 +24,7 @@ function(weld_adapter name)
   target_include_directories(weld-${name} PRIVATE ${CMAKE_SOURCE_DIR}/runtime)
   target_link_libraries(weld-${name} PRIVATE weld_flags ${ARG_LINK} m)
   install(TARGETS weld-${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set_property(TARGET weld-${name} PROPERTY WELD_LIBRARY ${ARG_LINK}) # for its test, which calls the library as well
   set_property(GLOBAL APPEND PROPERTY weld_adapters weld-${name})
 endfunction()
 
