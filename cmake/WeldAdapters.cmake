@@ -29,3 +29,6 @@ function(weld_adapter name)
 endfunction()
 
 weld_adapter(cblas LIBRARY openblas)
+weld_adapter(gsl LIBRARY gsl)
+weld_adapter(fftw LIBRARY fftw3)
+weld_adapter(lapack LIBRARY lapacke)
