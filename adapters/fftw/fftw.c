@@ -282,6 +282,16 @@ static const weld_function_t functions[] = {
     {"c2r_rows", "fftw_plan fftw_plan_many_dft_c2r(1, &n, howmany, in, ..., out, ..., flags)", NULL,
      "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r_rows, vec[f64]](if(n > 0L, len(x) / (n / 2L + 1L) * n, 0L), x, n)",
      NULL, "the inverse of r2c_rows to rows of n real numbers, times n"},
+    {"multiply", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
+     "{a.$0 * c.$0 - a.$1 * c.$1, a.$0 * c.$1 + a.$1 * c.$0})", NULL, NULL,
+     "the products of two spectra, the spectrum of a convolution"},
+    {"correlate", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
+     "{a.$0 * c.$0 + a.$1 * c.$1, a.$0 * c.$1 - a.$1 * c.$0})", NULL, NULL,
+     "conj(x) y, the spectrum of a correlation"},
+    {"scale", "", "|x: " COMPLEX ", a: f64| map(x, |e| {e.$0 * a, e.$1 * a})", NULL, NULL,
+     "a x of complex numbers, to normalize with"},
+    {"power", "", "|x: " COMPLEX "| map(x, |e| e.$0 * e.$0 + e.$1 * e.$1)", NULL, NULL,
+     "|x|^2 of complex numbers, the power at each frequency"},
 #define REAL(name, kind, doc)                                                                                \
     {#name, "fftw_plan fftw_plan_r2r_1d(int n, double *in, double *out, " #kind ", flags)", NULL,            \
      "|x: vec[f64]| " PURE "cfill[weld_fftw_" #name ", vec[f64]](len(x), x)", NULL, doc},

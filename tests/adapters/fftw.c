@@ -296,12 +296,43 @@ static void real_of(int engine, const char *full, fftw_r2r_kind kind) {
 #include "../../adapters/fftw/real.def"
 #undef REAL
 
+/* ---- spectra: what FFTW has no functions for ---- */
+
+static void spectra(int engine, const char *full) {
+    EACH_SIZE(n) {
+        double *x = reals(2 * n), *y = reals(2 * n), *out = reals(2 * n);
+        bool turned = strstr(full, "correlate"), scaled = strstr(full, "scale");
+        for (int64_t i = 0; i < n; i++) {
+            double re = x[2 * i], im = turned ? -x[2 * i + 1] : x[2 * i + 1];
+            out[2 * i] = scaled ? re * 0.3 : re * y[2 * i] - im * y[2 * i + 1];
+            out[2 * i + 1] = scaled ? im * 0.3 : re * y[2 * i + 1] + im * y[2 * i];
+        }
+        Arg args[] = {VEC(COMPLEX, x, n), VEC(COMPLEX, y, n)}, factor[] = {VEC(COMPLEX, x, n), F64(0.3)};
+        expect_complexes(engine, full, scaled ? factor : args, 2, out, n);
+        free(x);
+        free(y);
+        free(out);
+    }
+}
+
+static void power(int engine, const char *full) {
+    EACH_SIZE(n) {
+        double *x = reals(2 * n), *out = reals(n);
+        for (int64_t i = 0; i < n; i++) out[i] = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
+        Arg args[] = {VEC(COMPLEX, x, n)};
+        expect_reals(engine, full, args, 1, out, n);
+        free(x);
+        free(out);
+    }
+}
+
 /* clang-format off */
 #define ROW(name) {#name, name}
 #define REAL(name, kind, doc) ROW(name),
 static const RowTest tests[] = {
     ROW(dft), ROW(idft), ROW(dft_nd), ROW(idft_nd), ROW(dft_rows), ROW(idft_rows),
     ROW(r2c), ROW(c2r), ROW(r2c_nd), ROW(c2r_nd), ROW(r2c_rows), ROW(c2r_rows),
+    {"multiply", spectra}, {"correlate", spectra}, {"scale", spectra}, ROW(power),
 #include "../../adapters/fftw/real.def"
 };
 /* clang-format on */

@@ -263,7 +263,7 @@ weld_module_t arguments_compile(Arguments *arguments, Inputs *inputs, const Text
     Error error = {0};
     weld_module_t module = module_compile(text->name, text->bytes, text->length, NULL, conf, &error, timings);
     if (module) return module;
-    Program *program = error.code == E_Type ? program_new(text->name, text->bytes, text->length) : NULL;
+    Program *program = error.code == E_Type ? text_program(text) : NULL;
     if (program && arguments->count && program_read(program) && any_open(program->root)) {
         Type *want = types_from_arguments(arguments, inputs, text, program->root, fault);
         if (want) {

@@ -29,6 +29,12 @@ typedef struct Text {
     char *bytes; /* NUL-terminated, owned */
     size_t length;
 } Text;
+/* The program of a text, unread, that finds the functions of adapters. NULL: no memory. */
+static inline Program *text_program(const Text *text) {
+    Program *program = program_new(text->name, text->bytes, text->length);
+    if (program) program->imports = &adapter_imports;
+    return program;
+}
 
 /* Sets a failure without a place. Returns false, always; the first one sticks. */
 bool fault_set(Fault *fault, ErrorCode code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -119,7 +119,7 @@ bool stage_print(const Text *text, Stage stage, const char *after, bool times, w
     Options options;
     Error error = {0};
     if (!conf_options(conf, &options, &error)) return fault_set(fault, error.code, "%s", error.text);
-    Program *program = program_new(text->name, text->bytes, text->length);
+    Program *program = text_program(text);
     if (!program) return fault_set(fault, E_OutOfMemory, "no memory for the program");
     bool ok = stage_make(program, stage, after, times, &options, out, &error);
     if (!ok) fault_of_program(fault, error.code == E_None ? &program->error : &error, text);
@@ -181,7 +181,7 @@ int command_check(Request *request) {
     Buf out = {0};
     int status = EXIT_FAULT;
     if (request_text(request, &text, &fault)) {
-        Program *program = program_new(text.name, text.bytes, text.length);
+        Program *program = text_program(&text);
         if (!program) {
             fault_set(&fault, E_OutOfMemory, "no memory for the program");
         } else if (!program_read(program) || !program_infer(program, NULL) || !program_verify(program)) {

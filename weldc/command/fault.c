@@ -52,9 +52,8 @@ bool fault_of_program(Fault *fault, const Error *error, const Text *text) {
         return false;
     }
     /* The place is in a text that the program brought along, such as a standard macro's. */
-    Program *program = program_new(text->name, text->bytes, text->length);
+    Program *program = text_program(text);
     if (program) {
-        program->imports = &adapter_imports;
         program_read(program);
         program_render_error(program, error, &fault->message);
     }

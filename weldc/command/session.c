@@ -444,7 +444,7 @@ bool composed_fault(const Composed *composed, const Error *error, Fault *fault) 
 
 bool composed_type(const Composed *composed, Buf *out, Fault *fault) {
     const Text *text = &composed->text;
-    Program *program = program_new(text->name, text->bytes, text->length);
+    Program *program = text_program(text);
     if (!program) return fault_set(fault, E_OutOfMemory, "no memory for the program");
     bool ok = program_read(program) && program_infer(program, NULL) && program_verify(program);
     if (!ok) {
