@@ -40,3 +40,6 @@ endfunction()
 
 weld_adapter(cblas LIBRARY openblas)
 weld_adapter(ndarray)
+weld_adapter(gsl LIBRARY gsl)
+weld_adapter(fftw LIBRARY fftw3)
+weld_adapter(lapack LIBRARY lapacke)

@@ -58,13 +58,26 @@ static bool lengths_fit(const Type *type, const int64_t **size, const char *valu
     return length >= 0 && length <= most;
 }
 
+/* Numbers that functions fail with, as weld.h names them. */
+enum { NO_MEMORY = 5 };
+static const char *const reasons[] = {
+    [1] = "the sizes of its arguments do not fit", [2] = "a value is outside of its domain",
+    [3] = "a matrix is singular, or not definite", [4] = "a method did not converge",
+    [NO_MEMORY] = "there was no memory",
+};
+
+static ErrorCode say_failure(Worker *worker, int32_t status, Span span) {
+    bool known = status > 0 && status < (int32_t)(sizeof reasons / sizeof *reasons);
+    ErrorCode code = status == NO_MEMORY ? E_OutOfMemory : E_ForeignCall;
+    error_set(&worker->error, code, span, "the C function failed with status %d%s%s", (int)status,
+              known ? ": " : "", known ? reasons[status] : "");
+    return code;
+}
+
 ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
                       Span span) {
-    if (status == 0 && lengths_fit(type, &sizes, out)) return E_None;
-    if (status == 0)
-        error_set(&worker->error, E_ForeignCall, span,
-                  "the C function returned a vector longer than its room");
-    else
-        error_set(&worker->error, E_ForeignCall, span, "the C function failed with status %d", (int)status);
+    if (status != 0) return say_failure(worker, status, span);
+    if (lengths_fit(type, &sizes, out)) return E_None;
+    error_set(&worker->error, E_ForeignCall, span, "the C function returned a vector longer than its room");
     return E_ForeignCall;
 }

@@ -362,3 +362,42 @@ Test(examples, pipeline) {
           " discount=@%/discount.npy tax=@%/tax.npy steps=8l rate=4.0");
     free(expected);
 }
+
+static bool has_adapter(const char *name) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/lib/libweld-%s.so", WELD_BINARY_DIR, name);
+    return access(path, F_OK) == 0;
+}
+
+/* The transform by its definition. Where the adapters are installed. */
+Test(examples, spectrum) {
+    enum { N = 12, KEPT = N / 2 + 1 };
+    if (!has_adapter("fftw") || !has_adapter("cblas") || !has_adapter("gsl")) return;
+    double signal[N], sum = 0;
+    char arguments[2000] = " '[", expected[64];
+    for (int i = 0; i < N; i++) {
+        signal[i] = i % 5 - 1.5;
+        sprintf(arguments + strlen(arguments), "%s%.1f", i ? ", " : "", signal[i]);
+    }
+    strcat(arguments, "]'");
+    for (int k = 0; k < KEPT; k++) {
+        double re = 0, im = 0;
+        for (int i = 0; i < N; i++) {
+            re += signal[i] * cos(2 * M_PI * i * k / N) / N;
+            im -= signal[i] * sin(2 * M_PI * i * k / N) / N;
+        }
+        sum += 10 * log1p(fmax((k + 1) * (re * re + im * im - 0.125), 0));
+    }
+    for (int noise = 0; noise < 2; noise++) {
+        for (int k = 0; k < KEPT; k++)
+            sprintf(arguments + strlen(arguments), "%s%g%s", k ? ", " : " '[", noise ? 0.125 : k + 1.0,
+                    noise ? "" : ".0");
+        strcat(arguments, "]'");
+    }
+    snprintf(expected, sizeof expected, "%.17g", sum);
+    check("spectrum.weld", expected, 1e-12, arguments);
+    Run run = run_weldc("explain --stage plan '" WELD_SOURCE_DIR "/examples/spectrum.weld'");
+    cr_expect(strstr(run.out, "fragment 0: ") && !strstr(run.out, "fragment 1: "), "more than one loop:\n%s",
+              run.out);
+    free(run.out);
+}

@@ -1,40 +1,121 @@
-/* cblas.c: BLAS. Level 1 is written in the language and fuses; levels 2 and 3 call the library.
+/* cblas.c: BLAS, by OpenBLAS. Level 1 is written in the language and fuses; levels 2 and 3 call the library.
  *
- * Matrices are vectors of elements, row by row, with their sizes beside them.
+ * Matrices are vectors of elements, row by row, with their sizes beside them. Every function is there for doubles (ddot)
+ * and floats (sdot); their texts are in files that are included once for each.
+ *
+ *     level1.h       rows that are code          matrix_rows.h   rows that call
+ *     matrix.h       the C functions which these rows call
+ *
+ * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
+ * that number in the last digits.
  */
 #include <cblas.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
 #include <weld.h>
-
-typedef struct Vector {
-    double *data;
-    int64_t length;
-} Vector;
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* y = A x, A of m rows and n columns. */
-EXPORT int weld_cblas_dgemv(const Vector *a, const int64_t *m, const int64_t *n, const Vector *x, Vector *y) {
-    if (*m < 0 || *n < 0 || a->length < *m * *n || x->length < *n) return 1;
-    if (*m == 0) return 0;
-    if (*n == 0) {
-        for (int64_t i = 0; i < *m; i++) y->data[i] = 0;
-        return 0;
-    }
-    cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)*m, (int)*n, 1.0, a->data, (int)*n, x->data, 1, 0.0,
-                y->data, 1);
-    return 0;
+/* Is it a matrix that the library can index, and are there so many elements? */
+static bool is_matrix(int64_t rows, int64_t columns, int64_t length) {
+    return rows >= 0 && columns >= 0 && rows <= INT_MAX && columns <= INT_MAX && rows * columns == length;
 }
 
+static enum CBLAS_TRANSPOSE trans(bool transposed) {
+    return transposed ? CblasTrans : CblasNoTrans;
+}
+static enum CBLAS_UPLO uplo(bool upper) {
+    return upper ? CblasUpper : CblasLower;
+}
+static enum CBLAS_DIAG diag(bool unit) {
+    return unit ? CblasUnit : CblasNonUnit;
+}
+static enum CBLAS_SIDE side(bool left) {
+    return left ? CblasLeft : CblasRight;
+}
+
+typedef struct Doubles {
+    double *data;
+    int64_t length;
+} Doubles;
+typedef struct Floats {
+    float *data;
+    int64_t length;
+} Floats;
+typedef struct ModifiedDouble {
+    double d1, d2, x;
+    Doubles p;
+} ModifiedDouble;
+typedef struct ModifiedFloat {
+    float d1, d2, x;
+    Floats p;
+} ModifiedFloat;
+
+#define REAL double
+#define Vector Doubles
+#define Modified ModifiedDouble
+#define CBLAS(name) cblas_d##name
+#define SHIM(name) weld_cblas_d##name
+#include "matrix.h"
+#undef REAL
+#undef Vector
+#undef Modified
+#undef CBLAS
+#undef SHIM
+
+#define REAL float
+#define Vector Floats
+#define Modified ModifiedFloat
+#define CBLAS(name) cblas_s##name
+#define SHIM(name) weld_cblas_s##name
+#include "matrix.h"
+
+/* The sum of the squares as it is, of smaller and of larger numbers: one of the three neither overflows nor loses digits. The
+ * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. */
+#define DOWN "2.409919865102884e-181"
+#define UP "4.149515568880993e180"
+#define NORM_F64                                                                                           \
+    "|x: vec[f64]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| let small = e * " DOWN "; " \
+    "let large = e * " UP "; merge(b, {e * e, small * small, large * large}))); "                          \
+    "if(s.$0 >= 1.0261342003245941e-289 && s.$0 <= 1.7976931348623157e308, sqrt(s.$0), "                   \
+    "if(s.$0 < 1.0, sqrt(s.$2) * " DOWN ", sqrt(s.$1) * " UP "))"
+/* The squares of floats are doubles that neither overflow nor underflow. */
+#define NORM_F32 \
+    "|x: vec[f32]| f32(sqrt(result(for(x, merger[f64, +], |b, i, e| let d = f64(e); merge(b, d * d)))))"
+
+/* clang-format off */
 static const weld_function_t functions[] = {
-    {"ddot", "double cblas_ddot(int n, const double *x, int incx, const double *y, int incy)",
-     "|x: vec[f64], y: vec[f64]| result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, e.$0 * e.$1)))",
-     NULL, NULL, "the sum of the products of two vectors"},
-    {"dgemv", "void cblas_dgemv(order, trans, m, n, alpha, a, lda, x, incx, beta, y, incy)", NULL,
-     "|a: vec[f64], m: i64, n: i64, x: vec[f64]| "
-     "@(pure: true, threadsafe: true)cfill[weld_cblas_dgemv, vec[f64]](m, a, m, n, x)",
-     NULL, "a matrix times a vector"},
+#define P "d"
+#define T "f64"
+#define C "double"
+#define Z ""
+#define NORM NORM_F64
+#include "level1.h"
+#include "matrix_rows.h"
+#undef P
+#undef T
+#undef C
+#undef Z
+#undef NORM
+#define P "s"
+#define T "f32"
+#define C "float"
+#define Z "f"
+#define NORM NORM_F32
+#include "level1.h"
+#include "matrix_rows.h"
+    {"dsdot", "double cblas_dsdot(int n, const float *x, int incx, const float *y, int incy)",
+     "|x: vec[f32], y: vec[f32]| "
+     "result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1))))",
+     NULL, NULL, "the sum of the products of two vectors of floats, in double"},
+    {"sdsdot", "float cblas_sdsdot(int n, float a, const float *x, int incx, const float *y, int incy)",
+     "|a: f32, x: vec[f32], y: vec[f32]| "
+     "f32(f64(a) + result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1)))))",
+     NULL, NULL, "a more than the sum of the products, in double, rounded to float"},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
+/* clang-format on */
 
 EXPORT const weld_adapter_t *weld_adapter(void) {
     static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, "cblas", "BLAS, by OpenBLAS", functions};

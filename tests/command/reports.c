@@ -126,8 +126,7 @@ Test(reports, tables) {
         const char *command, *parts[5];
     } rows[] = {{"ops", {"dictmerger[K, V, op]", "lookup(vec, index)", "nditer(", "a << b", "erf(a)"}},
                 {"passes", {"inline-let", "loop-fusion"}},
-                {"settings", {"weld.memory.limit", "weld.threads", "weld.llvm.optimization.level"}},
-                {"adapters", {"\n"}}};
+                {"settings", {"weld.memory.limit", "weld.threads", "weld.llvm.optimization.level"}}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Outcome got = weldc_run(WORDS(rows[i].command), NULL, false);
         cr_expect_eq(got.status, 0);
@@ -136,6 +135,22 @@ Test(reports, tables) {
         }
         outcome_release(&got);
     }
+}
+
+/* Every command that reads a program knows the functions of the adapters that are installed. */
+Test(reports, adapters) {
+    static const char dot[] = "|x: vec[f64]| cblas.ddot(x, x)";
+    Outcome got = weldc_run(WORDS("adapters"), NULL, false);
+    bool has_cblas = strstr(got.out, "  cblas.ddot ");
+    cr_expect(got.status == 0 && (strstr(got.out, "no adapters are installed") || strstr(got.out, "  fuses ")));
+    outcome_release(&got);
+    if (!has_cblas) return;
+    expect(WORDS("check", "-e", dot), NULL, 0, "|vec[f64]| f64\n", "");
+    expect(WORDS("run", "-e", dot, "[1.0, 2.0]"), NULL, 0, "5.0\n", "");
+    expect(WORDS("run", "-e", "|x| cblas.ddot(x, x)", "[1.0, 2.0]"), NULL, 0, "5.0\n", "");
+    expect(WORDS("explain", "-e", dot, "--stage", "plan"), NULL, 0,
+           "fragment 0: line 1 of cblas.ddot, a loop over 2 iterators into merger[f64,+]\n", "");
+    expect(WORDS("check", "-e", "cblas.ddott([1.0])"), NULL, 1, "", "did you mean ddot?");
 }
 
 Test(reports, help) {

@@ -1,0 +1,307 @@
+/* fftw.c: discrete Fourier transforms by FFTW: complex, real to complex and back, real to real, in one and more dimensions.
+ *
+ * A complex number is {real, imaginary}, which lies in memory as fftw_complex does. Transforms are FFTW's, not normalized:
+ * forward and backward gives n times the data. An n-dimensional array is its elements, the last dimension fastest, with
+ * its shape beside it; a transform of rows takes every row of n elements on its own.
+ *
+ *     dft([{1,0},{0,0}])  ->  plan (under the lock), execute, destroy (under the lock)  ->  [{1,0},{1,0}]
+ *
+ * FFTW's planner is not to be entered by two threads at once: a lock of this adapter guards it. Plans are made by
+ * FFTW_ESTIMATE for the very arrays at hand, which may lie at any address, and their inputs are left as they are.
+ * FFTW is under the GPL: it is linked with this library only.
+ */
+#include <fftw3.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weld.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef struct Reals {
+    double *data;
+    int64_t length;
+} Reals;
+typedef struct Complexes {
+    fftw_complex *data;
+    int64_t length;
+} Complexes;
+typedef struct Shape {
+    int64_t *data;
+    int64_t length;
+} Shape;
+
+/* ---- plans ---- */
+
+static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
+
+enum { RANK = 32 };
+
+/* Dimensions for FFTW, row-major, and how many arrays of them lie one after the other. */
+typedef struct Layout {
+    fftw_iodim64 dims[RANK];
+    int rank;
+    fftw_iodim64 many;
+    int64_t elements; /* of one array */
+    int64_t halved;   /* of one array, of whose last dimension n only n / 2 + 1 are kept */
+} Layout;
+
+/* True, and sets *product, unless it overflows. */
+static bool multiply(int64_t a, int64_t b, int64_t *product) {
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+/* Where one side's last dimension is halved, the strides of the two sides differ. halved_in, halved_out: which. */
+static bool make_layout(const int64_t *shape, int64_t rank, bool halved_in, bool halved_out, Layout *layout) {
+    if (rank < 1 || rank > RANK) return false;
+    int64_t in = 1, out = 1, all = 1;
+    for (int64_t d = rank - 1; d >= 0; d--) {
+        int64_t n = shape[d], kept = d == rank - 1 ? n / 2 + 1 : n;
+        if (n < 0) return false;
+        if (n == 0) kept = 0;
+        layout->dims[d] = (fftw_iodim64){n, in, out};
+        if (!multiply(in, halved_in ? kept : n, &in) || !multiply(out, halved_out ? kept : n, &out))
+            return false;
+        if (!multiply(all, n, &all)) return false;
+    }
+    layout->rank = (int)rank;
+    layout->elements = all;
+    layout->halved = halved_in ? in : out;
+    layout->many = (fftw_iodim64){1, in, out};
+    return true;
+}
+
+/* Runs a plan that was made under the lock, and takes the lock to destroy it. */
+static int run(fftw_plan plan) {
+    if (!plan) return WELD_CALL_NO_MEMORY;
+    fftw_execute(plan);
+    pthread_mutex_lock(&planner);
+    fftw_destroy_plan(plan);
+    pthread_mutex_unlock(&planner);
+    return WELD_CALL_DONE;
+}
+
+/* ---- complex to complex ---- */
+
+static int complex_transform(const Layout *l, int64_t many, int sign, const Complexes *x, Complexes *out) {
+    fftw_iodim64 howmany = l->many;
+    howmany.n = many;
+    if (x->length == 0) return WELD_CALL_DONE;
+    pthread_mutex_lock(&planner);
+    fftw_plan plan = fftw_plan_guru64_dft(l->rank, l->dims, 1, &howmany, x->data, out->data, sign,
+                                          FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    pthread_mutex_unlock(&planner);
+    return run(plan);
+}
+
+static int complex_one(int sign, const Complexes *x, Complexes *out) {
+    Layout layout;
+    if (out->length != x->length || !make_layout(&x->length, 1, false, false, &layout))
+        return WELD_CALL_SIZES;
+    return complex_transform(&layout, 1, sign, x, out);
+}
+EXPORT int weld_fftw_dft(const Complexes *x, Complexes *out) {
+    return complex_one(FFTW_FORWARD, x, out);
+}
+EXPORT int weld_fftw_idft(const Complexes *x, Complexes *out) {
+    return complex_one(FFTW_BACKWARD, x, out);
+}
+
+static int complex_nd(int sign, const Complexes *x, const Shape *shape, Complexes *out) {
+    Layout layout;
+    if (!make_layout(shape->data, shape->length, false, false, &layout)) return WELD_CALL_SIZES;
+    if (layout.elements != x->length || out->length != x->length) return WELD_CALL_SIZES;
+    return complex_transform(&layout, 1, sign, x, out);
+}
+EXPORT int weld_fftw_dft_nd(const Complexes *x, const Shape *shape, Complexes *out) {
+    return complex_nd(FFTW_FORWARD, x, shape, out);
+}
+EXPORT int weld_fftw_idft_nd(const Complexes *x, const Shape *shape, Complexes *out) {
+    return complex_nd(FFTW_BACKWARD, x, shape, out);
+}
+
+static int complex_rows(int sign, const Complexes *x, const int64_t *n, Complexes *out) {
+    Layout layout;
+    if (*n < 1 || x->length % *n || out->length != x->length) return WELD_CALL_SIZES;
+    if (!make_layout(n, 1, false, false, &layout)) return WELD_CALL_SIZES;
+    return complex_transform(&layout, x->length / *n, sign, x, out);
+}
+EXPORT int weld_fftw_dft_rows(const Complexes *x, const int64_t *n, Complexes *out) {
+    return complex_rows(FFTW_FORWARD, x, n, out);
+}
+EXPORT int weld_fftw_idft_rows(const Complexes *x, const int64_t *n, Complexes *out) {
+    return complex_rows(FFTW_BACKWARD, x, n, out);
+}
+
+/* ---- real to complex: of the last dimension n, n / 2 + 1 frequencies; the others are their conjugates ---- */
+
+static int forward(const Layout *l, int64_t many, const Reals *x, Complexes *out) {
+    fftw_iodim64 howmany = l->many;
+    howmany.n = many;
+    if (x->length == 0) return WELD_CALL_DONE;
+    pthread_mutex_lock(&planner);
+    fftw_plan plan = fftw_plan_guru64_dft_r2c(l->rank, l->dims, 1, &howmany, x->data, out->data,
+                                              FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    pthread_mutex_unlock(&planner);
+    return run(plan);
+}
+
+EXPORT int weld_fftw_r2c(const Reals *x, Complexes *out) {
+    Layout layout;
+    if (!make_layout(&x->length, 1, false, true, &layout) || out->length != layout.halved)
+        return WELD_CALL_SIZES;
+    return forward(&layout, 1, x, out);
+}
+
+EXPORT int weld_fftw_r2c_nd(const Reals *x, const Shape *shape, Complexes *out) {
+    Layout layout;
+    if (!make_layout(shape->data, shape->length, false, true, &layout)) return WELD_CALL_SIZES;
+    if (layout.elements != x->length || layout.halved != out->length) return WELD_CALL_SIZES;
+    return forward(&layout, 1, x, out);
+}
+
+EXPORT int weld_fftw_r2c_rows(const Reals *x, const int64_t *n, Complexes *out) {
+    Layout layout;
+    if (*n < 1 || x->length % *n || !make_layout(n, 1, false, true, &layout)) return WELD_CALL_SIZES;
+    if (out->length != x->length / *n * layout.halved) return WELD_CALL_SIZES;
+    return forward(&layout, x->length / *n, x, out);
+}
+
+/* ---- complex to real ---- */
+
+/* In more than one dimension FFTW has no way to do it that leaves its input alone: it gets a copy. */
+static int backward(const Layout *l, int64_t many, const Complexes *x, Reals *out) {
+    fftw_iodim64 howmany = l->many;
+    howmany.n = many;
+    if (x->length == 0) return WELD_CALL_DONE;
+    size_t bytes = (size_t)x->length * sizeof *x->data;
+    bool copied = l->rank > 1;
+    fftw_complex *in = copied ? fftw_malloc(bytes) : x->data;
+    if (!in) return WELD_CALL_NO_MEMORY;
+    if (copied) memcpy(in, x->data, bytes);
+    pthread_mutex_lock(&planner);
+    fftw_plan plan =
+        fftw_plan_guru64_dft_c2r(l->rank, l->dims, 1, &howmany, in, out->data,
+                                 FFTW_ESTIMATE | (copied ? FFTW_DESTROY_INPUT : FFTW_PRESERVE_INPUT));
+    pthread_mutex_unlock(&planner);
+    int status = run(plan);
+    if (copied) fftw_free(in);
+    return status;
+}
+
+EXPORT int weld_fftw_c2r(const Complexes *x, const int64_t *n, Reals *out) {
+    Layout layout;
+    if (!make_layout(n, 1, true, false, &layout)) return WELD_CALL_SIZES;
+    if (layout.halved != x->length || out->length != *n) return WELD_CALL_SIZES;
+    return backward(&layout, 1, x, out);
+}
+
+EXPORT int weld_fftw_c2r_nd(const Complexes *x, const Shape *shape, Reals *out) {
+    Layout layout;
+    if (!make_layout(shape->data, shape->length, true, false, &layout)) return WELD_CALL_SIZES;
+    if (layout.halved != x->length || layout.elements != out->length) return WELD_CALL_SIZES;
+    return backward(&layout, 1, x, out);
+}
+
+EXPORT int weld_fftw_c2r_rows(const Complexes *x, const int64_t *n, Reals *out) {
+    Layout layout;
+    if (*n < 1 || !make_layout(n, 1, true, false, &layout)) return WELD_CALL_SIZES;
+    int64_t rows = x->length / layout.halved;
+    if (x->length % layout.halved || out->length / *n != rows || out->length % *n) return WELD_CALL_SIZES;
+    return backward(&layout, rows, x, out);
+}
+
+/* ---- real to real ---- */
+
+static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
+    Layout layout;
+    if (out->length != x->length || !make_layout(&x->length, 1, false, false, &layout))
+        return WELD_CALL_SIZES;
+    if (kind == FFTW_REDFT00 && x->length == 1) return WELD_CALL_SIZES; /* it needs two ends */
+    if (x->length == 0) return WELD_CALL_DONE;
+    pthread_mutex_lock(&planner);
+    fftw_plan plan = fftw_plan_guru64_r2r(1, layout.dims, 0, NULL, x->data, out->data, &kind,
+                                          FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    pthread_mutex_unlock(&planner);
+    return run(plan);
+}
+
+#define REAL(name, kind, doc)                                 \
+    EXPORT int weld_fftw_##name(const Reals *x, Reals *out) { \
+        return real_transform(kind, x, out);                  \
+    }
+#include "real.def"
+#undef REAL
+
+/* ---- the table ---- */
+
+/* clang-format off */
+#define PURE "@(pure: true, threadsafe: true)"
+#define COMPLEX "vec[{f64, f64}]"
+#define KEPT "select(n > 0L, n / 2L + 1L, 0L)"
+/* Elements of a shape, and what is kept of it where the last dimension is halved. */
+#define ELEMENTS "result(for(shape, merger[i64, *], |b, i, n| merge(b, n)))"
+#define HALVED                                                                                               \
+    "result(for(shape, merger[i64, *], |b, i, n| merge(b, if(i == len(shape) - 1L, " KEPT ", n))))"
+static const weld_function_t functions[] = {
+    {"dft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_dft, " COMPLEX "](len(x), x)", NULL,
+     "the discrete Fourier transform, not normalized"},
+    {"idft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_idft, " COMPLEX "](len(x), x)", NULL,
+     "its inverse, times the number of elements"},
+    {"dft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_dft_nd, " COMPLEX "](len(x), x, shape)", NULL,
+     "the transform of an array of this shape over all its dimensions"},
+    {"idft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_idft_nd, " COMPLEX "](len(x), x, shape)", NULL,
+     "its inverse, times the number of elements"},
+    {"dft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_dft_rows, " COMPLEX "](len(x), x, n)", NULL,
+     "the transform of every row of n elements"},
+    {"idft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_idft_rows, " COMPLEX "](len(x), x, n)", NULL,
+     "its inverse, times n"},
+    {"r2c", "fftw_plan fftw_plan_dft_r2c_1d(int n, double *in, fftw_complex *out, flags)", NULL,
+     "|x: vec[f64]| let n = len(x); " PURE "cfill[weld_fftw_r2c, " COMPLEX "](" KEPT ", x)", NULL,
+     "the transform of n real numbers: its first n / 2 + 1 elements, of which the rest are conjugates"},
+    {"r2c_nd", "fftw_plan fftw_plan_dft_r2c(int rank, const int *n, double *in, fftw_complex *out, flags)", NULL,
+     "|x: vec[f64], shape: vec[i64]| " PURE "cfill[weld_fftw_r2c_nd, " COMPLEX "](" HALVED ", x, shape)", NULL,
+     "the transform of a real array of this shape; of the last dimension n, n / 2 + 1 are kept"},
+    {"r2c_rows", "fftw_plan fftw_plan_many_dft_r2c(1, &n, howmany, in, ..., out, ..., flags)", NULL,
+     "|x: vec[f64], n: i64| " PURE "cfill[weld_fftw_r2c_rows, " COMPLEX "](if(n > 0L, len(x) / n * (n / 2L + 1L), 0L), x, n)",
+     NULL, "the transform of every row of n real numbers"},
+    {"c2r", "fftw_plan fftw_plan_dft_c2r_1d(int n, fftw_complex *in, double *out, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r, vec[f64]](n, x, n)", NULL,
+     "the inverse of r2c to n real numbers, times n"},
+    {"c2r_nd", "fftw_plan fftw_plan_dft_c2r(int rank, const int *n, fftw_complex *in, double *out, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_c2r_nd, vec[f64]](" ELEMENTS ", x, shape)", NULL,
+     "the inverse of r2c_nd to a real array of this shape, times the number of its elements"},
+    {"c2r_rows", "fftw_plan fftw_plan_many_dft_c2r(1, &n, howmany, in, ..., out, ..., flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r_rows, vec[f64]](if(n > 0L, len(x) / (n / 2L + 1L) * n, 0L), x, n)",
+     NULL, "the inverse of r2c_rows to rows of n real numbers, times n"},
+    {"multiply", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
+     "{a.$0 * c.$0 - a.$1 * c.$1, a.$0 * c.$1 + a.$1 * c.$0})", NULL, NULL,
+     "the products of two spectra, the spectrum of a convolution"},
+    {"correlate", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
+     "{a.$0 * c.$0 + a.$1 * c.$1, a.$0 * c.$1 - a.$1 * c.$0})", NULL, NULL,
+     "conj(x) y, the spectrum of a correlation"},
+    {"scale", "", "|x: " COMPLEX ", a: f64| map(x, |e| {e.$0 * a, e.$1 * a})", NULL, NULL,
+     "a x of complex numbers, to normalize with"},
+    {"power", "", "|x: " COMPLEX "| map(x, |e| e.$0 * e.$0 + e.$1 * e.$1)", NULL, NULL,
+     "|x|^2 of complex numbers, the power at each frequency"},
+#define REAL(name, kind, doc)                                                                                \
+    {#name, "fftw_plan fftw_plan_r2r_1d(int n, double *in, double *out, " #kind ", flags)", NULL,            \
+     "|x: vec[f64]| " PURE "cfill[weld_fftw_" #name ", vec[f64]](len(x), x)", NULL, doc},
+#include "real.def"
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+/* clang-format on */
+
+EXPORT const weld_adapter_t *weld_adapter(void) {
+    static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, "fftw", "FFTW, fast Fourier transforms",
+                                           functions};
+    return &adapter;
+}

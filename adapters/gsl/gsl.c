@@ -1,0 +1,143 @@
+/* gsl.c: the GNU Scientific Library: the table of functions, and how its errors are kept from ending the process.
+ *
+ *     statistics_rows.h                     what is written in the language and fuses
+ *     special.def        special.c          special functions, called by value inside loops
+ *     distribution.def   distribution.c     densities and distribution functions, likewise
+ *     interpolation.def  interpolation.c    curves through points
+ *     random.def         random.c           random numbers from a seed
+ *     polynomials.c                         roots
+ *
+ * GSL is under the GPL: it is linked with this library only, which is loaded when a program names a function of it.
+ */
+#include "gsl_adapter.h"
+
+#include <pthread.h>
+
+/* ---- errors ---- */
+
+_Thread_local int weld_gsl_guarded;
+static gsl_error_handler_t *others; /* written once, before this adapter calls anything */
+
+/* Without a handler of theirs, GSL does what it does by default. */
+static void on_error(const char *reason, const char *file, int line, int code) {
+    if (weld_gsl_guarded) return;
+    if (others) {
+        others(reason, file, line, code);
+        return;
+    }
+    gsl_set_error_handler(NULL);
+    gsl_error(reason, file, line, code);
+}
+
+static void take_handler(void) {
+    others = gsl_set_error_handler(on_error);
+}
+
+/* ---- the table ---- */
+
+/* clang-format off */
+#define PURE "@(pure: true, threadsafe: true)"
+
+#define TAKES_D "|x: f64| ", "(x)"
+#define TAKES_DM TAKES_D
+#define TAKES_DD "|x: f64, y: f64| ", "(x, y)"
+#define TAKES_DDM TAKES_DD
+#define TAKES_RD TAKES_DD
+#define TAKES_DDD "|x: f64, y: f64, z: f64| ", "(x, y, z)"
+#define TAKES_DDDM TAKES_DDD
+#define TAKES_I "|n: i32| ", "(n)"
+#define TAKES_U "|n: u32| ", "(n)"
+#define TAKES_UU "|n: u32, m: u32| ", "(n, m)"
+#define TAKES_ID "|n: i32, x: f64| ", "(n, x)"
+#define TAKES_DI "|x: f64, n: i32| ", "(x, n)"
+#define TAKES_DU "|x: f64, n: u32| ", "(x, n)"
+#define TAKES_UD "|n: u32, x: f64| ", "(n, x)"
+#define TAKES_IDD "|n: i32, x: f64, y: f64| ", "(n, x, y)"
+#define TAKES_IID "|n: i32, m: i32, x: f64| ", "(n, m, x)"
+#define PROTOTYPE_D "(double x)"
+#define PROTOTYPE_DM "(double x, gsl_mode_t mode)"
+#define PROTOTYPE_DD "(double x, double y)"
+#define PROTOTYPE_RD PROTOTYPE_DD
+#define PROTOTYPE_DDM "(double x, double y, gsl_mode_t mode)"
+#define PROTOTYPE_DDD "(double x, double y, double z)"
+#define PROTOTYPE_DDDM "(double x, double y, double z, gsl_mode_t mode)"
+#define PROTOTYPE_I "(int n)"
+#define PROTOTYPE_U "(unsigned int n)"
+#define PROTOTYPE_UU "(unsigned int n, unsigned int m)"
+#define PROTOTYPE_ID "(int n, double x)"
+#define PROTOTYPE_DI "(double x, int n)"
+#define PROTOTYPE_DU "(double x, unsigned int n)"
+#define PROTOTYPE_UD "(unsigned int n, double x)"
+#define PROTOTYPE_IDD "(int n, double x, double y)"
+#define PROTOTYPE_IID "(int n, int m, double x)"
+#define BY_VALUE(name, takes) BY_VALUE_(name, takes)
+#define BY_VALUE_(name, parameters, arguments) parameters PURE "cfun[weld_gsl_" name ", f64]" arguments
+
+#define FILLS(symbol, size, arguments) PURE "cfill[weld_gsl_" symbol ", vec[f64]](" size ", " arguments ")"
+#define CURVE(name, doc)                                                                                     \
+    {"interp_" name, "int gsl_interp_eval_e(interp, xa, ya, x, accel, double *y)", NULL,                     \
+     "|xa: vec[f64], ya: vec[f64], x: vec[f64]| " FILLS("interp_" name, "len(x)", "xa, ya, x"), NULL, doc},
+
+static const weld_function_t functions[] = {
+#include "statistics_rows.h"
+
+#define SF(shape, name, doc)                                                                                 \
+    {"sf_" #name, "double gsl_sf_" #name PROTOTYPE_##shape, NULL, BY_VALUE("sf_" #name, TAKES_##shape), NULL, doc},
+#include "special.def"
+    {"sf_erf", "double gsl_sf_erf(double x)", "|x: f64| erf(x)", NULL, NULL, "the error function"},
+    {"sf_erf_Z", "double gsl_sf_erf_Z(double x)", "|x: f64| exp(-(x * x) / 2.0) / 2.5066282746310002", NULL, NULL,
+     "the density of the standard normal distribution"},
+    {"sf_log_abs", "double gsl_sf_log_abs(double x)", "|x: f64| if(x == 0.0, 0.0 / 0.0, log(select(x < 0.0, -x, x)))",
+     NULL, NULL, "log(|x|); NaN of 0"},
+    {"sf_legendre_P1", "double gsl_sf_legendre_P1(double x)", "|x: f64| x", NULL, NULL, "the Legendre polynomial of degree 1"},
+    {"sf_legendre_P2", "double gsl_sf_legendre_P2(double x)", "|x: f64| 0.5 * (3.0 * x * x - 1.0)", NULL, NULL,
+     "the Legendre polynomial of degree 2"},
+    {"sf_legendre_P3", "double gsl_sf_legendre_P3(double x)", "|x: f64| 0.5 * x * (5.0 * x * x - 3.0)", NULL, NULL,
+     "the Legendre polynomial of degree 3"},
+
+#define DISTRIBUTION(shape, name, allowed, doc)                                                              \
+    {#name, "double gsl_" #name PROTOTYPE_##shape, NULL, BY_VALUE(#name, TAKES_##shape), NULL, doc},
+#include "distribution.def"
+
+#define INTERP(type, doc)                                                                                    \
+    CURVE(#type, doc ": through the points (xa, ya), at each x")                                             \
+    CURVE(#type "_deriv", doc ": the derivative at each x")                                                  \
+    CURVE(#type "_deriv2", doc ": the second derivative at each x")                                          \
+    CURVE(#type "_integ", doc ": the integral from the first of xa to each x")
+#include "interpolation.def"
+
+    {"rng_uniform", "double gsl_rng_uniform(const gsl_rng *r)", NULL,
+     "|seed: i64, n: i64| " FILLS("rng_uniform", "n", "seed"), NULL, "n numbers from 0 to below 1"},
+#define RANDOM1(name, allowed, doc)                                                                          \
+    {"ran_" #name, "double gsl_ran_" #name "(const gsl_rng *r, double a)", NULL,                             \
+     "|seed: i64, n: i64, a: f64| " FILLS("ran_" #name, "n", "seed, a"), NULL, "n numbers " doc},
+#define RANDOM2(name, allowed, doc)                                                                          \
+    {"ran_" #name, "double gsl_ran_" #name "(const gsl_rng *r, double a, double b)", NULL,                   \
+     "|seed: i64, n: i64, a: f64, c: f64| " FILLS("ran_" #name, "n", "seed, a, c"), NULL, "n numbers " doc},
+#include "random.def"
+    {"ran_poisson", "unsigned int gsl_ran_poisson(const gsl_rng *r, double mu)", NULL,
+     "|seed: i64, n: i64, mu: f64| " FILLS("ran_poisson", "n", "seed, mu"), NULL,
+     "n whole numbers of Poisson's distribution of mean mu"},
+    {"ran_bernoulli", "unsigned int gsl_ran_bernoulli(const gsl_rng *r, double p)", NULL,
+     "|seed: i64, n: i64, p: f64| " FILLS("ran_bernoulli", "n", "seed, p"), NULL, "n numbers, 1 with probability p, else 0"},
+
+    {"poly_solve_quadratic", "int gsl_poly_solve_quadratic(double a, double b, double c, double *x0, double *x1)", NULL,
+     "|a: f64, c1: f64, c0: f64| " FILLS("poly_solve_quadratic", "2L", "a, c1, c0"), NULL,
+     "the real roots of a x^2 + b x + c, none, one or two, rising"},
+    {"poly_solve_cubic", "int gsl_poly_solve_cubic(double a, double b, double c, double *x0, double *x1, double *x2)", NULL,
+     "|a: f64, c1: f64, c0: f64| " FILLS("poly_solve_cubic", "3L", "a, c1, c0"), NULL,
+     "the real roots of x^3 + a x^2 + b x + c, one or three, rising"},
+    {"poly_complex_solve", "int gsl_poly_complex_solve(const double *a, size_t n, workspace, double *z)", NULL,
+     "|c: vec[f64]| " PURE "cfill[weld_gsl_poly_complex_solve, vec[{f64, f64}]](len(c) - 1L, c)", NULL,
+     "the roots of c[0] + c[1] x + ..., as {real, imaginary} pairs"},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+/* clang-format on */
+
+EXPORT const weld_adapter_t *weld_adapter(void) {
+    static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, "gsl", "the GNU Scientific Library",
+                                           functions};
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, take_handler);
+    return &adapter;
+}

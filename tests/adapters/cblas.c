@@ -1,0 +1,86 @@
+/* cblas.c: every function of the adapter cblas against OpenBLAS called directly, on random vectors and matrices of many sizes
+ * and on the edges; arguments that do not fit must fail. */
+#include "adapter.h"
+
+#include <cblas.h>
+#include <float.h>
+
+#define REAL double
+#define FLOATS false
+#define E "f64"
+#define SCALAR(x) F64(x)
+#define CBLAS(name) cblas_d##name
+#define CBLAS_IAMAX cblas_idamax
+#define TEST(name) d_##name
+#define EPS DBL_EPSILON
+#define MOST DBL_MAX
+#define LEAST 0x1p-1074
+#include "cblas_rows.h"
+#undef REAL
+#undef FLOATS
+#undef E
+#undef SCALAR
+#undef CBLAS
+#undef CBLAS_IAMAX
+#undef TEST
+#undef EPS
+#undef MOST
+#undef LEAST
+
+#define REAL float
+#define FLOATS true
+#define E "f32"
+#define SCALAR(x) F32(x)
+#define CBLAS(name) cblas_s##name
+#define CBLAS_IAMAX cblas_isamax
+#define TEST(name) s_##name
+#define EPS FLT_EPSILON
+#define MOST FLT_MAX
+#define LEAST 0x1p-149f
+#include "cblas_rows.h"
+
+/* The library adds some of the products in float. */
+static void dsdot_of(int engine, const char *full, int n, float *x, float *y) {
+    Arg args[] = {VEC("f32", x, n), VEC("f32", y, n)};
+    weld_value_t value = call(engine, full, args, 2);
+    double scale = s_sum_of_products(n, x, y);
+    expect_near(full, *(const double *)weld_value_data(value), cblas_dsdot(n, x, 1, y, 1),
+                8 * (double)FLT_EPSILON * scale);
+    weld_value_free(value);
+}
+static void dsdot(int engine, const char *full) {
+    s_each_pair(engine, full, dsdot_of);
+}
+
+static void sdsdot_of(int engine, const char *full, int n, float *x, float *y) {
+    Arg args[] = {F32(0.75f), VEC("f32", x, n), VEC("f32", y, n)};
+    double scale = 0.75 + s_sum_of_products(n, x, y);
+    s_expect_real(full, call(engine, full, args, 3), (double)cblas_sdsdot(n, 0.75f, x, 1, y, 1), scale);
+}
+static void sdsdot(int engine, const char *full) {
+    s_each_pair(engine, full, sdsdot_of);
+}
+
+#define BOTH(name)           \
+    {"d" #name, d_##name}, { \
+        "s" #name, s_##name  \
+    }
+static const RowTest tests[] = {
+    BOTH(dot),           BOTH(axpy),          BOTH(axpby), BOTH(scal),       BOTH(copy),         BOTH(swap),
+    BOTH(nrm2),          BOTH(asum),          BOTH(rot),   BOTH(rotm),       BOTH(rotg),         BOTH(rotmg),
+    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),  BOTH(symv),       BOTH(ger),          BOTH(syr),
+    BOTH(syr2),          BOTH(trmv),          BOTH(trsv),  BOTH(gemm),       BOTH(symm),         BOTH(syrk),
+    BOTH(syr2k),         BOTH(trmm),          BOTH(trsm),  {"dsdot", dsdot}, {"sdsdot", sdsdot},
+};
+
+Test(cblas, rows) {
+    check_rows("cblas", tests, COUNT(tests));
+}
+
+/* Vectors of different lengths. */
+Test(cblas, vectors_must_fit) {
+    double x[3] = {1, 2, 3};
+    Arg args[] = {VEC("f64", x, 3), VEC("f64", x, 2)};
+    for (int engine = 0; engine < ENGINES; engine++)
+        expect_failure(engine, "cblas.ddot", args, 2, "lengths 3 and 2");
+}
