@@ -5,7 +5,8 @@
  * libraries), and may be one because nobody can tell that it is there but by the time: units are shared by
  * reference, what they show does not change, and a key is all that they depend on, compared byte by byte. It
  * is guarded by a lock and capped: of MOST units, and BYTES of programs, the latest used stay. weld.cache off
- * goes past it. Units that call C functions or write files are not kept: libraries come and go.
+ * goes past it. Units that write files are not kept. One that calls C functions is found only while these have
+ * the addresses that they had: a library that was loaded later may have others of the same names.
  */
 #include "rt.h"
 
@@ -39,7 +40,7 @@ static Unit *look_up(const Buf *key, uint64_t hash) {
     for (Unit **link = &cache.first; *link; link = &(*link)->next) {
         Unit *unit = *link;
         if (unit->hash != hash || unit->key.length != key->length) continue;
-        if (memcmp(unit->key.text, key->text, key->length) != 0) continue;
+        if (memcmp(unit->key.text, key->text, key->length) != 0 || !unit_is_current(unit)) continue;
         *link = unit->next;
         unit->next = cache.first;
         cache.first = unit;
@@ -116,7 +117,7 @@ Unit *unit_find(const Origin *origin, weld_conf_t conf, Error *error, Timings *t
         report(handle, error, NULL);
     else
         unit = unit_new(origin, conf, error, timings, handle);
-    if (unit && !*hit && use && !key.failed && !unit->calls_foreign && !unit->dumps) insert(unit, &key, hash);
+    if (unit && !*hit && use && !key.failed && !unit->dumps) insert(unit, &key, hash);
     buf_release(&key);
     return unit;
 }

@@ -402,12 +402,16 @@ struct Unit {
     Options options;
     char *texts[4]; /* of options */
     Signature *signature;
-    Recipe *recipe;     /* what the program was merged by, or NULL: it has a text */
-    bool calls_foreign; /* C functions */
-    bool math;          /* operators that SLEEF has functions for */
-    bool constants;     /* may results point into the program or the code */
-    bool dumps;         /* it wrote files: to be done anew each time */
-    Buf disk_key;       /* "": not on disk */
+    Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
+    struct {
+        const char *name;
+        void *address;
+    } *foreign; /* the C functions that it calls, by name */
+    int foreign_count;
+    bool math;      /* operators that SLEEF has functions for */
+    bool constants; /* may results point into the program or the code */
+    bool dumps;     /* it wrote files: to be done anew each time */
+    Buf disk_key;   /* "": not on disk */
     /* Under the lock: */
     pthread_mutex_t lock;
     Program *program; /* as read; once `consumed`, optimized: errors are rendered against its text */
@@ -441,6 +445,7 @@ typedef struct Origin {
 void machine_print(Buf *out);
 /* A unit of this program, with one reference. NULL: error set and, like success, reported to the handle. */
 Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle);
+bool unit_is_current(const Unit *unit); /* do its C functions still lie where they did */
 Unit *unit_hold(Unit *unit);
 void unit_drop(Unit *unit);                            /* takes NULL */
 bool unit_image(Unit *unit, Buf *image, Error *error); /* appends the image of its code. False: error set */

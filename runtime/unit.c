@@ -89,6 +89,35 @@ typedef struct Survey {
     Error *error;
 } Survey;
 
+/* Remembers where a C function lies. */
+static void note_function(Survey *survey, const Node *node) {
+    Unit *unit = survey->unit;
+    for (int i = 0; i < unit->foreign_count; i++) {
+        if (strcmp(unit->foreign[i].name, node->text) == 0) return;
+    }
+    void *address = foreign_symbol(node->text);
+    if (!address) {
+        error_set(survey->error, E_Library, node->span,
+                  "there is no C function %s in the process or in a loaded library", node->text);
+        return;
+    }
+    void *grown = realloc(unit->foreign, ((size_t)unit->foreign_count + 1) * sizeof *unit->foreign);
+    if (!grown) {
+        no_memory(survey->error);
+        return;
+    }
+    unit->foreign = grown;
+    unit->foreign[unit->foreign_count].name = node->text;
+    unit->foreign[unit->foreign_count++].address = address;
+}
+
+bool unit_is_current(const Unit *unit) {
+    for (int i = 0; i < unit->foreign_count; i++) {
+        if (foreign_symbol(unit->foreign[i].name) != unit->foreign[i].address) return false;
+    }
+    return true;
+}
+
 static bool survey_node(Walk *walk, Node **slot) {
     Survey *survey = walk->data;
     const Node *node = *slot;
@@ -96,13 +125,11 @@ static bool survey_node(Walk *walk, Node **slot) {
     bool operates = node->kind == N_Unary || node->kind == N_Binary;
     survey->unit->math |= operates && op_classes[node->op].class == 'f';
     if (!node_is_foreign(node)) return true;
-    survey->unit->calls_foreign = true;
     if (!survey->unit->options.foreign) {
         error_set(survey->error, E_Library, node->span,
                   "calls of C functions are switched off (weld.foreign)");
-    } else if (!node_is_callback(node) && !foreign_symbol(node->text)) {
-        error_set(survey->error, E_Library, node->span,
-                  "there is no C function %s in the process or in a loaded library", node->text);
+    } else if (!node_is_callback(node)) {
+        note_function(survey, node);
     }
     return true;
 }
@@ -418,6 +445,7 @@ void unit_drop(Unit *unit) {
     program_free(unit->program);
     program_free(unit->typed);
     recipe_drop(unit->recipe);
+    free(unit->foreign);
     signature_drop(unit->signature);
     for (size_t i = 0; i < sizeof unit->texts / sizeof *unit->texts; i++) free(unit->texts[i]);
     buf_release(&unit->key);

@@ -324,11 +324,11 @@ enum { WELD_ADAPTER_VERSION = 1 };
 /* What a function called by cfill may return. Other numbers are failures that say nothing more. */
 enum {
     WELD_CALL_DONE = 0,
-    WELD_CALL_SIZES = 1,        /* vectors and sizes do not fit together */
-    WELD_CALL_DOMAIN = 2,       /* a value is outside of what the function is defined for */
-    WELD_CALL_SINGULAR = 3,     /* a matrix is singular, or not positive definite */
-    WELD_CALL_NOT_REACHED = 4,  /* a method did not converge */
-    WELD_CALL_NO_MEMORY = 5     /* reported as OutOfMemory */
+    WELD_CALL_SIZES = 1,       /* vectors and sizes do not fit together */
+    WELD_CALL_DOMAIN = 2,      /* a value is outside of what the function is defined for */
+    WELD_CALL_SINGULAR = 3,    /* a matrix is singular, or not positive definite */
+    WELD_CALL_NOT_REACHED = 4, /* a method did not converge */
+    WELD_CALL_NO_MEMORY = 5    /* reported as OutOfMemory */
 };
 
 /* What a shared library libweld-NAME.so returns from `const weld_adapter_t *weld_adapter(void)`. */
