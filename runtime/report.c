@@ -120,3 +120,11 @@ void report_fault(weld_error_t handle, ErrorCode code, const char *text) {
     error_set(&error, code, (Span){0, 0, 0}, "%s", text);
     report(handle, &error, NULL);
 }
+
+void weld_error_set(weld_error_t handle, uint64_t number, const char *text) {
+    ErrorCode code = number ? E_Internal : E_None;
+    for (int i = E_COUNT - 1; i > E_None; i--) {
+        if ((uint64_t)error_number((ErrorCode)i) == number && i != E_Syntax) code = (ErrorCode)i;
+    }
+    report_fault(handle, code, text ? text : "");
+}

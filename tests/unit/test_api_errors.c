@@ -488,3 +488,29 @@ Test(api, any_byte_but_zero_is_true) {
         weld_module_free(module);
     }
 }
+
+Test(api_errors, adapters_fill_errors_themselves) {
+    static const struct {
+        uint64_t code, becomes;
+        const char *message;
+    } rows[] = {
+        {WELD_ARGUMENT_ERROR, WELD_ARGUMENT_ERROR, "error[Argument]: a % is missing"},
+        {WELD_COMPILE_ERROR, WELD_COMPILE_ERROR, "error[Type]: a % is missing"},
+        {WELD_OUT_OF_MEMORY, WELD_OUT_OF_MEMORY, "error[OutOfMemory]: a % is missing"},
+        {12345, WELD_UNKNOWN, "error[Internal]: a % is missing"},
+        {WELD_SUCCESS, WELD_SUCCESS, "Success"},
+    };
+    weld_error_t error = weld_error_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        weld_error_set(error, rows[i].code, "a % is missing");
+        cr_assert_eq(weld_error_code(error), rows[i].becomes);
+        cr_assert_str_eq(weld_error_message(error), rows[i].message);
+    }
+    weld_error_set(error, WELD_ARGUMENT_ERROR, NULL);
+    cr_assert_eq(weld_error_code(error), WELD_ARGUMENT_ERROR);
+    weld_error_set(NULL, WELD_ARGUMENT_ERROR, "nowhere");
+    weld_conf_t conf = weld_conf_new();
+    weld_error_set(conf, WELD_ARGUMENT_ERROR, "nowhere");
+    weld_conf_free(conf);
+    weld_error_free(error);
+}
