@@ -39,3 +39,4 @@ function(weld_adapter name)
 endfunction()
 
 weld_adapter(cblas LIBRARY openblas)
+weld_adapter(arrow)
