@@ -9,6 +9,7 @@
  * Each of them is run by the interpreter alone and as compiled code alone. A block without any is a mistake.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <unistd.h>
 
 #include "read_file.h"
@@ -85,6 +86,24 @@ static void check_document(const char *path, int least) {
 
 Test(docs, language) {
     check_document("docs/language.md", 60);
+}
+
+/* Of the adapters that were built here. */
+Test(docs, adapters) {
+    DIR *folder = opendir(WELD_SOURCE_DIR "/docs/adapters");
+    cr_assert_not_null(folder);
+    int documents = 0;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char name[64], path[512];
+        if (sscanf(entry->d_name, "%63[^.].md", name) != 1) continue;
+        snprintf(path, sizeof path, WELD_BINARY_DIR "/lib/libweld-%s.so", name);
+        if (access(path, F_OK) != 0) continue;
+        snprintf(path, sizeof path, "docs/adapters/%.200s", entry->d_name);
+        check_document(path, 1);
+        documents++;
+    }
+    closedir(folder);
+    cr_assert(documents >= 1);
 }
 
 Test(docs, readme) {
