@@ -1,4 +1,18 @@
-/* arrow.c: the adapter's functions by name: what one does with values and what says which of them are not missing. */
+/* arrow.c: the adapter's functions by name: what one does with values and what says which of them are not missing.
+ *
+ * The rest of the adapter, in this order:
+ *
+ *     weld_arrow.h     the interface
+ *     arrow.h          all declarations; formats.def, layouts.def: Arrow's types, a row each
+ *     base.c           errors, memory that several share
+ *     format.c         format strings
+ *     column.c         what was imported, as a tree; check.c: arrays against their schema
+ *     read.c           the elements of a column, as the language has them
+ *     import.c         taking in, lazy values
+ *     type.c           types of the language, read from their text
+ *     sheet.c nested.c results as columns
+ *     export.c         columns as arrays, schemas and streams
+ */
 #include "arrow.h"
 
 static const weld_function_t functions[] = {

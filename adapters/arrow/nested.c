@@ -83,6 +83,17 @@ static bool check_width(Nested *n, const Sheet *sheet, weld_error_t error) {
     return true;
 }
 
+static bool is_ascii(const uint8_t *at, int64_t length) {
+    uint64_t bits = 0;
+    for (; length >= 8; at += 8, length -= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        bits |= word;
+    }
+    while (length-- > 0) bits |= *at++;
+    return !(bits & 0x8080808080808080u);
+}
+
 /* RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
 static bool is_utf8(const uint8_t *at, int64_t length) {
     const uint8_t *end = at + length;
@@ -104,6 +115,7 @@ static bool is_utf8(const uint8_t *at, int64_t length) {
 
 static bool check_text(const Nested *n, const Sheet *sheet, weld_error_t error) {
     if (n->format.row->spelling[0] != 'u' && n->format.row->spelling[0] != 'U') return true;
+    if (n->is_run && is_ascii((const uint8_t *)n->run, n->total)) return true;
     for (int64_t i = 0; i < n->source->count; i++) {
         Vec vec = vec_at(n, i);
         if (vec.length > 0 && !is_utf8(vec.data, vec.length))

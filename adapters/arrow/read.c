@@ -81,9 +81,13 @@ bool column_validity(const Column *column, Flat *out, int64_t *nulls, weld_error
         uint8_t *valid = own.block->memory;
         const uint8_t *parent = above.vec.data;
         fill_validity(column, valid);
-        for (int64_t i = 0; parent && i < column->length; i++) valid[i] &= parent[i];
-        missing = 0;
-        for (int64_t i = 0; i < column->length; i++) missing += !valid[i];
+        const int64_t length = column->length;
+        int64_t there = 0;
+        if (parent) {
+            for (int64_t i = 0; i < length; i++) valid[i] &= parent[i];
+        }
+        for (int64_t i = 0; i < length; i++) there += valid[i];
+        missing = length - there;
     }
     block_drop(above.block);
     if (missing == 0) { /* a bitmap without a zero */
