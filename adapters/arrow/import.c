@@ -300,15 +300,14 @@ static bool make_values(Column *column, weld_lazy_t *out, weld_error_t error) {
     return ok;
 }
 
+static bool lazy_find(Column *column, int which, weld_lazy_t *out, weld_error_t error);
+
 static bool make_validity(Column *column, weld_lazy_t *out, weld_error_t error) {
     if (!column->dictionary || !column_has_nulls(column->dictionary))
         return make_own_validity(column, out, error);
-    weld_error_t inner = weld_error_new();
-    if (!inner) return no_memory(error);
-    weld_lazy_t valid = weld_arrow_validity(column->dictionary, inner);
-    bool ok = valid || weld_error_code(inner) == WELD_SUCCESS || no_memory(error);
-    weld_error_free(inner);
-    ok = ok && (valid ? make_decoded(column, valid, out, error) : make_own_validity(column, out, error));
+    weld_lazy_t valid;
+    if (!lazy_find(column->dictionary, VALIDITY, &valid, error)) return false;
+    bool ok = valid ? make_decoded(column, valid, out, error) : make_own_validity(column, out, error);
     weld_lazy_free(valid);
     return ok;
 }
@@ -333,25 +332,31 @@ static bool make_item_validity(Column *list, weld_lazy_t *out, weld_error_t erro
     return false;
 }
 
-/* The one that was made before, or else a new one, which is kept. */
-static weld_lazy_t lazy_of(Column *column, int which, weld_error_t error) {
+/* The one that was made before, or else a new one, which is kept; NULL where there is none. */
+static bool lazy_find(Column *column, int which, weld_lazy_t *out, weld_error_t error) {
     static bool (*const makers[LAZIES])(Column *, weld_lazy_t *, weld_error_t) = {
         [VALUES] = make_values,
         [VALIDITY] = make_validity,
         [INDICES] = make_indices,
         [ITEM_VALIDITY] = make_item_validity,
     };
-    if (!is_column(column, error)) return NULL;
     weld_lazy_t lazy = atomic_load(&column->lazies[which]), none = NULL;
     if (!lazy) {
-        if (!makers[which](column, &lazy, error)) return NULL;
+        if (!makers[which](column, &lazy, error)) return false;
         if (lazy && !atomic_compare_exchange_strong(&column->lazies[which], &none, lazy)) {
             weld_lazy_free(lazy); /* another thread was first */
             lazy = none;
         }
     }
+    *out = weld_lazy_hold(lazy);
+    return true;
+}
+
+static weld_lazy_t lazy_of(Column *column, int which, weld_error_t error) {
+    weld_lazy_t lazy;
+    if (!is_column(column, error) || !lazy_find(column, which, &lazy, error)) return NULL;
     weld_error_set(error, WELD_SUCCESS, NULL);
-    return weld_lazy_hold(lazy);
+    return lazy;
 }
 
 weld_lazy_t weld_arrow_values(weld_arrow_t column, weld_error_t error) {
