@@ -110,6 +110,17 @@ void weld_value_free(weld_value_t value) {
     object_drop(handle_as(value, HANDLE_VALUE));
 }
 
+weld_value_t weld_value_hold(weld_value_t value) {
+    return handle_as(value, HANDLE_VALUE) ? object_hold(value) : NULL;
+}
+
+weld_value_t weld_value_field(weld_value_t handle, int64_t index) {
+    Value *value = handle_as(handle, HANDLE_VALUE);
+    const Type *type = value_type(handle);
+    if (!type || type->kind != TY_struct || index < 0 || index >= type->count) return NULL;
+    return value_part(value, (int)index);
+}
+
 void *weld_value_data(weld_value_t handle) {
     Value *value = handle_as(handle, HANDLE_VALUE);
     return value ? value->data : NULL;

@@ -201,6 +201,11 @@ WELD_API void weld_runst_print(void *run, const char *text); /* a line on standa
 
 /* ==== Not in Weld 0.4 ================================================================================== */
 
+/* One more reference to a value, to be freed like the first; the same handle. NULL on a bad handle. */
+WELD_API weld_value_t weld_value_hold(weld_value_t value);
+/* Field number `index` of a result that is a struct, as a value, which the caller frees. It lies in the same memory, which
+ * lives as long as either. NULL: not a result, not a struct, no such field, or no memory. */
+WELD_API weld_value_t weld_value_field(weld_value_t value, int64_t index);
 /* The bytes that the value's result holds in its context; 0 for the caller's own values, -1 on a bad handle.
  */
 WELD_API int64_t weld_value_memory_usage(weld_value_t value);
@@ -345,6 +350,10 @@ WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arg
                                     weld_error_t error);
 /* The table of an adapter, loaded if it was not. NULL: error says why. */
 WELD_API const weld_adapter_t *weld_adapter_find(const char *name, weld_error_t error);
+
+/* Fills an error with a number of the enum and a sentence, as the functions of an adapter do that are written in C. An error
+ * that is NULL or a bad handle stays as it is; a number that is none counts as WELD_UNKNOWN, 0 is success. */
+WELD_API void weld_error_set(weld_error_t error, uint64_t code, const char *text);
 
 /* A module from the bytes that `weldc build` wrote, which may go afterwards; it needs no LLVM. NULL: error says why: they are
  * of another version, or for another processor. */

@@ -29,7 +29,7 @@ static const struct Foreign {
     const char *header, *may[2];
 } foreign[] = {
     {"llvm-c/", {"weldc/cg", "weldc/jit"}},
-    {"ffi.h", {"runtime/foreign.c"}},
+    {"ffi.h", {"runtime/foreign.c", "runtime/callback.c"}},
     {"jemalloc/", {"runtime/memory.c"}},
     {"histedit.h", {"weldc/command/"}},
     {"editline/", {"weldc/command/"}},

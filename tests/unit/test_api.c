@@ -357,3 +357,38 @@ Test(api, a_long_chain_of_results_is_freed_without_recursion) {
     weld_context_free(context);
     weld_module_free(module);
 }
+
+/* A field of a result is a value of its own, in the same memory; what is no struct has none. */
+Test(api, fields_and_references_of_results) {
+    weld_error_t error = weld_error_new();
+    weld_context_t context = weld_context_new(NULL);
+    weld_module_t module = weld_module_compile(
+        "|n: i64| {n, {result(for(rangeiter(0l, n, 1l), appender, |b, i, x| merge(b, x))), 2.5}}", NULL,
+        error);
+    int64_t n = 3;
+    weld_value_t argument = weld_value_new(&n), whole = weld_module_run(module, context, argument, error);
+    cr_assert(whole, "%s", weld_error_message(error));
+    weld_value_t inner = weld_value_field(whole, 1), vector = weld_value_field(inner, 0);
+    cr_assert_str_eq(weld_value_type(inner), "{vec[i64],f64}");
+    cr_assert_str_eq(weld_value_type(vector), "vec[i64]");
+    cr_assert_eq(weld_value_field(whole, 2), NULL);
+    cr_assert_eq(weld_value_field(whole, -1), NULL);
+    cr_assert_eq(weld_value_field(vector, 0), NULL);
+    cr_assert_eq(weld_value_field(argument, 0), NULL);
+    cr_assert_eq(weld_value_field(NULL, 0), NULL);
+    cr_assert_eq(weld_value_hold(NULL), NULL);
+    cr_assert_eq(weld_value_hold(context), NULL);
+    cr_assert_eq(weld_value_hold(vector), vector);
+    weld_value_free(whole);
+    weld_value_free(inner);
+    weld_value_free(vector);
+    char *text = weld_value_print(vector);
+    cr_assert_str_eq(text, "[0l, 1l, 2l]");
+    free(text);
+    weld_value_free(vector);
+    weld_value_free(argument);
+    cr_assert_eq(weld_context_memory_usage(context), 0);
+    weld_module_free(module);
+    weld_context_free(context);
+    weld_error_free(error);
+}

@@ -500,9 +500,9 @@ Test(cache, calls_of_c_functions_are_kept) {
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.engine", "jit");
     weld_conf_set(conf, "weld.cache", "memory");
-    static const char text[] = "|x: f64| cfun[cbrt, f64](x) + 123.5";
-    weld_module_t first = weld_module_compile(text, conf, NULL),
-                  second = weld_module_compile(text, conf, NULL);
+    static const char program[] = "|x: f64| cfun[cbrt, f64](x) + 123.5";
+    weld_module_t first = weld_module_compile(program, conf, NULL),
+                  second = weld_module_compile(program, conf, NULL);
     cr_assert(first && second);
     cr_expect_str_eq(module_tier(first), "jit");
     cr_expect_str_eq(module_tier(second), "cached");
