@@ -160,12 +160,6 @@ Test(runtime, resized_blocks_keep_what_they_hold) {
     memory_budget_release(&budget);
 }
 
-static long faults(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt;
-}
-
 /* Sanitizers need terabytes of addresses. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -188,6 +182,12 @@ Test(runtime, the_default_limit_respects_the_address_space) {
 
 /* The memory of one run's result serves the next one, whose builder grows as the first one's did. */
 #ifndef SANITIZED
+static long faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
 Test(runtime, a_freed_result_serves_the_next_run) {
     enum { LENGTH = 4 << 20, RUNS = 5, FEW = 1000 }; /* 24 MB of results: 6000 small pages */
     static double x[LENGTH];
