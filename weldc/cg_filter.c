@@ -1,4 +1,4 @@
-/* cg_filter.c: loops that filter, several iterations at once.
+/* cg_filter.c: loops that filter, or look for the least or greatest float, several iterations at once.
  *
  *     for(v, appender, |b, i, e| if(e < bound, merge(b, e * 2.0), b))
  *
@@ -185,10 +185,20 @@ static bool takes_body(Filter *lanes, const Node *node) {
 
 /* Of what the builders take: the largest scalar, whether one takes some under a condition, and whether all
  * can. */
+/* What LLVM's vectorizer leaves to this file: merges under a condition into appenders, and the least or greatest of
+ * floats, of which a NaN must not be one. */
 typedef struct Takes {
     int64_t largest;
-    bool conditional, all;
+    bool conditional, extreme, all;
 } Takes;
+
+static bool is_extreme(const Type *type, Op op) {
+    if (type->kind != TY_struct) return type_is_float(type) && (op == OP_min || op == OP_max);
+    for (int i = 0; i < type->count; i++) {
+        if (is_extreme(type->args[i], op)) return true;
+    }
+    return false;
+}
 
 static void look_at_builders(Cg *cg, const Loop *loop, const Type *builder, int leaf, Takes *out) {
     if (builder->kind == TY_struct) {
@@ -206,6 +216,7 @@ static void look_at_builders(Cg *cg, const Loop *loop, const Type *builder, int 
     }
     if (!appender) {
         out->all = out->all && type->kind != TY_bool;
+        out->extreme = out->extreme || is_extreme(type, builder->op);
         return;
     }
     MergeBound bound = merge_bound(&cg->merges, loop->lambda->kids[0], loop->lambda->params[0], leaf);
@@ -803,15 +814,15 @@ static void group(Filter *lanes) {
 static unsigned plan(Filter *lanes) {
     Cg *cg = lanes->cg;
     const Loop *loop = lanes->loop;
-    Takes takes = {1, false, true};
-    if (cg->compress == COMPRESS_NONE) return 0;
+    Takes takes = {1, false, false, true};
     for (int i = 0; i < loop->ncursors; i++) {
         const Cursor *cursor = &loop->cursors[i];
         IterKind kind = cursor->iter->iter;
         if (kind != IT_range && (kind != IT_scalar || !is_one(cursor->stride))) return 0;
     }
     look_at_builders(cg, loop, loop->builder, 0, &takes);
-    if (!takes.all || !takes.conditional) return 0;
+    if (!takes.all || !(takes.conditional || takes.extreme)) return 0;
+    if (cg->compress == COMPRESS_NONE && takes.conditional) return 0;
     lanes->width = 8;
     lanes->budget = MOST_NODES;
     if (!takes_body(lanes, loop->lambda->kids[0])) return 0;
