@@ -14,7 +14,8 @@
  * computed earlier than they were, but no merge moves; a failure stays one. An iteration that frees its own
  * memory at its end is left alone, since values of a block live longer.
  *
- * split_math.c makes the lets. Blocks as in vectorized query execution (Boncz et al., MonetDB/X100:
+ * A body of nothing but scalar arithmetic and merges into mergers and appenders needs no stages. split_math.c
+ * makes the lets. Blocks as in vectorized query execution (Boncz et al., MonetDB/X100:
  * Hyper-Pipelining Query Execution, CIDR 2005).
  */
 #include "cg.h"
@@ -139,11 +140,42 @@ static int stage_for(Staging *staging, const Node *let, bool *kept) {
     return 1;
 }
 
+/* Scalar arithmetic that cannot fail, and merges that always happen: LLVM vectorizes such a body as a whole. */
+static bool is_plain(const Node *node) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (!is_plain(node->kids[0])) return false;
+    }
+    const Type *type = node->type;
+    switch (node->kind) {
+    case N_Ident:
+    case N_Field: return type->builders || is_flat(type);
+    case N_Merge:
+        if (type->kind == TY_merger && type->op != OP_add && type->op != OP_mul) return false;
+        if (type->kind != TY_merger && type->kind != TY_appender) return false;
+        break;
+    case N_Binary:
+        if (node->op == OP_rem || ((op_classes[node->op].traits & FAILS) && !type_is_float(type))) return false;
+        break;
+    case N_Literal:
+    case N_Struct:
+    case N_Unary:
+    case N_Compare:
+    case N_Cast:
+    case N_Select: break;
+    default: return false;
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (!is_plain(node->kids[i])) return false;
+    }
+    return type->builders || is_flat(type);
+}
+
 /* The loop's builders are bound. */
 Stages cg_stages(Cg *cg, const Node *lambda) {
     Stages stages = {.count = 0};
     Staging staging = {cg, lambda, &stages, false};
     int leaves = 0;
+    if (is_plain(lambda->kids[0])) return stages;
     for (const Node *let = lambda->kids[0]; let->kind == N_Let; let = let->kids[1]) {
         bool kept = false;
         if (stages.count == STAGE_LETS) return (Stages){.count = 0};
