@@ -154,7 +154,8 @@ static bool is_plain(const Node *node) {
         if (type->kind != TY_merger && type->kind != TY_appender) return false;
         break;
     case N_Binary:
-        if (node->op == OP_rem || ((op_classes[node->op].traits & FAILS) && !type_is_float(type))) return false;
+        if (node->op == OP_rem || ((op_classes[node->op].traits & FAILS) && !type_is_float(type)))
+            return false;
         break;
     case N_Literal:
     case N_Struct:
@@ -189,7 +190,8 @@ Stages cg_stages(Cg *cg, const Node *lambda) {
     for (int i = 0; i < stages.count && stages.wide; i++) {
         if (stages.let[i].stage == 1) stages.wide = cg_lanes_can(&stages.lanes, stages.let[i].node);
     }
-    if ((!staging.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
+    stages.dots = !stages.wide && cg_dots_pay(&stages);
+    if ((!staging.math && !stages.wide && !stages.dots) || leaves > STAGE_LEAVES) stages.count = 0;
     for (int i = 0; i < stages.count; i++) {
         StageLet *let = &stages.let[i];
         if (let->kept) let->buffer = cg_slot(cg, let->node->symbol->type->size * STAGE_BLOCK, 64);
@@ -235,6 +237,11 @@ static void bind_kept(Cg *cg, const StageLet *let, LLVMValueRef number) {
     cg_bind(cg, let->node->symbol, leaves);
 }
 
+void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef number) {
+    LLVMValueRef buffer = let->buffer;
+    buffer_store(cg, let->node->symbol->type, &leaves, &buffer, number);
+}
+
 bool cg_stage_is_empty(const Stages *stages, int stage) {
     for (int i = 0; i < stages->count; i++) {
         if (stages->let[i].stage == stage && (stage != 1 || stages->let[i].kept)) return false;
@@ -245,15 +252,12 @@ bool cg_stage_is_empty(const Stages *stages, int stage) {
 void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number) {
     for (int i = 0; i < stages->count; i++) {
         const StageLet *let = &stages->let[i];
-        const Type *type = let->node->symbol->type;
         if (let->stage < stage && let->kept) {
             bind_kept(cg, let, number);
         } else if (let->stage == stage || (stage == 3 && let->stage == 1)) {
             Leaf *leaves = cg_expr(cg, let->node->kids[0]);
-            const Leaf *at = leaves;
-            LLVMValueRef buffer = let->buffer;
             cg_bind(cg, let->node->symbol, leaves);
-            if (let->kept && stage < 3) buffer_store(cg, type, &at, &buffer, number);
+            if (let->kept && stage < 3) cg_stage_keep(cg, let, leaves, number);
         }
     }
 }
