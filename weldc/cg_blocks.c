@@ -4,10 +4,10 @@
  * Of a block in stages, iterations go in groups where that pays. Stage 1 computes WELD_LANES at once
  * (cg_lanes.c), or sums of DOT_ROWS (cg_dots.c). Stage 3 adds rows to a vector together:
  *
- *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 4 iterations
- *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w3 * x3[j]; c[j] = t
+ *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 8 iterations
+ *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w7 * x7[j]; c[j] = t
  *
- * so that the sums go through memory once for four rows. Each element still gets its terms in the loop's
+ * so that the sums go through memory once for eight rows. Each element still gets its terms in the loop's
  * order. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for
  * Pipelined Architectures, 1988). A group that does not fit, and what is left, goes one by one.
  */
@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { JAM = 4, JAM_SHORT = 64 };
+enum { JAM = 8, JAM_SHORT = 64 };
 
 /* Asks for the memory of a block's keys. */
 static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMValueRef from,
