@@ -56,6 +56,7 @@ typedef struct Fn {
     LLVMMetadataRef scopes[SCOPES]; /* alias scopes of what the loops around read through their iterators */
     int nscopes;
     LLVMValueRef scope; /* the list of these, or NULL: no builder writes there */
+    bool whole;         /* slices that were proven to be whole need no bounds (cg_proof.c) */
     bool long_only;     /* loops in place have no form for few iterations: those went another way */
 } Fn;
 
@@ -246,8 +247,8 @@ typedef struct StageLet {
 typedef struct Stages {
     StageLet let[STAGE_LETS]; /* all lets of the body, in order; none: the loop has no stages */
     int count;
-    Lanes lanes; /* of stage 1, if `wide` */
-    bool wide;
+    Lanes lanes;     /* of stage 1, if `wide` */
+    bool wide, dots; /* dots: stage 1 sums up short vectors (cg_dots.c) */
 } Stages;
 void cg_stage_run_wide(Cg *cg, Stages *stages, LLVMValueRef number); /* stage 1 for WELD_LANES iterations */
 Stages cg_stages(Cg *cg, const Node *lambda);
@@ -255,6 +256,8 @@ bool cg_stage_is_empty(const Stages *stages, int stage);
 /* Evaluates the lets of a stage for the iteration that is bound, the number-th of its block, with those of
  * earlier stages bound; stage 3 is all that is left before the body's last expression. */
 void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number);
+/* Stores a let's value for the later stages. */
+void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef number);
 
 /* ---- cg_proof.c: checks that a loop proves ---- */
 
@@ -267,6 +270,10 @@ typedef struct Steps {
 void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
               LLVMValueRef end);
 bool cg_is_proven(const Cg *cg, const Node *node);
+/* Are all slices of the loop's own vectors that move with the iteration whole in iterations [begin, end)? Where
+ * fn->whole is set, these slices rely on it. NULL: there are none. */
+LLVMValueRef cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements,
+                             LLVMValueRef begin, LLVMValueRef end);
 
 /* ---- cg_loop.c: the pieces that loops are made of ---- */
 
@@ -293,12 +300,14 @@ typedef struct Counter {
     LLVMValueRef index, begin, end, phi;
     LLVMBasicBlockRef before, body, after;
 } Counter;
+LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor); /* of a vector; returns its length */
 int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
 /* Gives the names of the loop's function their values in an iteration. */
 void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
 Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+LLVMValueRef cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
 /* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
@@ -308,6 +317,14 @@ void cg_mark_short(Cg *cg, LLVMValueRef back);
 
 /* ---- cg_blocks.c: loops that run block by block ---- */
 void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+
+/* ---- cg_dots.c: sums over short vectors, of several iterations together ---- */
+
+enum { DOT_ROWS = 8 };
+bool cg_dots_pay(const Stages *stages);
+/* Stage 1 for iterations from + number .. from + number + DOT_ROWS - 1, or a branch to narrow. */
+void cg_dots_run(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from, LLVMValueRef number,
+                 LLVMBasicBlockRef narrow);
 
 /* ---- cg_filter.c: loops that filter, several iterations at once ---- */
 

@@ -2,12 +2,12 @@
  * ahead (cg_prefetch.c), or the loop has stages (cg_stages.c).
  *
  * Of a block in stages, iterations go in groups where that pays. Stage 1 computes WELD_LANES at once
- * (cg_lanes.c). Stage 3 adds rows to a vector together:
+ * (cg_lanes.c), or sums of DOT_ROWS (cg_dots.c). Stage 3 adds rows to a vector together:
  *
- *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 4 iterations
- *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w3 * x3[j]; c[j] = t
+ *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 8 iterations
+ *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w7 * x7[j]; c[j] = t
  *
- * so that the sums go through memory once for four rows. Each element still gets its terms in the loop's
+ * so that the sums go through memory once for eight rows. Each element still gets its terms in the loop's
  * order. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for
  * Pipelined Architectures, 1988). A group that does not fit, and what is left, goes one by one.
  */
@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { JAM = 4, JAM_SHORT = 64 };
+enum { JAM = 8, JAM_SHORT = 64 };
 
 /* Asks for the memory of a block's keys. */
 static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMValueRef from,
@@ -37,11 +37,11 @@ static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMV
 typedef struct Groups {
     LLVMValueRef number, left, size, length, to[2];
     LLVMBasicBlockRef before, head, narrow, next, ends[2];
-    bool long_only;
+    bool long_only, whole;
 } Groups;
 
-/* The code of a group follows. */
-static Groups groups_open(Cg *cg, LLVMValueRef length, int size) {
+/* The code of a group follows. whole: may groups rely on whole slices; NULL: there are none. */
+static Groups groups_open(Cg *cg, LLVMValueRef length, int size, LLVMValueRef whole) {
     LLVMBasicBlockRef wide = cg_block(cg, "");
     Groups groups = {.size = cg_i64(cg, size),
                      .length = length,
@@ -54,8 +54,11 @@ static Groups groups_open(Cg *cg, LLVMValueRef length, int size) {
     groups.number = LLVMBuildPhi(cg->builder, cg->i64, "");
     groups.left = LLVMBuildSub(cg->builder, length, groups.number, "");
     LLVMValueRef enough = LLVMBuildICmp(cg->builder, LLVMIntUGE, groups.left, groups.size, "");
+    if (whole) enough = LLVMBuildAnd(cg->builder, enough, whole, "");
     LLVMBuildCondBr(cg->builder, enough, wide, groups.narrow);
     cg_goto(cg, wide);
+    groups.whole = cg->fn->whole;
+    cg->fn->whole = whole != NULL;
     return groups;
 }
 
@@ -69,6 +72,7 @@ static Counter groups_else(Cg *cg, Groups *groups) {
     groups->to[0] = LLVMBuildAdd(cg->builder, groups->number, groups->size, "");
     groups_end(cg, groups, 0);
     cg_goto(cg, groups->narrow);
+    cg->fn->whole = groups->whole;
     groups->long_only = cg->fn->long_only;
     cg->fn->long_only = true;
     groups->to[1] = LLVMBuildAdd(cg->builder, groups->number, cg_least(cg, groups->left, groups->size), "");
@@ -133,10 +137,21 @@ static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
 
 /* Stage 1 of a block: WELD_LANES iterations at once. */
 static void stage_in_lanes(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef length) {
-    Groups groups = groups_open(cg, length, WELD_LANES);
+    Groups groups = groups_open(cg, length, WELD_LANES, NULL);
     stages->lanes.give_up = groups.narrow;
     bind_lanes(cg, loop, LLVMBuildAdd(cg->builder, from, groups.number, ""));
     cg_stage_run_wide(cg, stages, groups.number);
+    Counter counter = groups_else(cg, &groups);
+    cg_bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
+    cg_stage_run(cg, stages, 1, counter.index);
+    groups_close(cg, &groups, &counter);
+}
+
+/* Stage 1 of a block: sums of DOT_ROWS iterations at once. */
+static void stage_in_dots(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from,
+                          LLVMValueRef length, LLVMValueRef whole) {
+    Groups groups = groups_open(cg, length, DOT_ROWS, whole);
+    cg_dots_run(cg, loop, stages, from, groups.number, groups.narrow);
     Counter counter = groups_else(cg, &groups);
     cg_bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
     cg_stage_run(cg, stages, 1, counter.index);
@@ -231,16 +246,10 @@ static void bindings_restore(Cg *cg, const Loop *loop, const Stages *stages, con
 static LLVMValueRef open_row(Cg *cg, const Node *inner, Cursor *cursors, LLVMValueRef ok,
                              LLVMValueRef *count) {
     for (int i = 0; i < inner->count - 2; i++) {
-        const Node *iter = inner->kids[i];
-        Leaf *vec = cg_expr(cg, iter->kids[0]);
-        cursors[i] = (Cursor){.iter = iter,
-                              .element = iter->kids[0]->type->args[0],
-                              .data = vec[0],
-                              .start = cg_i64(cg, 0),
-                              .stride = cg_i64(cg, 1)};
-        LLVMValueRef same = *count ? LLVMBuildICmp(cg->builder, LLVMIntEQ, vec[1], *count, "") : NULL;
+        LLVMValueRef own = cg_cursor_whole(cg, inner->kids[i], &cursors[i]);
+        LLVMValueRef same = *count ? LLVMBuildICmp(cg->builder, LLVMIntEQ, own, *count, "") : NULL;
         if (same) ok = ok ? LLVMBuildAnd(cg->builder, ok, same, "") : same;
-        if (!*count) *count = vec[1];
+        if (!*count) *count = own;
     }
     return ok;
 }
@@ -277,7 +286,7 @@ static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *
 
 /* Stage 3 of a block: JAM iterations at once, if their inner loops are alike and within the vector. */
 static void stage_in_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *jam, LLVMValueRef from,
-                          LLVMValueRef length) {
+                          LLVMValueRef length, LLVMValueRef whole) {
     LLVMBuilderRef builder = cg->builder;
     const Node *inner = jam->loop;
     int each = inner->count - 2;
@@ -286,7 +295,7 @@ static void stage_in_rows(Cg *cg, const Loop *loop, const Stages *stages, const 
     rows.cursors = arena_alloc(&cg->program->arena, sizeof *rows.cursors * (size_t)rows.ncursors);
     LLVMBasicBlockRef alike = cg_block(cg, "");
     LLVMValueRef ok = NULL, count = NULL;
-    Groups groups = groups_open(cg, length, JAM);
+    Groups groups = groups_open(cg, length, JAM, whole);
     for (int k = 0; k < JAM; k++) {
         LLVMValueRef number = LLVMBuildAdd(builder, groups.number, cg_i64(cg, k), "");
         cg_bind_iteration(cg, loop, LLVMBuildAdd(builder, from, number, ""));
@@ -335,11 +344,14 @@ static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef 
     while (last->kind == N_Let) last = last->kids[1];
     LLVMValueRef length = LLVMBuildSub(cg->builder, to, from, "");
     cg_prove_range(cg, loop, from, to);
+    LLVMValueRef whole = cg_prove_range_slices(cg, loop, from, to);
     for (int stage = 1; stage <= 3; stage++) {
         if (stage == 1 && stages->wide)
             stage_in_lanes(cg, loop, stages, from, length);
+        else if (stage == 1 && stages->dots)
+            stage_in_dots(cg, loop, stages, from, length, whole);
         else if (stage == 3 && find_jam(loop, stages, last, &jam))
-            stage_in_rows(cg, loop, stages, &jam, from, length);
+            stage_in_rows(cg, loop, stages, &jam, from, length, whole);
         else if (stage == 3 || !cg_stage_is_empty(stages, stage))
             stage_one_by_one(cg, loop, stages, stage, from, length, last);
     }

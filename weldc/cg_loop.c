@@ -144,6 +144,16 @@ static Leaf simd_element(Cg *cg, const Cursor *cursor, LLVMValueRef index) {
     return out;
 }
 
+LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor) {
+    Leaf *vec = cg_expr(cg, iter->kids[0]);
+    *cursor = (Cursor){.iter = iter,
+                       .element = iter->kids[0]->type->args[0],
+                       .data = vec[0],
+                       .start = cg_i64(cg, 0),
+                       .stride = cg_i64(cg, 1)};
+    return vec[1];
+}
+
 /* The leaves of the cursor's element of iteration `index`; returns how many. */
 int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out) {
     LLVMValueRef at;
@@ -218,15 +228,23 @@ LLVMValueRef cg_counter_close(Cg *cg, Counter *counter) {
     return branch;
 }
 
-/* Checks before iterations [begin, end) what the loop proves. */
-void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+static Steps *cursor_steps(Cg *cg, const Loop *loop) {
     Steps *elements = arena_alloc(&cg->program->arena, sizeof *elements * (size_t)loop->ncursors);
     for (int i = 0; i < loop->ncursors; i++) {
         const Cursor *cursor = &loop->cursors[i];
         if (cursor->iter->iter == IT_range) elements[i] = (Steps){cursor->start, cursor->stride};
     }
+    return elements;
+}
+
+/* Checks before iterations [begin, end) what the loop proves. */
+void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     cg_bind(cg, loop->lambda->params[0], loop->builders);
-    cg_prove(cg, loop->lambda, elements, loop->ncursors, begin, end);
+    cg_prove(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
+}
+
+LLVMValueRef cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
+    return cg_prove_slices(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
 }
 
 /* Iterations [begin, end), of which there is at least one. Returns the branch back. */

@@ -15,6 +15,10 @@
  * iteration leaves the vector: a step is less than 2^63 in size and so is the vector, hence the first index
  * on the way that is outside is not taken for one inside, having wrapped or not. So the check fails exactly
  * if one in the loop would.
+ *
+ * Slices that move with the iteration are looked at in the same way, before a block: whether none of them ends
+ * at the vector's end before it has its size. If so, code for several iterations at once takes them as they
+ * are, all of one length.
  */
 #include "cg.h"
 
@@ -30,6 +34,8 @@ typedef struct Proof {
     LLVMValueRef begin, end;
     const Node *lets[LETS]; /* of the body so far */
     int nlets, inside;      /* inside: the stamp of names that the loop binds */
+    bool slices;            /* they are looked for instead of indices */
+    LLVMValueRef whole;     /* are those so far; NULL: there is none */
 } Proof;
 
 static bool mark_bound(Walk *walk, Node **slot) {
@@ -127,12 +133,10 @@ static LLVMValueRef checked(Cg *cg, const char *name, LLVMValueRef a, LLVMValueR
     return LLVMBuildExtractValue(cg->builder, pair, 0, "");
 }
 
-static void prove(const Proof *proof, const Node *node, LLVMValueRef length, const Node *index) {
+/* Do these i64 lie below the length in all iterations? last: the one that the message names where not. */
+static LLVMValueRef lies_within(const Proof *proof, Steps steps, LLVMValueRef length, LLVMValueRef *out) {
     Cg *cg = proof->cg;
     LLVMBuilderRef builder = cg->builder;
-    Fn *fn = cg->fn;
-    Steps steps;
-    if (fn->nproven == PROVEN || !steps_of(proof, index, 0, &steps)) return;
     LLVMValueRef first =
         LLVMBuildAdd(builder, steps.base, LLVMBuildMul(builder, steps.step, proof->begin, ""), "");
     LLVMValueRef ok = LLVMBuildICmp(builder, LLVMIntULT, first, length, ""), last = first;
@@ -149,8 +153,35 @@ static void prove(const Proof *proof, const Node *node, LLVMValueRef length, con
         last =
             LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntULT, first, length, ""), last, first, "");
     }
-    cg_check(cg, ok, E_OutOfBounds, node, last, length);
+    *out = last;
+    return ok;
+}
+
+static void prove(const Proof *proof, const Node *node, LLVMValueRef length, const Node *index) {
+    Fn *fn = proof->cg->fn;
+    Steps steps;
+    LLVMValueRef last;
+    if (fn->nproven == PROVEN || !steps_of(proof, index, 0, &steps)) return;
+    LLVMValueRef ok = lies_within(proof, steps, length, &last);
+    cg_check(proof->cg, ok, E_OutOfBounds, node, last, length);
     fn->proven[fn->nproven++] = node;
+}
+
+/* The first element lies in [0, length - size]. */
+static void prove_slice(Proof *proof, const Node *node) {
+    Cg *cg = proof->cg;
+    LLVMBuilderRef builder = cg->builder;
+    Steps steps;
+    LLVMValueRef last;
+    if (cg->fn->nproven == PROVEN || !is_invariant(proof, node->kids[0]) ||
+        !is_invariant(proof, node->kids[2]) || !steps_of(proof, node->kids[1], 0, &steps))
+        return;
+    LLVMValueRef length = cg_expr(cg, node->kids[0])[1], size = cg_one(cg, node->kids[2]);
+    LLVMValueRef places = LLVMBuildAdd(builder, LLVMBuildSub(builder, length, size, ""), cg_i64(cg, 1), "");
+    LLVMValueRef ok = LLVMBuildICmp(builder, LLVMIntULE, size, length, "");
+    ok = LLVMBuildAnd(builder, ok, lies_within(proof, steps, places, &last), "");
+    proof->whole = proof->whole ? LLVMBuildAnd(builder, proof->whole, ok, "") : ok;
+    cg->fn->proven[cg->fn->nproven++] = node;
 }
 
 /* The state of the vecmerger that a merge goes into, if it is the same in all iterations. */
@@ -176,8 +207,10 @@ static LLVMValueRef fixed_state(const Proof *proof, const Node *node) {
     return own || !is_inside(proof, node->symbol) ? proof->cg->values[node->symbol->id][at] : NULL;
 }
 
-static void prove_node(const Proof *proof, const Node *node) {
-    if (node->kind == N_Lookup && node->kids[0]->type->kind == TY_vec) {
+static void prove_node(Proof *proof, const Node *node) {
+    if (proof->slices) {
+        if (node->kind == N_Slice) prove_slice(proof, node);
+    } else if (node->kind == N_Lookup && node->kids[0]->type->kind == TY_vec) {
         if (is_invariant(proof, node->kids[0]))
             prove(proof, node, cg_expr(proof->cg, node->kids[0])[1], node->kids[1]);
     } else if (node->kind == N_Merge && node->type->kind == TY_vecmerger) {
@@ -203,20 +236,34 @@ static void search(Proof *proof, const Node *node) {
     proof->nlets = lets;
 }
 
+static void prove_all(Proof *proof) {
+    Cg *cg = proof->cg;
+    proof->inside = ++cg->stamp;
+    Walk walk = {cg->program, mark_bound, NULL, cg};
+    Node *root = (Node *)proof->lambda; /* the walk changes nothing */
+    node_walk(&walk, &root);
+    search(proof, proof->lambda->kids[0]);
+}
+
 /* The loop's builders are bound. */
 void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
               LLVMValueRef end) {
+    Proof proof = {
+        .cg = cg, .lambda = lambda, .elements = elements, .nelements = nelements, .begin = begin, .end = end};
+    prove_all(&proof);
+}
+
+LLVMValueRef cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements,
+                             LLVMValueRef begin, LLVMValueRef end) {
     Proof proof = {.cg = cg,
                    .lambda = lambda,
                    .elements = elements,
                    .nelements = nelements,
                    .begin = begin,
                    .end = end,
-                   .inside = ++cg->stamp};
-    Walk walk = {cg->program, mark_bound, NULL, cg};
-    Node *root = (Node *)lambda; /* the walk changes nothing */
-    node_walk(&walk, &root);
-    search(&proof, lambda->kids[0]);
+                   .slices = true};
+    prove_all(&proof);
+    return proof.whole;
 }
 
 bool cg_is_proven(const Cg *cg, const Node *node) {

@@ -14,7 +14,8 @@
  * computed earlier than they were, but no merge moves; a failure stays one. An iteration that frees its own
  * memory at its end is left alone, since values of a block live longer.
  *
- * split_math.c makes the lets. Blocks as in vectorized query execution (Boncz et al., MonetDB/X100:
+ * A body of nothing but scalar arithmetic and merges into mergers and appenders needs no stages. split_math.c
+ * makes the lets. Blocks as in vectorized query execution (Boncz et al., MonetDB/X100:
  * Hyper-Pipelining Query Execution, CIDR 2005).
  */
 #include "cg.h"
@@ -139,11 +140,43 @@ static int stage_for(Staging *staging, const Node *let, bool *kept) {
     return 1;
 }
 
+/* Scalar arithmetic that cannot fail, and merges that always happen: LLVM vectorizes such a body as a whole. */
+static bool is_plain(const Node *node) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (!is_plain(node->kids[0])) return false;
+    }
+    const Type *type = node->type;
+    switch (node->kind) {
+    case N_Ident:
+    case N_Field: return type->builders || is_flat(type);
+    case N_Merge:
+        if (type->kind == TY_merger && type->op != OP_add && type->op != OP_mul) return false;
+        if (type->kind != TY_merger && type->kind != TY_appender) return false;
+        break;
+    case N_Binary:
+        if (node->op == OP_rem || ((op_classes[node->op].traits & FAILS) && !type_is_float(type)))
+            return false;
+        break;
+    case N_Literal:
+    case N_Struct:
+    case N_Unary:
+    case N_Compare:
+    case N_Cast:
+    case N_Select: break;
+    default: return false;
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (!is_plain(node->kids[i])) return false;
+    }
+    return type->builders || is_flat(type);
+}
+
 /* The loop's builders are bound. */
 Stages cg_stages(Cg *cg, const Node *lambda) {
     Stages stages = {.count = 0};
     Staging staging = {cg, lambda, &stages, false};
     int leaves = 0;
+    if (is_plain(lambda->kids[0])) return stages;
     for (const Node *let = lambda->kids[0]; let->kind == N_Let; let = let->kids[1]) {
         bool kept = false;
         if (stages.count == STAGE_LETS) return (Stages){.count = 0};
@@ -157,7 +190,8 @@ Stages cg_stages(Cg *cg, const Node *lambda) {
     for (int i = 0; i < stages.count && stages.wide; i++) {
         if (stages.let[i].stage == 1) stages.wide = cg_lanes_can(&stages.lanes, stages.let[i].node);
     }
-    if ((!staging.math && !stages.wide) || leaves > STAGE_LEAVES) stages.count = 0;
+    stages.dots = !stages.wide && cg_dots_pay(&stages);
+    if ((!staging.math && !stages.wide && !stages.dots) || leaves > STAGE_LEAVES) stages.count = 0;
     for (int i = 0; i < stages.count; i++) {
         StageLet *let = &stages.let[i];
         if (let->kept) let->buffer = cg_slot(cg, let->node->symbol->type->size * STAGE_BLOCK, 64);
@@ -203,6 +237,11 @@ static void bind_kept(Cg *cg, const StageLet *let, LLVMValueRef number) {
     cg_bind(cg, let->node->symbol, leaves);
 }
 
+void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef number) {
+    LLVMValueRef buffer = let->buffer;
+    buffer_store(cg, let->node->symbol->type, &leaves, &buffer, number);
+}
+
 bool cg_stage_is_empty(const Stages *stages, int stage) {
     for (int i = 0; i < stages->count; i++) {
         if (stages->let[i].stage == stage && (stage != 1 || stages->let[i].kept)) return false;
@@ -213,15 +252,12 @@ bool cg_stage_is_empty(const Stages *stages, int stage) {
 void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number) {
     for (int i = 0; i < stages->count; i++) {
         const StageLet *let = &stages->let[i];
-        const Type *type = let->node->symbol->type;
         if (let->stage < stage && let->kept) {
             bind_kept(cg, let, number);
         } else if (let->stage == stage || (stage == 3 && let->stage == 1)) {
             Leaf *leaves = cg_expr(cg, let->node->kids[0]);
-            const Leaf *at = leaves;
-            LLVMValueRef buffer = let->buffer;
             cg_bind(cg, let->node->symbol, leaves);
-            if (let->kept && stage < 3) buffer_store(cg, type, &at, &buffer, number);
+            if (let->kept && stage < 3) cg_stage_keep(cg, let, leaves, number);
         }
     }
 }
