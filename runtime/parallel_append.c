@@ -187,7 +187,7 @@ static void copy_unit(Outlet *outlet, int64_t unit) {
     char *to[OUTLET_STREAMS];
     for (int i = 0; i < outlet->nstreams; i++) {
         const Stream *stream = &outlet->streams[i];
-        to[i] = (char *)stream->into->data + stream->next * stream->size;
+        to[i] = stream->into->data ? (char *)stream->into->data + stream->next * stream->size : NULL;
     }
     outlet->copying++;
     pthread_mutex_unlock(&outlet->lock);

@@ -63,7 +63,7 @@ static void call_is_pure(Cg *cg, LLVMValueRef call) {
 
 static Leaf *call_by_value(Cg *cg, const Node *node) {
     bool callback = node_is_callback(node);
-    Node *const *kids = node->kids + callback;
+    Node *const *kids = callback ? node->kids + 1 : node->kids;
     size_t count = (size_t)node->count - callback;
     LLVMTypeRef *params = arena_alloc(&cg->program->arena, sizeof *params * (count + 1));
     LLVMValueRef *args = arena_alloc(&cg->program->arena, sizeof *args * (count + 1)), function;
