@@ -30,7 +30,7 @@
 
 enum { PARTS = 64, LINE = 64 };
 enum { UNITS = 256, MOST_UNITS = 1 << 16 };        /* of a loop; with weld.grain at most */
-enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 512 }; /* of one whose units have dictionaries or vectors */
+enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 128 }; /* of one whose units have dictionaries or vectors */
 enum { ENTRY_COST = 256, ELEMENT_COST = 16 };      /* iterations that pay well for merging one */
 enum { AFFORDABLE = 32 };                          /* so many times as much is still worth it */
 enum { DEALT_UNITS = 4 };                          /* for each thread, where merges are dealt out */
