@@ -211,6 +211,10 @@ void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
 void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
 /* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
 LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash);
+/* Whether the key of that node is there, and its value or anything, without a branch; goes to `probing` where that
+ * is not known from the block's prefetches. False: they never know, and there is no code. */
+bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type *entry, const Leaf *key,
+                         LLVMBasicBlockRef probing, LLVMValueRef *found, Leaf *value);
 
 /* ---- cg_lanes.c: several iterations at once ---- */
 
@@ -336,6 +340,7 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
 void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *states);
 typedef struct Probe {
     LLVMValueRef hash, value;         /* where found: pointer to the key's value */
+    LLVMValueRef slot;                /* where missing: an empty one */
     LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
 } Probe;
 /* A dictionary that is not NULL. node: the key's, or NULL. */
