@@ -565,7 +565,7 @@ const Type *dict_entry_layout(const Type *dict_or_builder, EntryType *room);
 
 /* A dictionary may be NULL wherever one is read: it is empty. */
 Dict *dict_new(Worker *worker, const Type *entry, Span span); /* entry: the struct {K, V}; NULL: failed */
-void dict_discard(Worker *worker, Dict *dict); /* frees its builders' blocks */
+void dict_discard(Worker *worker, Dict *dict);                /* frees its builders' blocks */
 /* Makes the index of an otherwise complete builder. */
 bool dict_make_index(Worker *worker, Dict *dict, const Type *entry, Span span);
 /* The value of key, or NULL. */
@@ -626,8 +626,8 @@ typedef struct Partitions {
     char *next[PARTITIONS];
     PartitionBlock *first[PARTITIONS], *last[PARTITIONS], *free;
     Drained drained[PARTITIONS];
-    Slabs slabs;           /* where these lie */
-    const Type *entry;     /* of these: {K, V, i64}, with the number of the key's first merge */
+    Slabs slabs;       /* where these lie */
+    const Type *entry; /* of these: {K, V, i64}, with the number of the key's first merge */
     PartitionDrain drain;
     int64_t base;               /* number of the first merge that is not drained */
     int64_t record, start;      /* bytes; where records begin in a block */
@@ -650,8 +650,8 @@ char *partition_room(Worker *worker, Dict *dict, int64_t part, Span span);
 bool partition_merge(Worker *worker, Dict *const *from, int64_t count, int64_t part, Op op, Dict *scratch,
                      Slabs *slabs, Drained *out);
 void slabs_free(Worker *worker, Slabs *slabs);
-void slabs_join(Slabs *slabs, Slabs *other);                /* which is empty then */
-void partitions_clear(Worker *worker, Partitions *parts);   /* frees what they hold */
+void slabs_join(Slabs *slabs, Slabs *other);              /* which is empty then */
+void partitions_clear(Worker *worker, Partitions *parts); /* frees what they hold */
 void partitions_free(Worker *worker, Partitions *parts);
 
 /* ---- nditer.c ------------------------------------------------------------------------------------------ */

@@ -165,11 +165,11 @@ static bool scratch_reserve(Worker *worker, Dict *dict, const Type *entry, int64
 
 /* What is known first: its keys are all different. */
 static bool scratch_fill(Worker *worker, Dict *dict, const Type *entry, const Drained *first) {
-    if (!dict->index || first->length > dict->capacity - SLACK) {
-        if (!scratch_resize(worker, dict, entry, first->length)) return false;
-    } else {
+    dict->length = 0;
+    if (dict->index && first->length <= dict->capacity - SLACK)
         memset(dict->index, 0, (dict->mask + 1) * sizeof *dict->index);
-    }
+    else if (!scratch_resize(worker, dict, entry, first->length))
+        return false;
     if (first->length) memcpy(dict->entries, first->entries, (size_t)(first->length * entry->size));
     dict->length = first->length;
     enter(dict, entry, 0);

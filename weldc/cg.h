@@ -198,6 +198,7 @@ typedef struct PrefetchTarget {
     const Node *lets[PREFETCH_LETS];
     int nlets;          /* that the key may use */
     LLVMValueRef slots; /* where the probes of a block's iterations end, or stop at an equal tag */
+    LLVMValueRef none;  /* an entry for those that end at an empty slot */
 } PrefetchTarget;
 typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
