@@ -81,20 +81,15 @@ static bool clear_index(Worker *worker, Dict *dict, Span span) {
     return dict->index != NULL;
 }
 
-bool dict_open(Worker *worker, Dict *dict, const Type *entry, int skip, int64_t keys, Span span) {
-    int bits = FIRST_BITS;
-    while ((int64_t)1 << bits < DICT_SPARSE * keys) bits++;
-    *dict = (Dict){.capacity = ((int64_t)1 << bits) / DICT_SPARSE,
-                   .mask = ((uint64_t)1 << bits) - 1,
-                   .shift = (uint64_t)(64 - skip - bits)};
-    if (!clear_index(worker, dict, span)) return false;
-    dict->entries = grow(worker, NULL, dict->capacity, entry->size, span);
-    return dict->entries != NULL;
-}
-
 Dict *dict_new(Worker *worker, const Type *entry, Span span) {
     Dict *dict = worker_alloc(worker, sizeof *dict, span);
-    return dict && dict_open(worker, dict, entry, 0, 0, span) ? dict : NULL;
+    if (!dict) return NULL;
+    *dict = (Dict){.capacity = ((int64_t)1 << FIRST_BITS) / DICT_SPARSE,
+                   .mask = ((uint64_t)1 << FIRST_BITS) - 1,
+                   .shift = (uint64_t)(64 - FIRST_BITS)};
+    if (!clear_index(worker, dict, span)) return NULL;
+    dict->entries = grow(worker, NULL, dict->capacity, entry->size, span);
+    return dict->entries ? dict : NULL;
 }
 
 /* A finished dictionary gets growing blocks again; what it had stays where it was, for values that refer to

@@ -626,9 +626,7 @@ const Type *dict_entry_layout(const Type *dict_or_builder, EntryType *room);
 
 /* A dictionary may be NULL wherever one is read: it is empty. */
 Dict *dict_new(Worker *worker, const Type *entry, Span span); /* entry: the struct {K, V}; NULL: failed */
-/* An empty one in *dict with room for so many keys, whose slots are chosen by the bits below the `skip` highest. */
-bool dict_open(Worker *worker, Dict *dict, const Type *entry, int skip, int64_t keys, Span span);
-void dict_discard(Worker *worker, Dict *dict); /* frees its builders' blocks */
+void dict_discard(Worker *worker, Dict *dict);                /* frees its builders' blocks */
 /* Makes the index of an otherwise complete builder. */
 bool dict_make_index(Worker *worker, Dict *dict, const Type *entry, Span span);
 /* The value of key, or NULL. */
@@ -660,8 +658,8 @@ Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V};
 
 enum { PARTITION_BITS = 8, PARTITIONS = 1 << PARTITION_BITS, PARTITION_BLOCK = 4096, PARTITION_RECORD = 256 };
 
-/* Merges so many records, which lie one after the other, into a partition's dictionary. A record is what compiled
- * code makes of it and ends in the number of its merge, to which base is added. */
+/* Merges so many records, which lie one after the other, into a dictionary of {K, V, i64} that has room for as many
+ * more. A record is what compiled code makes of it and ends in the number of its merge, to which base is added. */
 typedef ErrorCode (*PartitionDrain)(Worker *worker, Dict *dict, const char *records, int64_t count,
                                     int64_t base);
 
@@ -670,13 +668,27 @@ struct PartitionBlock {
     PartitionBlock *next; /* the one filled after it */
 };
 
+/* What a partition's records were merged to: {K, V, i64} one after the other, in the order of first merges. */
+typedef struct Drained {
+    char *entries;
+    int64_t length;
+} Drained;
+
+/* Memory for them, from large blocks. */
+typedef struct Slabs {
+    void *list; /* the newest, which points to the one before */
+    char *next;
+    int64_t left, size; /* bytes left in the newest; its bytes */
+} Slabs;
+
 /* Compiled code writes a record to next[hash >> (64 - PARTITION_BITS)] and advances that. No room is left where
  * ((next - 1) & (PARTITION_BLOCK - 1)) > PARTITION_BLOCK - 1 - record; so there is none where next is NULL. */
 typedef struct Partitions {
     char *next[PARTITIONS];
     PartitionBlock *first[PARTITIONS], *last[PARTITIONS], *free;
-    Dict dict[PARTITIONS]; /* what was drained */
-    const Type *entry;     /* of these: {K, V, i64}, with the number of the key's first merge */
+    Drained drained[PARTITIONS];
+    Slabs slabs;       /* where these lie */
+    const Type *entry; /* of these: {K, V, i64}, with the number of the key's first merge */
     PartitionDrain drain;
     int64_t base;               /* number of the first merge that is not drained */
     int64_t record, start;      /* bytes; where records begin in a block */
@@ -688,18 +700,19 @@ typedef struct Partitions {
 
 /* How many keys a dictmerger has before it deals out merges. */
 int64_t partition_threshold(const Worker *worker);
-/* Moves what it has into partitions. False: no memory, and nothing has changed; that is no failure. */
-bool partition_begin(Worker *worker, Dict *dict, const Type *entry, PartitionDrain drain, int64_t record);
-/* The value of a key that is new, which is merged now. NULL: no memory. */
-void *partition_insert(Worker *worker, Partitions *parts, const void *key, uint64_t hash, Span span);
+/* Moves what it has into partitions, and adds a new key, whose value is returned; key NULL: none, and something is.
+ * NULL: no memory, and nothing has changed; that is no failure. */
+void *partition_begin(Worker *worker, Dict *dict, const Type *entry, PartitionDrain drain, int64_t record,
+                      const void *key, uint64_t hash);
 /* Room for the next record of a partition. NULL: no memory, or draining failed. */
 char *partition_room(Worker *worker, Dict *dict, int64_t part, Span span);
-/* Merges the records of a partition that wait into a dictionary. */
-ErrorCode partition_drain(Worker *worker, const Partitions *parts, int64_t part, Dict *into, int64_t base);
-ErrorCode partitions_drain(Worker *worker, Dict *dict); /* of all partitions, into their own */
-/* Merges a partition's dictionary into another one; later: what is added to the numbers of its merges. */
-bool partition_absorb(Worker *worker, Dict *into, const Dict *from, const Type *entry, Op op, int64_t later,
-                      Span span);
+/* Merges what a partition of several dictmergers holds, in their order, in `scratch`, an empty Dict at first that
+ * serves one partition after the other; what comes out is in *out, in memory of the slabs. */
+bool partition_merge(Worker *worker, Dict *const *from, int64_t count, int64_t part, Op op, Dict *scratch,
+                     Slabs *slabs, Drained *out);
+void slabs_free(Worker *worker, Slabs *slabs);
+void slabs_join(Slabs *slabs, Slabs *other);              /* which is empty then */
+void partitions_clear(Worker *worker, Partitions *parts); /* frees what they hold */
 void partitions_free(Worker *worker, Partitions *parts);
 
 /* ---- fill.c: results that C functions write (cfill) ----------------------------------------------------- */

@@ -171,6 +171,7 @@ uint64_t key_word(const Type *type, const void *key) {
 }
 
 uint64_t key_hash(const Type *type, const void *key) {
+    if (type_is_scalar(type)) return hash_u64(key_bits(type, key));
     if (key_width(type)) return hash_u64(key_word(type, key));
     uint64_t hash = 0;
     if (type->kind == TY_struct) {

@@ -1,7 +1,8 @@
 /* gather.c: a dictionary is put together from the partitions of dictmergers (lang/partition.c), on all threads.
  *
  * After a parallel loop each unit has partitions of its own. First, partition by partition, what the units have is
- * merged in the order of the units: the entries that were drained, then the records that wait:
+ * merged in the order of the units: the entries that were drained, then the records that wait. That is done in a
+ * dictionary of each thread's, which serves one partition after the other:
  *
  *     unit 0   [part 0 | part 1 | ...]
  *     unit 1   [part 0 | part 1 | ...]    ->    [part 0 | part 1 | ...]
@@ -26,14 +27,21 @@
 
 enum { LEAST_STRETCH = 16, MOST_STRETCHES = 4096, SPILLS = 64, WORTHWHILE = 1 << 14, LINE = 64 };
 
+typedef struct Member {
+    Worker worker;
+    Dict scratch;
+    Slabs slabs; /* what it has merged */
+} Member;
+
 typedef struct Gather {
     Worker *worker;
     Dict **from; /* what is merged */
     int64_t nfrom, entries;
     Op op;
     Span span;
-    Partitions *parts; /* where the entries lie */
-    Worker *members;
+    Drained parts[PARTITIONS]; /* where the entries lie */
+    const Type *given;         /* their type, {K, V, i64} */
+    Member *members;
     int threads;
     _Atomic int64_t next;
     _Atomic bool failed;
@@ -52,52 +60,37 @@ typedef struct Gather {
 
 /* ---- merging the partitions of several ---- */
 
-static bool merge_partition(Gather *g, Worker *worker, int64_t part) {
-    Dict *into = &g->parts->dict[part];
-    int64_t later = 0, keys = 0;
-    for (int64_t i = 0; i < g->nfrom; i++) {
-        const Dict *dict = &g->from[i]->partitions->dict[part];
-        if (dict->length > keys) keys = dict->length;
-    }
-    if (keys && !dict_open(worker, into, g->parts->entry, PARTITION_BITS, keys, g->span)) return false;
-    for (int64_t i = 0; i < g->nfrom; i++) {
-        const Partitions *from = g->from[i]->partitions;
-        if (!partition_absorb(worker, into, &from->dict[part], g->parts->entry, g->op, later, g->span))
-            return false;
-        if (partition_drain(worker, from, part, into, from->base + later)) return false;
-        later += from->base + g->from[i]->merges;
-    }
-    return true;
-}
-
 static void merge_partitions(void *data, int number) {
     Gather *g = data;
-    if (number >= g->threads || !g->members[number].region) return;
+    if (number >= g->threads || !g->members[number].worker.region) return;
+    Member *member = &g->members[number];
     for (int64_t part; (part = atomic_fetch_add(&g->next, 1)) < PARTITIONS;) {
         if (atomic_load(&g->failed)) return;
-        if (!merge_partition(g, &g->members[number], part)) atomic_store(&g->failed, true);
+        if (!partition_merge(&member->worker, g->from, g->nfrom, part, g->op, &member->scratch,
+                             &member->slabs, &g->parts[part]))
+            atomic_store(&g->failed, true);
     }
 }
 
 /* ---- the order of first merges ---- */
 
-static int64_t number_at(const Gather *g, const Dict *dict, int64_t i) {
-    const Type *entry = g->parts->entry;
-    return *(const int64_t *)(const void *)(dict->entries + i * entry->size + entry->offsets[2]);
+static int64_t number_at(const Gather *g, const Drained *from, int64_t i) {
+    const Type *entry = g->given;
+    return *(const int64_t *)(const void *)(from->entries + i * entry->size + entry->offsets[2]);
 }
 
 static void find_starts(void *data, int number) {
     Gather *g = data;
     if (number >= g->threads) return;
     for (int64_t part; (part = atomic_fetch_add(&g->next, 1)) < PARTITIONS;) {
-        const Dict *dict = &g->parts->dict[part];
+        const Drained *from = &g->parts[part];
         uint32_t *starts = g->starts + part * (g->stretches + 1);
         int64_t stretch = 0;
-        for (int64_t i = 0; i < dict->length; i++) {
-            int64_t at = number_at(g, dict, i) >> g->stretch;
+        for (int64_t i = 0; i < from->length; i++) {
+            int64_t at = number_at(g, from, i) >> g->stretch;
             while (stretch <= at) starts[stretch++] = (uint32_t)i;
         }
-        while (stretch <= g->stretches) starts[stretch++] = (uint32_t)dict->length;
+        while (stretch <= g->stretches) starts[stretch++] = (uint32_t)from->length;
     }
 }
 
@@ -108,13 +101,13 @@ static void copy_words(void *to, const void *from, int64_t size) {
 
 /* The numbers of the entries become their places. */
 static void lay_out_stretch(Gather *g, int64_t stretch, uint64_t *bits, uint32_t *before) {
-    int64_t words = ((int64_t)1 << g->stretch) / 64, size = g->entry->size, given = g->parts->entry->size;
-    int64_t low = stretch << g->stretch, offset = g->parts->entry->offsets[2];
+    int64_t words = ((int64_t)1 << g->stretch) / 64, size = g->entry->size, given = g->given->size;
+    int64_t low = stretch << g->stretch, offset = g->given->offsets[2];
     memset(bits, 0, (size_t)words * sizeof *bits);
     for (int part = 0; part < PARTITIONS; part++) {
         const uint32_t *starts = g->starts + part * (g->stretches + 1) + stretch;
         for (uint32_t i = starts[0]; i < starts[1]; i++) {
-            int64_t at = number_at(g, &g->parts->dict[part], i) - low;
+            int64_t at = number_at(g, &g->parts[part], i) - low;
             bits[at / 64] |= (uint64_t)1 << at % 64;
         }
     }
@@ -126,7 +119,7 @@ static void lay_out_stretch(Gather *g, int64_t stretch, uint64_t *bits, uint32_t
     for (int part = 0; part < PARTITIONS; part++) {
         const uint32_t *starts = g->starts + part * (g->stretches + 1) + stretch;
         for (uint32_t i = starts[0]; i < starts[1]; i++) {
-            char *from = g->parts->dict[part].entries + i * given;
+            char *from = g->parts[part].entries + i * given;
             int64_t *number = (int64_t *)(void *)(from + offset), at = *number - low;
             uint64_t lower = bits[at / 64] & (((uint64_t)1 << at % 64) - 1);
             *number = before[at / 64] + (int64_t)__builtin_popcountll(lower);
@@ -153,12 +146,13 @@ static void enter(const Dict *dict, uint64_t hash, int64_t number, uint64_t slot
 }
 
 static void fill_range(Gather *g, int64_t part) {
-    const Dict *from = &g->parts->dict[part], *dict = &g->dict;
+    const Drained *from = &g->parts[part];
+    const Dict *dict = &g->dict;
     const Type *key = g->entry->args[0];
     uint64_t range = (dict->mask + 1) / PARTITIONS, end = range * (uint64_t)(part + 1);
     memset(dict->index + (end - range), 0, range * sizeof *dict->index);
     for (int64_t i = 0; i < from->length; i++) {
-        uint64_t hash = key_hash(key, from->entries + i * g->parts->entry->size);
+        uint64_t hash = key_hash(key, from->entries + i * g->given->size);
         uint64_t slot = hash >> dict->shift & dict->mask;
         while (slot < end && dict->index[slot]) slot++;
         if (slot < end) {
@@ -179,11 +173,11 @@ static void fill_ranges(void *data, int number) {
 /* False: there were too many. */
 static bool enter_spills(Gather *g) {
     for (int part = 0; part < PARTITIONS; part++) {
-        const Dict *from = &g->parts->dict[part];
+        const Drained *from = &g->parts[part];
         if (g->spilled[part] > SPILLS) return false;
         for (uint32_t k = 0; k < g->spilled[part]; k++) {
             uint32_t i = g->spills[part][k];
-            uint64_t hash = key_hash(g->entry->args[0], from->entries + i * g->parts->entry->size);
+            uint64_t hash = key_hash(g->entry->args[0], from->entries + i * g->given->size);
             enter(&g->dict, hash, number_at(g, from, i), hash >> g->dict.shift & g->dict.mask);
         }
     }
@@ -242,7 +236,7 @@ static void set_places(Gather *g) {
 /* Makes dict of what lies in g->parts, whose merges have numbers below that. */
 static bool assemble(Gather *g, Dict *dict, int64_t merges, bool indexed) {
     g->entries = 0;
-    for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts->dict[part].length;
+    for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts[part].length;
     int64_t scratch = set_stretches(g, merges);
     g->scratch = take(g, g->threads, scratch);
     g->starts = g->scratch ? take(g, PARTITIONS * (g->stretches + 1), sizeof *g->starts) : NULL;
@@ -280,41 +274,63 @@ static Gather *gather_new(Worker *worker, const Type *entry, Span span) {
     return g;
 }
 
-bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span) {
-    if (!dict->partitions) return true;
-    Partitions *parts = dict->partitions;
-    Gather *g = partitions_drain(worker, dict) == E_None ? gather_new(worker, entry, span) : NULL;
-    if (!g) return false;
-    g->parts = parts;
-    bool ok = assemble(g, dict, parts->base, indexed);
-    if (ok) partitions_free(worker, parts);
-    region_grow(worker->region, g, 0);
-    return ok;
-}
-
 /* Merges with a worker and a region for each thread; the first failure is the run's. */
 static bool merge_all(Gather *g) {
     Worker *worker = g->worker;
     g->members = take(g, g->threads, sizeof *g->members);
     if (!g->members) return false;
+    memset(g->members, 0, (size_t)g->threads * sizeof *g->members);
     for (int i = 0; i < g->threads; i++) {
-        g->members[i] = (Worker){.cancel = worker->cancel, .host = worker->host, .grain = worker->grain};
-        g->members[i].region = region_new(region_budget(worker->region));
+        g->members[i].worker =
+            (Worker){.cancel = worker->cancel, .host = worker->host, .grain = worker->grain};
+        g->members[i].worker.region = region_new(region_budget(worker->region));
     }
-    if (g->members[0].region)
+    if (g->members[0].worker.region)
         together(g, merge_partitions);
     else
         atomic_store(&g->failed, true);
     bool ok = !atomic_load(&g->failed);
     for (int i = 0; i < g->threads; i++) {
-        if (!ok && worker->error.code == E_None) worker->error = g->members[i].error;
-        if (!g->members[i].region) continue;
-        region_adopt(worker->region, g->members[i].region, true);
-        region_free(g->members[i].region);
+        Member *member = &g->members[i];
+        if (!ok && worker->error.code == E_None) worker->error = member->worker.error;
+        if (!member->worker.region) continue;
+        dict_discard(&member->worker, &member->scratch);
+        region_adopt(worker->region, member->worker.region, true);
+        region_free(member->worker.region);
     }
-    region_grow(worker->region, g->members, 0);
     if (!ok && worker->error.code == E_None)
         worker_fail(worker, E_OutOfMemory, g->span, 0, region_budget(worker->region)->limit);
+    return ok;
+}
+
+static void free_members(Gather *g) {
+    for (int i = 0; g->members && i < g->threads; i++) slabs_free(g->worker, &g->members[i].slabs);
+    region_grow(g->worker->region, g->members, 0);
+}
+
+/* The dictionary of what lies in partitions. */
+bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span) {
+    Partitions *parts = dict->partitions;
+    if (!parts) return true;
+    Gather *g = gather_new(worker, entry, span);
+    if (!g) return false;
+    g->from = &dict;
+    g->nfrom = 1;
+    g->entries = parts->base + dict->merges;
+    g->given = parts->entry;
+    bool ok = true;
+    if (dict->merges)
+        ok = merge_all(g);
+    else
+        memcpy(g->parts, parts->drained, sizeof g->parts);
+    int64_t merges = parts->base + dict->merges;
+    if (ok) {
+        dict->partitions = NULL;
+        ok = assemble(g, dict, merges, indexed);
+        partitions_free(worker, parts);
+    }
+    free_members(g);
+    region_grow(worker->region, g, 0);
     return ok;
 }
 
@@ -328,7 +344,8 @@ static bool partition_all(Gather *g, const Partitions *like) {
             *dict = (Dict){0};
             continue;
         }
-        if (!dict->partitions && !partition_begin(g->worker, dict, like->entry, like->drain, like->record)) {
+        if (!dict->partitions &&
+            !partition_begin(g->worker, dict, like->entry, like->drain, like->record, NULL, 0)) {
             worker_fail(g->worker, E_OutOfMemory, g->span, 0, region_budget(g->worker->region)->limit);
             return false;
         }
@@ -339,7 +356,24 @@ static bool partition_all(Gather *g, const Partitions *like) {
     return true;
 }
 
-/* from[0] becomes what all make together. */
+/* What the threads merged becomes the drained partitions of the first, which has no other. */
+static void keep_merged(Gather *g, Dict *into) {
+    Partitions *parts = g->from[0]->partitions;
+    int64_t merges = 0;
+    for (int64_t i = 0; i < g->nfrom; i++) {
+        merges += g->from[i]->partitions->base + g->from[i]->merges;
+        if (i) partitions_free(g->worker, g->from[i]->partitions);
+        region_grow(g->worker->region, g->from[i]->direct, 0);
+        *g->from[i] = (Dict){0};
+    }
+    partitions_clear(g->worker, parts);
+    memcpy(parts->drained, g->parts, sizeof parts->drained);
+    for (int i = 0; i < g->threads; i++) slabs_join(&parts->slabs, &g->members[i].slabs);
+    parts->base = merges;
+    *into = (Dict){.partitions = parts};
+}
+
+/* from[0] becomes what all make together, in partitions that are drained. */
 bool gather_all(Worker *worker, Dict **from, int64_t count, const Type *entry, Op op, Span span) {
     const Partitions *like = NULL;
     Dict *into = from[0];
@@ -349,23 +383,9 @@ bool gather_all(Worker *worker, Dict **from, int64_t count, const Type *entry, O
     g->from = from;
     g->nfrom = count;
     g->op = op;
-    g->parts = take(g, 1, sizeof *g->parts);
-    bool ok = g->parts && partition_all(g, like);
-    if (ok) {
-        memset(g->parts, 0, sizeof *g->parts);
-        g->parts->entry = like->entry;
-        ok = merge_all(g);
-    }
-    int64_t merges = 0;
-    for (int64_t i = 0; ok && i < g->nfrom; i++) {
-        merges += from[i]->partitions->base + from[i]->merges;
-        partitions_free(worker, from[i]->partitions);
-        region_grow(worker->region, from[i]->direct, 0);
-        from[i]->partitions = NULL;
-        from[i]->direct = NULL;
-    }
-    ok = ok && assemble(g, into, merges, true);
-    if (ok) partitions_free(worker, g->parts);
+    bool ok = partition_all(g, like) && merge_all(g);
+    if (ok) keep_merged(g, into);
+    free_members(g);
     region_grow(worker->region, g, 0);
     return ok;
 }

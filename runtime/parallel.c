@@ -30,7 +30,7 @@
 
 enum { PARTS = 64, LINE = 64 };
 enum { UNITS = 256, MOST_UNITS = 1 << 16 };        /* of a loop; with weld.grain at most */
-enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 512 }; /* of one whose units have dictionaries or vectors */
+enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 128 }; /* of one whose units have dictionaries or vectors */
 enum { ENTRY_COST = 256, ELEMENT_COST = 16 };      /* iterations that pay well for merging one */
 enum { AFFORDABLE = 32 };                          /* so many times as much is still worth it */
 enum { DEALT_UNITS = 4 };                          /* for each thread, where merges are dealt out */
@@ -40,9 +40,10 @@ enum { WORTHWHILE_NS = 50000, LARGE = 1 << 20 };
 typedef struct Part {
     const Type *type, *entry; /* entry: of its dictionary */
     EntryType room;
-    void *state;   /* the loop's */
-    int64_t at;    /* where a unit's record holds the unit's */
-    int64_t exact; /* merges of an iteration, room for which is there; or 0 */
+    void *state;            /* the loop's */
+    int64_t at;             /* where a unit's record holds the unit's */
+    int64_t exact;          /* merges of an iteration, room for which is there; or 0 */
+    const Partitions *like; /* the first unit dealt its merges out so: others do from the start; or NULL */
 } Part;
 
 typedef struct Member {
@@ -168,11 +169,12 @@ static bool is_dealt(const Part *part) {
 static bool cut_again(Crew *crew) {
     double rest = (double)(crew->loop->count - crew->first), units = TABLE_UNITS;
     for (int i = 0; i < crew->nparts; i++) {
-        const Part *part = &crew->parts[i];
+        Part *part = &crew->parts[i];
         const void *own = record_of(crew, 0, part);
         double cost = 0;
         if (part->entry) {
             const Dict *dict = *(Dict *const *)own;
+            part->like = dict->partitions;
             double keys =
                 dict->partitions ? INFINITY : expected_keys((double)crew->first, (double)dict->length);
             if (is_dealt(part) && keys > (double)partition_threshold(crew->outer))
@@ -221,6 +223,13 @@ static bool start_vector(Crew *crew, Worker *worker, const Part *part, Appender 
     return true;
 }
 
+static Dict *start_dict(Crew *crew, Worker *worker, const Part *part) {
+    Dict *dict = dict_new(worker, part->entry, crew->loop->span);
+    const Partitions *like = part->like;
+    if (dict && like) partition_begin(worker, dict, like->entry, like->drain, like->record, NULL, 0);
+    return dict;
+}
+
 static bool start_part(Crew *crew, Worker *worker, const Part *part, int64_t begin, int64_t count,
                        void *out) {
     const Appender *given = part->state;
@@ -235,7 +244,7 @@ static bool start_part(Crew *crew, Worker *worker, const Part *part, int64_t beg
             *(Appender *)out = (Appender){data, 0, count * part->exact};
         }
         return true;
-    default: return (*(Dict **)out = dict_new(worker, part->entry, crew->loop->span)) != NULL;
+    default: return (*(Dict **)out = start_dict(crew, worker, part)) != NULL;
     }
 }
 

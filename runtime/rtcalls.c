@@ -97,12 +97,11 @@ static P rt_dict_deal_add(P worker, P dict, P entry, P key, L hash, P dealt, P d
         PartitionDrain call;
     } function = {.pointer = drain};
     Dict *d = dict;
-    int64_t least = partition_threshold(worker);
+    void *value = NULL;
     /* Where there was no memory for it, it is tried again with twice as many keys. */
-    if (d->length >= least && (d->length & (d->length - 1)) == 0 &&
-        partition_begin(worker, dict, dealt, function.call, record))
-        return partition_insert(worker, d->partitions, key, (uint64_t)hash, span_of(span));
-    return rt_dict_add(worker, dict, entry, key, hash, span);
+    if (d->length >= partition_threshold(worker) && (d->length & (d->length - 1)) == 0)
+        value = partition_begin(worker, dict, dealt, function.call, record, key, (uint64_t)hash);
+    return value ? value : rt_dict_add(worker, dict, entry, key, hash, span);
 }
 
 static P rt_dict_deal(P worker, P dict, L partition, L span) {

@@ -297,9 +297,9 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
     return cg_load_new(cg, node->type, value);
 }
 
-static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
+/* {found, value or zero} after a probe. */
+static Leaf *optlookup_probe(Cg *cg, const Node *node, Leaf *data, const Leaf *key) {
     const Type *container = node->kids[0]->type, *type = container->args[1];
-    Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
     LLVMValueRef pointer = cg_dict_value(cg, container, data[0], key, node->kids[1]),
                  found = not_null(cg, pointer);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->builder), yes = cg_block(cg, ""),
@@ -314,6 +314,30 @@ static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
     leaves[0] = found;
     memcpy(leaves + 1, joined, sizeof *leaves * (size_t)leaf_count(type));
     return leaves;
+}
+
+static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
+    const Type *container = node->kids[0]->type, *type = container->args[1];
+    Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
+    Leaf *known = cg_leaves(cg, node->type), *none = zero(cg, type);
+    LLVMBasicBlockRef probing = cg_block(cg, ""), after = cg_block(cg, "");
+    const Type *entry = key_is_flat(container->args[0]) ? dict_entry_type(&cg->program->types, container) : NULL;
+    if (!entry || !cg_prefetched_value(cg, node->kids[1], data[0], entry, key, probing, &known[0], known + 1)) {
+        LLVMBuildBr(cg->builder, probing);
+        cg_goto(cg, probing);
+        LLVMDeleteBasicBlock(after);
+        return optlookup_probe(cg, node, data, key);
+    }
+    for (int i = 0; i < leaf_count(type); i++)
+        known[i + 1] = LLVMBuildSelect(cg->builder, known[0], known[i + 1], none[i], "");
+    LLVMBasicBlockRef ahead = LLVMGetInsertBlock(cg->builder);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, probing);
+    Leaf *probed = optlookup_probe(cg, node, data, key);
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(cg->builder);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+    return join(cg, node->type, known, ahead, probed, last);
 }
 
 static Leaf *cg_KeyExists(Cg *cg, const Node *node) {

@@ -202,6 +202,7 @@ typedef struct PrefetchTarget {
     const Node *lets[PREFETCH_LETS];
     int nlets;          /* that the key may use */
     LLVMValueRef slots; /* where the probes of a block's iterations end, or stop at an equal tag */
+    LLVMValueRef none;  /* an entry for those that end at an empty slot */
 } PrefetchTarget;
 typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
@@ -215,6 +216,10 @@ void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
 void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
 /* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
 LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash);
+/* Whether the key of that node is there, and its value or anything, without a branch; goes to `probing` where that
+ * is not known from the block's prefetches. False: they never know, and there is no code. */
+bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type *entry, const Leaf *key,
+                         LLVMBasicBlockRef probing, LLVMValueRef *found, Leaf *value);
 
 /* ---- cg_lanes.c: several iterations at once ---- */
 
@@ -357,6 +362,7 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
 void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *states);
 typedef struct Probe {
     LLVMValueRef hash, value;         /* where found: pointer to the key's value */
+    LLVMValueRef slot;                /* where missing: an empty one */
     LLVMBasicBlockRef found, missing; /* missing has no code yet; the builder stands in found */
 } Probe;
 /* A dictionary that is not NULL. node: the key's, or NULL. */

@@ -11,6 +11,8 @@
  *
  *     status drain(worker, dict, records, count, base)
  *
+ * into a scratch dictionary that has room for them, so that a new key is entered in place, too.
+ *
  * A record is packed. Fields of the value that are the same literal in all merges of the loop are not written but
  * known to drain: for {sum, 1L}, a sum and a count, a record is the key, the addend and four bytes.
  */
@@ -106,20 +108,26 @@ static int64_t record(Cg *cg, const Dealt *dealt, LLVMValueRef at, Leaf *leaves,
     return offset;
 }
 
-/* The record's key is new in its partition. */
-static void drain_new(Cg *cg, const Dealt *dealt, LLVMValueRef dict, LLVMValueRef hash, const Leaf *pair,
-                      LLVMValueRef number, const Node *node) {
+/* The record's key is new in its partition, where there is room. */
+static void drain_new(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Probe *p, const Leaf *pair,
+                      LLVMValueRef number) {
+    LLVMBuilderRef builder = cg->builder;
     const Type *entry = dealt->entry, *key = entry->args[0];
-    LLVMValueRef at = cg_call(cg, RT_dict_add, cg->fn->worker, dict, cg_type_pointer(cg, entry),
-                              cg_spill(cg, key, pair), hash, cg_span(cg, node));
-    cg_try_pointer(cg, at);
-    cg_store(cg, entry->args[1], pair + leaf_count(key), at, NULL);
-    cg_store_at(cg, number, at, entry->offsets[2] - entry->offsets[1]);
+    LLVMValueRef slot = p->slot, length = cg_load_at(cg, cg->i64, dict, offsetof(Dict, length));
+    LLVMValueRef at = cg_element(cg, entry, cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries)), length);
+    LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+    cg_store(cg, key, pair, at, NULL);
+    cg_store(cg, entry->args[1], pair + leaf_count(key), cg_at(cg, at, entry->offsets[1]), NULL);
+    cg_store_at(cg, number, at, entry->offsets[2]);
+    length = LLVMBuildAdd(builder, length, cg_i64(cg, 1), "");
+    cg_store_at(cg, length, dict, offsetof(Dict, length));
+    LLVMValueRef word = LLVMBuildOr(builder, LLVMBuildShl(builder, p->hash, cg_i64(cg, 32), ""), length, "");
+    cg_store_at(cg, word, LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, ""), 0);
 }
 
-static void drain_record(Cg *cg, const Dealt *dealt, Op op, LLVMValueRef at, const Node *node) {
+static void drain_record(Cg *cg, const Dealt *dealt, Op op, LLVMValueRef dict, LLVMValueRef at) {
     const Type *entry = dealt->entry;
-    LLVMValueRef dict = LLVMGetParam(cg->fn->function, 1), base = LLVMGetParam(cg->fn->function, 4);
+    LLVMValueRef base = LLVMGetParam(cg->fn->function, 4);
     int keys = leaf_count(entry->args[0]);
     Leaf *pair =
         arena_alloc(&cg->program->arena, sizeof *pair * (size_t)(keys + leaf_count(entry->args[1]) + 1));
@@ -132,13 +140,25 @@ static void drain_record(Cg *cg, const Dealt *dealt, Op op, LLVMValueRef at, con
     LLVMValueRef number = cg_load_at(cg, cg->i32, at, dealt->record - NUMBER_BYTES);
     LLVMSetAlignment(number, 1);
     number = LLVMBuildAdd(cg->builder, LLVMBuildZExt(cg->builder, number, cg->i64, ""), base, "");
-    drain_new(cg, dealt, dict, p.hash, pair, number, node);
+    drain_new(cg, dealt, dict, &p, pair, number);
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, after);
 }
 
+/* What the records' code uses of the dictionary, in registers: a copy, whose length alone goes back. */
+static LLVMValueRef copy_dict(Cg *cg, LLVMValueRef dict) {
+    static const size_t words[] = {offsetof(Dict, length), offsetof(Dict, mask), offsetof(Dict, shift)};
+    static const size_t pointers[] = {offsetof(Dict, index), offsetof(Dict, entries)};
+    LLVMValueRef copy = cg_slot(cg, sizeof(Dict), 8);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        cg_store_at(cg, cg_load_at(cg, cg->i64, dict, (int64_t)words[i]), copy, (int64_t)words[i]);
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        cg_store_at(cg, cg_load_at(cg, cg->ptr, dict, (int64_t)pointers[i]), copy, (int64_t)pointers[i]);
+    return copy;
+}
+
 /* status drain(worker, dict, records, count, base); there is at least one record. */
-static LLVMValueRef drain_function(Cg *cg, const Dealt *dealt, Op op, const Node *node) {
+static LLVMValueRef drain_function(Cg *cg, const Dealt *dealt, Op op) {
     LLVMTypeRef params[5] = {cg->ptr, cg->ptr, cg->ptr, cg->i64, cg->i64};
     Fn fn = {0};
     cg_fn_open(cg, &fn, "drain", params, 5);
@@ -146,19 +166,22 @@ static LLVMValueRef drain_function(Cg *cg, const Dealt *dealt, Op op, const Node
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef first = LLVMGetParam(fn.function, 2), size = cg_i64(cg, dealt->record);
     LLVMValueRef bytes = LLVMBuildMul(builder, LLVMGetParam(fn.function, 3), size, "");
+    LLVMValueRef dict = copy_dict(cg, LLVMGetParam(fn.function, 1));
     LLVMValueRef end = LLVMBuildInBoundsGEP2(builder, cg->i8, first, &bytes, 1, "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), loop = cg_block(cg, "record"), last,
                       done = cg_block(cg, "");
     LLVMBuildBr(builder, loop);
     cg_goto(cg, loop);
     LLVMValueRef at = LLVMBuildPhi(builder, cg->ptr, "");
-    drain_record(cg, dealt, op, at, node);
+    drain_record(cg, dealt, op, dict, at);
     LLVMValueRef next = cg_at(cg, at, dealt->record);
     last = LLVMGetInsertBlock(builder);
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, next, end, ""), loop, done);
     LLVMAddIncoming(at, &first, &before, 1);
     LLVMAddIncoming(at, &next, &last, 1);
     cg_goto(cg, done);
+    cg_store_at(cg, cg_load_at(cg, cg->i64, dict, offsetof(Dict, length)), LLVMGetParam(fn.function, 1),
+                offsetof(Dict, length));
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_fn_close(cg, &fn);
     return fn.function;
@@ -175,7 +198,7 @@ static void open_one(Cg *cg, const Node *lambda, const Type *builder, LLVMValueR
     dealt->entry = type_make(types, TY_struct, OP_none, 3, parts);
     dealt->fixed = fixed_leaves(cg, lambda, builder);
     dealt->record = record(cg, dealt, NULL, NULL, false) + NUMBER_BYTES;
-    dealt->drain = drain_function(cg, dealt, builder->op, lambda);
+    dealt->drain = drain_function(cg, dealt, builder->op);
     dealt->merges = cg_slot(cg, 8, 8);
     LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0);
     cg_store_at(cg, cg_load_at(cg, cg->i64, dict, offsetof(Dict, merges)), dealt->merges, 0);

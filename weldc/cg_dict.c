@@ -38,7 +38,7 @@ Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *ke
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, loop);
     cg_goto(cg, loop);
-    LLVMValueRef slot = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMValueRef slot = p.slot = LLVMBuildPhi(builder, cg->i64, "");
     LLVMValueRef at = LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, "");
     LLVMValueRef word = LLVMBuildLoad2(builder, cg->i64, at, "");
     LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, word, zero, ""), p.missing, tagged);

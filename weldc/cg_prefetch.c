@@ -8,6 +8,9 @@
  *     for each iteration of the block: follow the slots to an equal tag, prefetch the entry, remember the slot
  *     for each iteration of the block: the body, whose probe starts there
  *
+ * The slot is empty or leads to an entry with an equal tag, whose key is almost always the one that is sought. So
+ * an optlookup compares once, and whether the key is there, which no processor foresees, decides no branch.
+ *
  * Keys that qualify are cheap and cannot fail (node_is_cheap), and so are the lets on the way to them; a key
  * behind an `if` is fetched whatever the condition. Whether the tables are large is asked before each range
  * of iterations; with a weld.grain all count as large. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
@@ -125,7 +128,13 @@ static LLVMValueRef tables_are_large(Cg *cg, const Prefetch *plan) {
 
 void cg_prefetch_open(Cg *cg, Prefetch *plan) {
     plan->pays = tables_are_large(cg, plan);
-    for (int i = 0; i < plan->count; i++) plan->target[i].slots = cg_slot(cg, 8 * PREFETCH_BLOCK, 64);
+    for (int i = 0; i < plan->count; i++) {
+        PrefetchTarget *target = &plan->target[i];
+        LLVMValueRef bytes = cg_i64(cg, dict_entry_type(&cg->program->types, target->dict->type)->size);
+        target->slots = cg_slot(cg, 8 * PREFETCH_BLOCK, 64);
+        target->none = cg_slot(cg, dict_entry_type(&cg->program->types, target->dict->type)->size, 64);
+        LLVMBuildMemSet(cg->builder, target->none, LLVMConstNull(cg->i8), bytes, 8);
+    }
 }
 
 void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
@@ -192,14 +201,48 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n
     }
 }
 
+static const PrefetchTarget *target_of(const Prefetch *plan, const Node *key) {
+    for (int i = 0; plan && i < plan->count; i++) {
+        if (plan->target[i].key == key) return &plan->target[i];
+    }
+    return NULL;
+}
+
 LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVMValueRef hash) {
     const Prefetch *plan = cg->fn->ahead;
     LLVMValueRef slot = cg_slot_of(cg, dict, hash);
-    for (int i = 0; plan && key && i < plan->count; i++) {
-        const PrefetchTarget *target = &plan->target[i];
-        if (target->key != key) continue;
-        LLVMValueRef known = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
-        return LLVMBuildSelect(cg->builder, plan->pays, known, slot, "");
-    }
-    return slot;
+    const PrefetchTarget *target = key ? target_of(plan, key) : NULL;
+    if (!target) return slot;
+    LLVMValueRef known = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
+    return LLVMBuildSelect(cg->builder, plan->pays, known, slot, "");
+}
+
+bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type *entry, const Leaf *key,
+                         LLVMBasicBlockRef probing, LLVMValueRef *found, Leaf *value) {
+    LLVMBuilderRef builder = cg->builder;
+    const PrefetchTarget *target = target_of(cg->fn->ahead, node);
+    if (!target) return false;
+    LLVMBasicBlockRef ahead = cg_block(cg, ""), known = cg_block(cg, "");
+    LLVMBuildCondBr(builder, cg->fn->ahead->pays, ahead, probing);
+    cg_goto(cg, ahead);
+    LLVMValueRef slot = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
+    LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+    LLVMValueRef word =
+        LLVMBuildLoad2(builder, cg->i64, LLVMBuildInBoundsGEP2(builder, cg->i64, index, &slot, 1, ""), "");
+    LLVMValueRef some = LLVMBuildICmp(builder, LLVMIntNE, word, cg_i64(cg, 0), "");
+    LLVMValueRef number = LLVMBuildAnd(builder, word, cg_i64(cg, UINT32_MAX), "");
+    number =
+        LLVMBuildMul(builder, LLVMBuildSub(builder, number, cg_i64(cg, 1), ""), cg_i64(cg, entry->size), "");
+    LLVMValueRef place = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, entries));
+    place = LLVMBuildGEP2(builder, cg->i8, place, &number, 1, "");
+    place = LLVMBuildSelect(builder, some, place, target->none, "");
+    Leaf *held = cg_leaves(cg, entry->args[0]);
+    cg_load(cg, entry->args[0], place, NULL, held);
+    LLVMValueRef equal = cg_key_equal(cg, entry->args[0], held, key);
+    LLVMValueRef other = LLVMBuildAnd(builder, some, LLVMBuildNot(builder, equal, ""), "");
+    *found = LLVMBuildAnd(builder, some, equal, "");
+    cg_load(cg, entry->args[1], cg_at(cg, place, entry->offsets[1]), NULL, value);
+    cg_likely(cg, LLVMBuildCondBr(builder, other, probing, known), false);
+    cg_goto(cg, known);
+    return true;
 }
