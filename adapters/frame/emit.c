@@ -226,6 +226,51 @@ static Value emit_logic(Row *row, Node *node) {
     return value;
 }
 
+/* Text that is true if the node is surely `truth`: it is there, and it is that. A missing operand of && or || does not matter
+ * then, so this is simpler than value and validity. */
+static void put_sure(Row *row, Node *node, bool truth, Buf *out) {
+    bool logic = node->kind == X_binary && (node->op[0] == '&' || node->op[0] == '|');
+    if (logic) {
+        buf_printf(out, "(");
+        put_sure(row, node->kids[0], truth, out);
+        buf_printf(out, (node->op[0] == '&') == truth ? " && " : " || ");
+        put_sure(row, node->kids[1], truth, out);
+        buf_printf(out, ")");
+    } else if (node->kind == X_unary && node->op[0] == '!') {
+        put_sure(row, node->kids[0], !truth, out);
+    } else {
+        Buf outer = row->body;
+        row->body = (Buf){0};
+        Value value = emit_as(row, node, WELD_FRAME_BOOL);
+        Buf inner = row->body;
+        row->body = outer;
+        buf_printf(out, "(");
+        buf_put(out, buf_text(&inner), inner.length);
+        if (*value.valid) buf_printf(out, "%s && ", value.valid);
+        buf_printf(out, "%s%s)", truth ? "" : "!", value.text);
+        if (inner.failed) row->body.failed = true;
+        buf_free(&inner);
+    }
+}
+
+weld_lazy_t expression_met(Parser *parser, Node *node) {
+    Fragment fragment = fragment_open(parser->function, parser->error);
+    Row *row = row_open(&fragment);
+    Buf result = {0};
+    if (row) {
+        buf_printf(&result, "merge(b, ");
+        put_sure(row, node, true, &result);
+        buf_printf(&result, ")");
+        if (!row->count) row_element(row, parser->frame->columns[0].data);
+        if (result.failed) fragment.failed = true;
+        buf_printf(&fragment.body, "result(");
+        row_close(row, "appender[bool]", buf_text(&result));
+        buf_printf(&fragment.body, ")");
+    }
+    buf_free(&result);
+    return fragment_close(&fragment);
+}
+
 static Value emit_compare(Row *row, Node *node, Node *left, Node *right, const char *op) {
     Value value = {.kind = WELD_FRAME_BOOL};
     Kind kind = check_common(NULL, node, left, right);
@@ -316,9 +361,12 @@ static Value emit_unary(Row *row, Node *node) {
 static Value emit_if(Row *row, Node *node) {
     Kind kind = node->type == WELD_FRAME_TYPES ? WELD_FRAME_BOOL : node->type;
     Value value = {.kind = kind};
-    Value condition = emit_as(row, node->kids[0], WELD_FRAME_BOOL);
     char met[40];
-    bind_sure(row, met, &condition, "");
+    Buf sure = {0};
+    put_sure(row, node->kids[0], true, &sure);
+    bind_buf(row, met, &sure);
+    if (sure.failed) row->body.failed = true;
+    buf_free(&sure);
     Buf arms[2] = {{0}, {0}}, code = {0};
     Value a = emit_block(row, node->kids[1], kind, &arms[0]),
           b = emit_block(row, node->kids[2], kind, &arms[1]);

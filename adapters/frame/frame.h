@@ -195,6 +195,8 @@ Value emit_as(Row *row, Node *node, Kind kind);
 
 /* A column of an expression: lazy values of the caller. */
 bool expression_column(Parser *parser, Node *node, Kind as, Column *column);
+/* A vec[bool] of an expression that is a bool: is it there and true. */
+weld_lazy_t expression_met(Parser *parser, Node *node);
 void column_drop(Column *column);
 
 /* The functions of expressions; see functions.def. */
@@ -225,7 +227,9 @@ int64_t keys_width(const Keys *keys);                      /* how many fields */
 void keys_all_valid(Buf *out, Row *row, const Keys *keys); /* "" if none may be missing */
 /* "path.$3", or path itself if the key has one field: value or validity of key j; bare: fields lie in path in any case. */
 void keys_value(char *out, const char *path, const Keys *keys, int64_t j, bool valid, bool bare);
-/* The order of two keys, an i32. */
+/* The order of two values without NaN, an i32: negative if x goes before y. */
+void keys_compare_values(Buf *out, Kind kind, bool descending, const char *x, const char *y);
+/* The order of two keys. */
 void keys_compare(Buf *out, const char *a, const char *b, const Keys *keys, bool bare);
 
 /* ---- rows.c ---- */

@@ -89,16 +89,18 @@ void keys_value(char *out, const char *path, const Keys *keys, int64_t j, bool v
         snprintf(out, 80, "%s.$%lld", path, (long long)field);
 }
 
-/* An i32: negative if x goes before y. */
+void keys_compare_values(Buf *out, Kind kind, bool descending, const char *x, const char *y) {
+    buf_printf(out, kind == WELD_FRAME_TEXT ? "frame.order(%s, %s)" : "compare(%s, %s)", descending ? y : x,
+               descending ? x : y);
+}
+
 static void put_compare(Buf *out, Kind kind, bool descending, const char *x, const char *y) {
     const char *first = descending ? y : x, *second = descending ? x : y;
-    if (kind == WELD_FRAME_TEXT)
-        buf_printf(out, "frame.order(%s, %s)", first, second);
-    else if (kind_is_float(kind))
+    if (kind_is_float(kind))
         buf_printf(out, "if(%1$s != %1$s, if(%2$s != %2$s, 0, 1), if(%2$s != %2$s, -1, compare(%3$s, %4$s)))",
                    x, y, first, second);
     else
-        buf_printf(out, "compare(%s, %s)", first, second);
+        keys_compare_values(out, kind, descending, x, y);
 }
 
 void keys_compare(Buf *out, const char *a, const char *b, const Keys *keys, bool bare) {

@@ -77,17 +77,13 @@ weld_frame_t weld_frame_filter(weld_frame_t frame, const char *condition, weld_e
     Parser parser = parser_open(frame, function, condition, error);
     Node *node = parse_expression(&parser);
     weld_lazy_t keep = NULL;
-    Column column = {0};
     if (node && parse_end(&parser) && check_node(&parser, node)) {
         if (node->type != WELD_FRAME_BOOL && node->type != WELD_FRAME_TYPES)
             parser_fail(&parser, node, "the condition is %s, not bool,", weld_frame_type_name(node->type));
-        else if (expression_column(&parser, node, WELD_FRAME_BOOL, &column))
-            keep = column.valid ? weld_lazy_new(function, "|x, v| map(zip(x, v), |e| e.$0 && e.$1)",
-                                                (weld_lazy_t[]){column.data, column.valid}, 2, error)
-                                : weld_lazy_hold(column.data);
+        else
+            keep = expression_met(&parser, node);
     }
     parser_close(&parser);
-    column_drop(&column);
     weld_frame_t made = keep ? frame_keep(frame, function, keep, error) : NULL;
     weld_lazy_free(keep);
     return made;
@@ -180,24 +176,77 @@ bool frame_gather(weld_frame_t to, const char *function, const Column *column, c
     return frame_put(to, function, name, column->kind, values, there, error);
 }
 
-/* |..| sort(result(for(zip(keys), appender[{.., i64}], |b, i, e| merge(b, {.., i}))), |a, b| ..), its first `count` or all. */
-static weld_lazy_t sorted(const char *function, const Keys *keys, weld_lazy_t count, weld_error_t error) {
-    Fragment fragment = fragment_open(function, error);
-    Row *row = row_open(&fragment);
-    Buf result = {0};
-    if (row) {
-        buf_printf(&fragment.body, count ? "slice(sort(result(" : "sort(result(");
-        buf_printf(&result, "merge(b, {");
-        keys_fields(&result, row, keys);
-        buf_printf(&result, ", i})");
-        row_close(row, "appender", buf_text(&result));
-        buf_printf(&fragment.body, "), |a, b| ");
-        keys_compare(&fragment.body, "a", "b", keys, true);
-        buf_printf(&fragment.body, ")");
-        if (count) buf_printf(&fragment.body, ", 0l, p%lld)", (long long)fragment_add(&fragment, count));
-    }
-    if (result.failed) fragment.failed = true;
+/* The row's key and number, where it can be compared at once; NaN and missing values, which have no order, are put
+ * behind in the order of the rows: {comparable, NaN, missing}. So one key is sorted as plain numbers. */
+static void put_single(Fragment *fragment, const Keys *keys, const char *limit) {
+    const Column *column = &keys->columns[0];
+    Row *row = row_open(fragment);
+    if (!row) return;
+    Buf result = {0}, order = {0};
+    const char *code = kind_code(column->kind);
+    bool real = kind_is_float(column->kind);
+    long long x = row_element(row, column->data);
+    char comparable[80], nan[80], missing[80], builder[200];
+    snprintf(comparable, sizeof comparable, "{merge(b.$0, {x%lld, i}), b.$1, b.$2}", x);
+    snprintf(nan, sizeof nan, "{b.$0, merge(b.$1, {x%lld, i}), b.$2}", x);
+    snprintf(missing, sizeof missing, "{b.$0, b.$1, merge(b.$2, {x%lld, i})}", x);
+    if (column->valid)
+        buf_printf(&result, "if(!x%lld, %s, ", (long long)row_element(row, column->valid), missing);
+    if (real)
+        buf_printf(&result, "if(x%lld == x%lld, %s, %s)", x, x, comparable, nan);
+    else
+        buf_printf(&result, "%s", comparable);
+    if (column->valid) buf_printf(&result, ")");
+    keys_compare_values(&order, column->kind, keys->descending[0], "a.$0", "b.$0");
+    snprintf(builder, sizeof builder, "{appender[{%s,i64}],appender[{%s,i64}],appender[{%s,i64}]}", code,
+             code, code);
+    buf_printf(&fragment->body, "let r = ");
+    row_close(row, builder, buf_text(&result));
+    buf_printf(&fragment->body, "; let s = %ssort(result(r.$0), |a, b| %s)%s; ", *limit ? "slice(" : "",
+               buf_text(&order), limit);
+    buf_printf(&fragment->body,
+               "let nan = result(r.$1); let missing = result(r.$2); if(len(nan) + len(missing) == 0l, s, "
+               "%sresult(for(missing, for(nan, for(s, appender[{%s,i64}], |b, i, e| merge(b, e)), |b, i, e| "
+               "merge(b, e)), "
+               "|b, i, e| merge(b, e)))%s)",
+               *limit ? "slice(" : "", code, limit);
+    if (result.failed || order.failed) fragment->failed = true;
     buf_free(&result);
+    buf_free(&order);
+}
+
+/* sort(result(for(zip(keys), appender[{.., i64}], |b, i, e| merge(b, {.., i}))), |a, b| ..) */
+static void put_several(Fragment *fragment, const Keys *keys, const char *limit) {
+    Row *row = row_open(fragment);
+    if (!row) return;
+    Buf result = {0};
+    buf_printf(&fragment->body, *limit ? "slice(sort(result(" : "sort(result(");
+    buf_printf(&result, "merge(b, {");
+    keys_fields(&result, row, keys);
+    buf_printf(&result, ", i})");
+    if (result.failed) fragment->failed = true;
+    row_close(row, "appender", buf_text(&result));
+    buf_free(&result);
+    buf_printf(&fragment->body, "), |a, b| ");
+    keys_compare(&fragment->body, "a", "b", keys, true);
+    buf_printf(&fragment->body, ")%s", limit);
+}
+
+static bool is_single(const Keys *keys) {
+    return keys->count == 1 && (keys->columns[0].valid || kind_is_float(keys->columns[0].kind));
+}
+
+/* A vector of structs, of which field `number` is a row; all of it, or its first `count`. */
+static weld_lazy_t sorted(const char *function, const Keys *keys, weld_lazy_t count, int64_t *number,
+                          weld_error_t error) {
+    Fragment fragment = fragment_open(function, error);
+    char limit[60] = "";
+    if (count) snprintf(limit, sizeof limit, ", 0l, p%lld)", (long long)fragment_add(&fragment, count));
+    *number = is_single(keys) ? 1 : keys_width(keys);
+    if (is_single(keys))
+        put_single(&fragment, keys, limit);
+    else
+        put_several(&fragment, keys, limit);
     return fragment_close(&fragment);
 }
 
@@ -206,10 +255,12 @@ static weld_frame_t sort(weld_frame_t frame, const char *function, const char *t
     if (!frame_check(frame, function, error)) return NULL;
     Parser parser = parser_open(frame, function, text, error);
     Keys keys;
-    weld_lazy_t places = keys_open(&parser, true, &keys) ? sorted(function, &keys, count, error) : NULL;
+    int64_t number = 0;
+    weld_lazy_t places =
+        keys_open(&parser, true, &keys) ? sorted(function, &keys, count, &number, error) : NULL;
     weld_frame_t made = places ? frame_new(frame->count, error) : NULL;
     char index[40];
-    snprintf(index, sizeof index, "p.$%lld", (long long)keys_width(&keys));
+    snprintf(index, sizeof index, "p.$%lld", (long long)number);
     for (int64_t i = 0; made && i < frame->count; i++) {
         const Column *column = &frame->columns[i];
         if (!frame_gather(made, function, column, column->name, places, index, NULL, error)) fail(&made);
