@@ -1050,10 +1050,9 @@ Test(frame, fuses_with_other_libraries) {
                                     &root, 1, error);
     char *plan = weld_lazy_plan(&sum, 1, error);
     cr_assert(plan, "%s", weld_error_message(error));
-    int loops = 0;
-    for (const char *at = plan; (at = strstr(at, "for(")); at++) loops++;
-    cr_assert_eq(loops, 1, "%s", plan);
-    cr_assert_null(strstr(plan, "appender"), "%s", plan);
+    const char *loop = strstr(plan, "a loop over");
+    cr_assert(loop && !strstr(loop + 1, "a loop over"), "%s", plan);
+    cr_assert_null(strstr(plan, "fragment 1"), "%s", plan);
     free(plan);
     for (int e = 0; e < ENGINES; e++) {
         weld_context_t context = context_of(&engines[e]);
