@@ -183,29 +183,46 @@ static void put_list(Buf *out, char **texts, int64_t count) {
     buf_printf(out, "}");
 }
 
-/* Builders and merges of the tables that have slots. */
-static void put_tables(Group *group, Row *row, Buf *builders, Buf *merges) {
-    static const char *const ops[TABLES] = {"+", "min", "max"};
+static const char *const ops[TABLES] = {"+", "min", "max"};
+
+/* Without keys: a merger for each slot, since scalars are merged by vectors. */
+static void put_mergers(const Group *group, Buf *builders, Buf *merges, Buf *results) {
+    int64_t field = 0;
+    buf_printf(merges, "{");
+    for (int i = 0; i < TABLES; i++) {
+        const Slots *slots = &group->slots[i];
+        if (slots->count) buf_printf(results, i ? ", {" : "{");
+        for (int64_t j = 0; j < slots->count; j++, field++) {
+            const char *comma = field ? ", " : "";
+            buf_printf(builders, "%smerger[%s,%s]", comma, slots->types[j], ops[i]);
+            buf_printf(merges, "%smerge(b.$%lld, %s)", comma, (long long)field, slots->values[j]);
+            buf_printf(results, "%sresult(r.$%lld)", j ? ", " : "", (long long)field);
+        }
+        if (slots->count) buf_printf(results, "}");
+    }
+    buf_printf(merges, "}");
+}
+
+/* A dictionary for each table that has slots. */
+static void put_dictionaries(const Group *group, Row *row, Buf *builders, Buf *merges, Buf *results) {
+    int field = 0;
+    buf_printf(merges, "let k = ");
     put_key(merges, row, group);
-    Buf key = *merges;
-    *merges = (Buf){0};
-    buf_printf(merges, "let k = %s; {", buf_text(&key));
-    buf_free(&key);
-    buf_printf(builders, "{");
+    buf_printf(merges, "; {");
     for (int i = 0; i < TABLES; i++) {
         const Slots *slots = &group->slots[i];
         if (!slots->count) continue;
-        buf_printf(builders, i ? "," : "");
-        buf_printf(builders, group->keyless ? "merger[" : "dictmerger[");
-        if (!group->keyless) put_key_type(builders, group), buf_printf(builders, ",");
+        const char *comma = field ? ", " : "";
+        buf_printf(builders, "%sdictmerger[", comma);
+        put_key_type(builders, group);
+        buf_printf(builders, ",");
         put_list(builders, slots->types, slots->count);
         buf_printf(builders, ",%s]", ops[i]);
-        int field = i == GREATEST && !group->slots[LEAST].count ? 1 : i;
-        buf_printf(merges, group->keyless ? "%smerge(b.$%d, " : "%smerge(b.$%d, {k, ", i ? "," : "", field);
+        buf_printf(merges, "%smerge(b.$%d, {k, ", comma, field);
         put_list(merges, slots->values, slots->count);
-        buf_printf(merges, group->keyless ? ")" : "})");
+        buf_printf(merges, "})");
+        buf_printf(results, "%sresult(r.$%d)", comma, field++);
     }
-    buf_printf(builders, "}");
     buf_printf(merges, "}");
 }
 
@@ -217,7 +234,7 @@ static int table_of(const Group *group, int table) {
 static bool make_tables(Group *group) {
     Fragment fragment = fragment_open(function, group->parser.error);
     Row *row = row_open(&fragment);
-    Buf builders = {0}, merges = {0};
+    Buf builders = {0}, merges = {0}, results = {0};
     if (row) {
         for (int64_t i = 0; i < group->count; i++) {
             Aggregate *a = &group->aggregates[i];
@@ -227,18 +244,21 @@ static bool make_tables(Group *group) {
         buf_printf(&one, "1l");
         if (!group->slots[PLUS].count) slot_add(group, PLUS, "i64", &one);
         buf_free(&one);
-        put_tables(group, row, &builders, &merges);
+        buf_printf(&builders, "{");
+        if (group->keyless)
+            put_mergers(group, &builders, &merges, &results);
+        else
+            put_dictionaries(group, row, &builders, &merges, &results);
+        buf_printf(&builders, "}");
         if (!row->count) row_element(row, group->parser.frame->columns[0].data);
         buf_printf(&fragment.body, "let r = ");
         row_close(row, buf_text(&builders), buf_text(&merges));
-        buf_printf(&fragment.body, "; {");
-        int count = 1 + (group->slots[LEAST].count > 0) + (group->slots[GREATEST].count > 0);
-        for (int i = 0; i < count; i++) buf_printf(&fragment.body, "%sresult(r.$%d)", i ? "," : "", i);
-        buf_printf(&fragment.body, "}");
+        buf_printf(&fragment.body, "; {%s}", buf_text(&results));
     }
-    if (builders.failed || merges.failed || group->parser.failed) fragment.failed = true;
+    if (builders.failed || merges.failed || results.failed || group->parser.failed) fragment.failed = true;
     buf_free(&builders);
     buf_free(&merges);
+    buf_free(&results);
     group->tables = fragment_close(&fragment);
     return group->tables != NULL;
 }
