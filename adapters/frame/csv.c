@@ -350,8 +350,8 @@ static weld_frame_t parse(const char *function, char *text, int64_t length, cons
         if (!table.columns || table.columns > WELD_FRAME_COLUMNS)
             frame_fail(error, function, "%lld columns are %s", (long long)table.columns,
                        table.columns ? "too many" : "too few");
-        else
-            names = calloc((size_t)table.columns, sizeof *names);
+        else if (!(names = calloc((size_t)table.columns, sizeof *names)))
+            frame_no_memory(error);
         bool ok = names != NULL;
         for (int64_t j = 0; ok && j < table.columns; j++)
             ok = (names[j] = name_of(&table, !options->no_header, j)) != NULL;

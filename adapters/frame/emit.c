@@ -183,6 +183,7 @@ static Value emit_block(Row *row, Node *node, Kind kind, Buf *block) {
 }
 
 static void bind_buf(Row *row, char *name, const Buf *code) {
+    if (code->failed) row->body.failed = true;
     char bound[40];
     name_value(row, bound);
     buf_printf(&row->body, "let %s = ", bound);

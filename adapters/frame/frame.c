@@ -236,7 +236,7 @@ static bool add_arrays(weld_frame_t made, const char *name, Kind kind, const voi
     Column column = {.kind = kind, .elements = data, .valid_elements = valid, .rows = rows};
     if (!column.elements) column.elements = "";
     column.data = valid ? lazy_put(function, error, lazy, "|s| s.$0") : weld_lazy_hold(lazy);
-    column.valid = valid ? lazy_put(function, error, lazy, "|s| s.$1") : NULL;
+    column.valid = valid && column.data ? lazy_put(function, error, lazy, "|s| s.$1") : NULL;
     weld_lazy_free(lazy);
     bool ok = column.data && (column.valid || !valid);
     if (ok)

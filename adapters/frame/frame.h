@@ -61,6 +61,8 @@ typedef struct Fragment {
 Fragment fragment_open(const char *function, weld_error_t error);
 /* The number of the parameter that stands for the lazy value. */
 int64_t fragment_add(Fragment *fragment, weld_lazy_t lazy);
+/* Frees a part of the text; if it is not whole, neither is the fragment. */
+void fragment_drop(Fragment *fragment, Buf *part);
 /* The lazy value of the body; the fragment is over. NULL: error says why. */
 weld_lazy_t fragment_close(Fragment *fragment);
 /* One field or more: field `number` of a struct, or of vec of structs, that a lazy value is. */

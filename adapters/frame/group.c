@@ -86,7 +86,10 @@ static int64_t slot_add(Group *group, int table, const char *type, const Buf *va
     }
     int64_t bytes[2] = {(int64_t)strlen(type) + 1, value->length + 1};
     char *texts[2] = {parser_alloc(&group->parser, bytes[0]), parser_alloc(&group->parser, bytes[1])};
-    if (!texts[0] || !texts[1] || value->failed || slots->count == slots->room) return 0;
+    if (!texts[0] || !texts[1] || value->failed || slots->count == slots->room) {
+        group->parser.failed = true;
+        return 0;
+    }
     slots->types[slots->count] = memcpy(texts[0], type, (size_t)bytes[0]);
     slots->values[slots->count] = memcpy(texts[1], buf_text(value), (size_t)bytes[1]);
     return slots->count++;
@@ -243,7 +246,7 @@ static bool make_tables(Group *group) {
         Buf one = {0};
         buf_printf(&one, "1l");
         if (!group->slots[PLUS].count) slot_add(group, PLUS, "i64", &one);
-        buf_free(&one);
+        fragment_drop(&fragment, &one);
         buf_printf(&builders, "{");
         if (group->keyless)
             put_mergers(group, &builders, &merges, &results);
@@ -256,9 +259,9 @@ static bool make_tables(Group *group) {
         buf_printf(&fragment.body, "; {%s}", buf_text(&results));
     }
     if (builders.failed || merges.failed || results.failed || group->parser.failed) fragment.failed = true;
-    buf_free(&builders);
-    buf_free(&merges);
-    buf_free(&results);
+    fragment_drop(&fragment, &builders);
+    fragment_drop(&fragment, &merges);
+    fragment_drop(&fragment, &results);
     group->tables = fragment_close(&fragment);
     return group->tables != NULL;
 }
@@ -296,10 +299,10 @@ static void put_side(Group *group, Fragment *fragment, const Aggregate *a, const
         buf_printf(&result, "merge(b, %s)", merge);
     if (builder.failed || key.failed || result.failed || type.failed) fragment->failed = true;
     row_close(row, buf_text(&builder), buf_text(&result));
-    buf_free(&builder);
-    buf_free(&key);
-    buf_free(&result);
-    buf_free(&type);
+    fragment_drop(fragment, &builder);
+    fragment_drop(fragment, &key);
+    fragment_drop(fragment, &result);
+    fragment_drop(fragment, &type);
 }
 
 /* Sums of squares of what is left of the mean. */
@@ -329,7 +332,7 @@ static bool side_unique(Group *group, Aggregate *a) {
     buf_printf(&fragment.body,
                "); result(for(tovec(d), dictmerger[%s,i64,+], |b, i, e| merge(b, {e.$0.$0, 1l})))",
                buf_text(&type));
-    buf_free(&type);
+    fragment_drop(&fragment, &type);
     a->side = fragment_close(&fragment);
     return a->side != NULL;
 }
@@ -399,7 +402,7 @@ static void emit_extreme(Group *group, Fragment *fragment, const Aggregate *a, B
                    buf_text(&best));
     else
         buf_printf(value, "%s", buf_text(&best));
-    buf_free(&best);
+    fragment_drop(fragment, &best);
 }
 
 static void emit_min(Group *group, Fragment *fragment, const Aggregate *a, Buf *value, Buf *valid) {
@@ -417,7 +420,7 @@ static void emit_place(Group *group, Fragment *fragment, const Aggregate *a, Buf
     buf_printf(value, "if(g.$1.$%lld > 0l, lookup(p%lld, %s), %s)", (long long)a->tally,
                (long long)fragment_add(fragment, a->input.data), buf_text(&best), kind_zero(a->input.kind));
     buf_printf(valid, "g.$1.$%lld > 0l", (long long)a->tally);
-    buf_free(&best);
+    fragment_drop(fragment, &best);
 }
 
 static void emit_first(Group *group, Fragment *fragment, const Aggregate *a, Buf *value, Buf *valid) {

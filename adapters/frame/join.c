@@ -116,11 +116,11 @@ static bool make_table(Join *join, bool groups, weld_error_t error) {
         row_close(row, buf_text(&builder), buf_text(&result));
         buf_printf(&fragment.body, ")");
     }
-    buf_free(&type);
-    buf_free(&key);
-    buf_free(&builder);
-    buf_free(&result);
-    buf_free(&valid);
+    fragment_drop(&fragment, &type);
+    fragment_drop(&fragment, &key);
+    fragment_drop(&fragment, &builder);
+    fragment_drop(&fragment, &result);
+    fragment_drop(&fragment, &valid);
     join->table = fragment_close(&fragment);
     return join->table != NULL;
 }
@@ -152,9 +152,9 @@ static weld_lazy_t look_up(Join *join, const char *builder, const char *met, con
         row_close(row, builder, buf_text(&result));
         buf_printf(&fragment.body, ")");
     }
-    buf_free(&key);
-    buf_free(&valid);
-    buf_free(&result);
+    fragment_drop(&fragment, &key);
+    fragment_drop(&fragment, &valid);
+    fragment_drop(&fragment, &result);
     return fragment_close(&fragment);
 }
 

@@ -64,10 +64,10 @@ weld_frame_t frame_keep(weld_frame_t frame, const char *function, weld_lazy_t ke
         buf_printf(&fragment.body, ")");
     }
     if (builder.failed || fields.failed || result.failed || whole.failed) fragment.failed = true;
-    buf_free(&builder);
-    buf_free(&fields);
-    buf_free(&result);
-    buf_free(&whole);
+    fragment_drop(&fragment, &builder);
+    fragment_drop(&fragment, &fields);
+    fragment_drop(&fragment, &result);
+    fragment_drop(&fragment, &whole);
     return unpack(frame, function, fragment_close(&fragment), one, error);
 }
 
@@ -121,9 +121,10 @@ static weld_frame_t slice(weld_frame_t frame, const char *function, int64_t star
     /* a start before the first row takes rows from the count */
     static const char code[] = "|v, start, count| let s = if(start < 0l, len(v) + start, start); "
                                "slice(v, max(s, 0l), if(start < 0l, max(count + min(s, 0l), 0l), count))";
-    weld_lazy_t numbers[2] = {lazy_i64(start, error), lazy_i64(count, error)};
+    weld_lazy_t numbers[2] = {lazy_i64(start, error), NULL};
+    if (numbers[0]) numbers[1] = lazy_i64(count, error);
     weld_frame_t made = NULL;
-    if (numbers[0] && numbers[1]) made = each_column(frame, function, code, numbers, 2, error);
+    if (numbers[1]) made = each_column(frame, function, code, numbers, 2, error);
     weld_lazy_free(numbers[0]);
     weld_lazy_free(numbers[1]);
     return made;
@@ -211,8 +212,8 @@ static void put_single(Fragment *fragment, const Keys *keys, const char *limit) 
                "|b, i, e| merge(b, e)))%s)",
                *limit ? "slice(" : "", code, limit);
     if (result.failed || order.failed) fragment->failed = true;
-    buf_free(&result);
-    buf_free(&order);
+    fragment_drop(fragment, &result);
+    fragment_drop(fragment, &order);
 }
 
 /* sort(result(for(zip(keys), appender[{.., i64}], |b, i, e| merge(b, {.., i}))), |a, b| ..) */
@@ -226,7 +227,7 @@ static void put_several(Fragment *fragment, const Keys *keys, const char *limit)
     buf_printf(&result, ", i})");
     if (result.failed) fragment->failed = true;
     row_close(row, "appender", buf_text(&result));
-    buf_free(&result);
+    fragment_drop(fragment, &result);
     buf_printf(&fragment->body, "), |a, b| ");
     keys_compare(&fragment->body, "a", "b", keys, true);
     buf_printf(&fragment->body, ")%s", limit);
@@ -297,8 +298,8 @@ static weld_lazy_t firsts(const char *function, const Keys *keys, weld_error_t e
         buf_printf(&second, "merge(b, {%s, i})", buf_text(&key));
         buf_printf(&fragment.body, "let d = result(");
         row_close(rows[0], buf_text(&first), buf_text(&second));
-        buf_free(&key);
-        buf_free(&second);
+        fragment_drop(&fragment, &key);
+        fragment_drop(&fragment, &second);
         keys_put(&key, rows[1], keys);
         buf_printf(&second, "merge(b, lookup(d, %s) == i)", buf_text(&key));
         buf_printf(&fragment.body, "); result(");
@@ -309,10 +310,10 @@ static weld_lazy_t firsts(const char *function, const Keys *keys, weld_error_t e
         free(rows[1]);
     }
     if (type.failed || key.failed || first.failed || second.failed) fragment.failed = true;
-    buf_free(&type);
-    buf_free(&key);
-    buf_free(&first);
-    buf_free(&second);
+    fragment_drop(&fragment, &type);
+    fragment_drop(&fragment, &key);
+    fragment_drop(&fragment, &first);
+    fragment_drop(&fragment, &second);
     return fragment_close(&fragment);
 }
 

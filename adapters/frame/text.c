@@ -79,6 +79,11 @@ int64_t fragment_add(Fragment *fragment, weld_lazy_t lazy) {
     return fragment->count++;
 }
 
+void fragment_drop(Fragment *fragment, Buf *part) {
+    if (part->failed) fragment->failed = true;
+    buf_free(part);
+}
+
 weld_lazy_t fragment_close(Fragment *fragment) {
     Buf code = {0};
     for (int64_t i = 0; i < fragment->count; i++) buf_printf(&code, "%sp%lld", i ? "," : "|", (long long)i);
