@@ -543,8 +543,10 @@ static Leaf permute(Cg *cg, Leaf value, LLVMValueRef bits) {
 static Leaf compress(Cg *cg, Leaf value, Leaf mask, LLVMValueRef bits) {
     LLVMBuilderRef builder = cg->builder;
     LLVMTypeRef as = LLVMTypeOf(value), one = LLVMGetElementType(as);
-    bool narrow = cg->compress != COMPRESS_BYTES && (one == cg->i8 || one == cg->i16);
-    LLVMTypeRef wide = narrow ? LLVMVectorType(cg->i32, LLVMGetVectorSize(as)) : as;
+    unsigned lanes = LLVMGetVectorSize(as), bytes = one == cg->i8 ? 1 : one == cg->i16 ? 2 : 4;
+    /* bytes and halves are compressed by some processors only, and only a whole register of them */
+    bool narrow = bytes < 4 && (cg->compress != COMPRESS_BYTES || bytes * lanes < 16);
+    LLVMTypeRef wide = narrow ? LLVMVectorType(cg->i32, lanes) : as;
     if (narrow) value = LLVMBuildZExt(builder, value, wide, "");
     Leaf args[3] = {value, LLVMConstNull(wide), mask};
     value = cg->compress == COMPRESS_PERMUTE

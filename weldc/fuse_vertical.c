@@ -24,7 +24,7 @@
 
 bool pass_fuse_vertical(Program *program);
 
-enum { MOST_ITERS = 16, MOST_NEST = 64 };
+enum { MOST_ITERS = 512, MOST_NEST = 64 };
 
 /* What the index of a node says while this pass runs (a field's, which is taken, is that of its kid). */
 enum { KEEPS = 1, BUILDER = 2 }; /* has an assert or a foreign call; names a builder outside of loop bodies */
@@ -47,6 +47,7 @@ typedef struct Fuse {
     Binding *bindings; /* by symbol id */
     int limit;         /* of ids in bindings */
     int depth;
+    Arena *arena;
 } Fuse;
 
 static int flags_of(const Node *node) {
@@ -176,18 +177,18 @@ static Node *tail_body(Tail *tail, Node *loop, const Site *site) {
 typedef struct Feed {
     Node *loop; /* the producer, or NULL: the iterator stays */
     const Site *site;
-    Binding *binding;   /* through which it comes, or NULL */
-    int first;          /* the iterator before this one with the same producer, or itself */
-    int at[MOST_ITERS]; /* where its iterators are in the fused loop */
-    Symbol *value;      /* of what it merges, if that is used more than once */
+    Binding *binding; /* through which it comes, or NULL */
+    int first;        /* the iterator before this one with the same producer, or itself */
+    int *at;          /* where its iterators are in the fused loop; in the arena, as all that follows */
+    Symbol *value;    /* of what it merges, if that is used more than once */
 } Feed;
 
 typedef struct Consumer {
     Node *loop;
-    Feed feeds[MOST_ITERS];
+    Feed *feeds;
     int count;
-    Node *iters[MOST_ITERS]; /* of the fused loop */
-    int niters;
+    Node **iters; /* of the fused loop */
+    int niters, room;
     bool again; /* a vector that was walked by several iterators is now walked by one */
 } Consumer;
 
@@ -248,7 +249,7 @@ static int add_iter(Consumer *consumer, Node *iter) {
     for (int i = 0; i < consumer->niters; i++) {
         if (same_iter(consumer->iters[i], iter)) return i;
     }
-    if (consumer->niters == MOST_ITERS) return -1;
+    if (consumer->niters == consumer->room) return -1;
     consumer->iters[consumer->niters] = iter;
     return consumer->niters++;
 }
@@ -262,7 +263,7 @@ static bool add_feed(Consumer *consumer, int number) {
         return true;
     }
     int before = consumer->niters;
-    if (loop && loop->count - 2 <= MOST_ITERS) {
+    if (loop) {
         bool fits = true;
         for (int i = 0; fits && i < loop->count - 2; i++) {
             feed->at[i] = add_iter(consumer, loop->kids[i]);
@@ -398,10 +399,26 @@ static void rename_use(Walk *walk, Node **slot) {
     if ((*slot)->kind == N_Ident && (*slot)->symbol == rename->from) (*slot)->symbol = rename->to;
 }
 
+/* Room for the iterators of all producers. */
+static bool make_room(Arena *arena, Consumer *consumer) {
+    for (int i = 0; i < consumer->count; i++) {
+        Feed *feed = &consumer->feeds[i];
+        int count = feed->loop && feed->first == i ? feed->loop->count - 2 : 1;
+        feed->at = arena_alloc(arena, sizeof *feed->at * (size_t)count);
+        if (!feed->at) return false;
+        consumer->room += count;
+    }
+    if (consumer->room > MOST_ITERS) consumer->room = MOST_ITERS;
+    consumer->iters = arena_alloc(arena, sizeof *consumer->iters * (size_t)consumer->room);
+    return consumer->iters != NULL;
+}
+
 /* Finds what to fuse. once: only producers that merge once per iteration. */
 static bool can_fuse(Fuse *fuse, Consumer *consumer, Node *loop, bool once) {
     *consumer = (Consumer){.loop = loop, .count = loop->count - 2};
     if (consumer->count > MOST_ITERS) return false;
+    consumer->feeds = arena_alloc(fuse->arena, sizeof *consumer->feeds * (size_t)consumer->count);
+    if (!consumer->feeds) return false;
     bool any = false, alone = !once && consumer->count == 1 && params_of(loop)[1]->uses == 0;
     for (int i = 0; i < consumer->count; i++) {
         Feed *feed = &consumer->feeds[i];
@@ -409,7 +426,7 @@ static bool can_fuse(Fuse *fuse, Consumer *consumer, Node *loop, bool once) {
         if (feed->loop && !feed->site->plain && !alone) feed->loop = NULL;
         if (feed->loop) any = true;
     }
-    if (!any) return false;
+    if (!any || !make_room(fuse->arena, consumer)) return false;
     any = false;
     for (int i = 0; i < consumer->count; i++) {
         if (!add_feed(consumer, i)) return false;
@@ -569,7 +586,7 @@ static void type_leave(Walk *walk, Node **slot) {
 }
 
 bool pass_fuse_vertical(Program *program) {
-    Fuse fuse = {.limit = program->symbols};
+    Fuse fuse = {.limit = program->symbols, .arena = &program->arena};
     fuse.bindings = arena_alloc(&program->arena, sizeof *fuse.bindings * (size_t)(fuse.limit + 1));
     if (!fuse.bindings)
         return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
