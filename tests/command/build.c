@@ -43,6 +43,16 @@ Test(build, header_declares_all_types) {
     test_folder_remove();
 }
 
+/* LLVM would end the process. */
+Test(build, unknown_processors_are_refused) {
+    expect(WORDS("build", "-e", "|x: i64| x", "-o", "p", "--set", "weld.processor=pentium3"), NULL, 1, "",
+           "weld.processor is native or a processor such as x86-64-v3, not pentium3");
+    expect(WORDS("run", "--no-eval", "-e", "5l", "--set", "weld.processor=x86-64-v9"), NULL, 1, "",
+           "not x86-64-v9");
+    expect(WORDS("run", "--no-eval", "-e", "5l", "--set", "weld.processor=x86-64"), NULL, 0, "5l\n", "");
+    test_folder_remove();
+}
+
 static const char header[] =
     "#include <stddef.h>\n"
     "/* A heading. */\n\n"
