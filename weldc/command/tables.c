@@ -153,6 +153,9 @@ int command_adapters(Request *request) {
         fault_print(&request->fault);
         return EXIT_FAULT;
     }
-    if (!tables.out.length) buf_printf(&tables.out, "no adapters are installed\n");
+    if (!tables.out.length)
+        buf_printf(&tables.out,
+                   "no adapters are installed; they are libweld-NAME.so, beside libweld.so or in a "
+                   "folder of WELD_ADAPTERS\n");
     return write_out(&tables.out);
 }
