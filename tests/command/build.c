@@ -68,6 +68,8 @@ static const char header[] =
     "struct thing *thing_new(void);\n"
     "void each(double (*f)(double), size_t n);\n"
     "typedef double real;\n"
+    "typedef unsigned count_t;\n"
+    "real stats_level(const real *real, count_t n);\n"
     "static inline int hidden(int a) { return a; }\n";
 
 /* The draft compiles, and what it drafts is what the header says. */
@@ -76,6 +78,7 @@ Test(bind, drafts_rows_and_functions) {
         "{\"mean\", \"double stats_mean(const double *x, size_t n)\", NULL,\n"
         "     \"|x: vec[f64]| \" TRAITS \"cfill[weld_stats_mean, f64]({}, x)\", NULL,\n"
         "     \"The mean, \\\\ of \\\"all\\\"\"},",
+        "|real_: vec[f64]| \" TRAITS \"cfill[weld_stats_level, f64]({}, real_)",
         "cfill[weld_stats_weighted, f64]({}, x, w)",
         "if (w->length != x->length) return WELD_CALL_SIZES;",
         "|x: vec[f64], factor: f64| \" TRAITS \"cfill[weld_stats_scale, vec[f64]](len(x), x, factor)",
@@ -95,7 +98,7 @@ Test(bind, drafts_rows_and_functions) {
     cr_assert_eq(got.status, 0, "%s", got.err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         cr_expect(strstr(got.out, parts[i]), "without %s:\n%s", parts[i], got.out);
-    cr_expect(!strstr(got.out, "hidden") && !strstr(got.out, "real"));
+    cr_expect(!strstr(got.out, "hidden") && !strstr(got.out, "count_t count_t"));
     test_write("stats.c", got.out, strlen(got.out));
     char command[600];
     snprintf(command, sizeof command,

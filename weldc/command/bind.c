@@ -298,9 +298,8 @@ int command_bind(Request *request) {
     Buf out = {0};
     int status = EXIT_FAULT;
     if (prototypes_read(request->words[0], bind_function, &bind, &bind.fault)) {
-        if (!bind.rows.length)
-            fault_set(&bind.fault, E_File, "%.200s declares no function that can be bound",
-                      request->words[0]);
+        if (!bind.rows.length && !bind.others.length)
+            fault_set(&bind.fault, E_File, "%.200s declares no function", request->words[0]);
         else
             write_draft(&bind, request->words[0], &out);
     }

@@ -4,7 +4,7 @@
  *     double mean(const double *x, size_t n);   its result, its name, its parameters
  *
  * The C preprocessor ($CC -E -C) reads the header; of what it gives only the declarations of the header's own lines count.
- * Each is taken apart by its words; what takes functions, structs, pointers to pointers or variable arguments is left
+ * Each is taken apart by its words, of which some are typedefs for scalars; what takes functions, structs, pointers to pointers or variable arguments is left
  * with the reason.
  */
 #include <ctype.h>
@@ -53,10 +53,38 @@ static const Spelling spellings[] = {
     {"void", TY_unknown},
 };
 
+/* `typedef unsigned long uLong;` */
+typedef struct Alias {
+    char name[64];
+    TypeKind kind;
+} Alias;
+
+typedef struct Header {
+    const char *path;
+    PrototypeVisit visit;
+    void *data;
+    Buf declaration, comment;
+    Buf aliases;         /* of Alias: all that is typedef for a scalar, in included headers, too */
+    bool own;            /* the line at hand is the header's */
+    bool in_block, kept; /* within a comment; that stands above what follows, not behind something */
+    int depth;           /* of braces */
+} Header;
+
 static bool find_kind(const char *type, TypeKind *kind) {
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         if (strcmp(spellings[i].c, type) != 0) continue;
         *kind = spellings[i].kind;
+        return true;
+    }
+    return false;
+}
+
+static bool find_alias(const Header *header, const char *type, TypeKind *kind) {
+    for (size_t at = 0; at + sizeof(Alias) <= header->aliases.length; at += sizeof(Alias)) {
+        Alias alias;
+        memcpy(&alias, header->aliases.text + at, sizeof alias);
+        if (strcmp(alias.name, type) != 0) continue;
+        *kind = alias.kind;
         return true;
     }
     return false;
@@ -125,7 +153,7 @@ static void normalize(char *type) {
 }
 
 /* Reads `const double *x` or `double x[]` out of [at, end). False: it is something else. */
-static bool read_param(const char *at, const char *end, Param *param) {
+static bool read_param(const Header *header, const char *at, const char *end, Param *param) {
     char text[512], token[128], words[4][64];
     int count = 0, stars = 0;
     size_t length = (size_t)(end - at);
@@ -155,7 +183,8 @@ static bool read_param(const char *at, const char *end, Param *param) {
     if (named) strcpy(param->name, words[count - 1]);
     normalize(param->type);
     param->pointer = stars == 1;
-    return count > 0 && stars <= 1 && find_kind(param->type, &param->kind);
+    return count > 0 && stars <= 1 &&
+           (find_kind(param->type, &param->kind) || find_alias(header, param->type, &param->kind));
 }
 
 static bool names_length(const Param *param) {
@@ -177,20 +206,22 @@ static void compare_word(void *data, const char *word) {
     taken->is_word |= strcmp(taken->name, word) == 0;
 }
 
-/* A parameter may have a name that the language reserves, such as min, or that the draft itself uses. */
-static void choose_name(Param *param) {
+/* A parameter may have a name that the language reserves, such as min, or that the draft itself uses, also as a type. */
+static void choose_name(const Header *header, Param *param) {
     Taken taken = {param->name, strcmp(param->name, "result") == 0};
+    TypeKind kind;
     each_word(compare_word, &taken);
+    taken.is_word |= find_alias(header, param->name, &kind);
     snprintf(param->safe, sizeof param->safe, "%s%s", param->name, taken.is_word ? "_" : "");
 }
 
-static void classify(Prototype *p) {
+static void classify(const Header *header, Prototype *p) {
     int lengths = 0;
     for (int i = 0; i < p->count; i++) {
         Param *param = &p->params[i];
         if (param->pointer && param->kind == TY_unknown) p->why = "it takes a void pointer";
         if (!*param->name) snprintf(param->name, sizeof param->name, "a%d", i);
-        choose_name(param);
+        choose_name(header, param);
         p->reads += param->pointer && param->constant;
         p->writes += param->pointer && !param->constant;
     }
@@ -208,7 +239,7 @@ static void classify(Prototype *p) {
 }
 
 /* Reads `double mean(const double *x, size_t n)`. False: it declares no function. */
-static bool read_prototype(const char *text, Prototype *p) {
+static bool read_prototype(const Header *header, const char *text, Prototype *p) {
     const char *open = strchr(text, '('), *close = strrchr(text, ')'), *name = open;
     if (!open || !close || strncmp(text, "typedef", 7) == 0 || strstr(text, "static")) return false;
     while (name > text && isspace((unsigned char)name[-1])) name--;
@@ -217,13 +248,13 @@ static bool read_prototype(const char *text, Prototype *p) {
     if (name == name_end || name == text || (size_t)(name_end - name) >= sizeof p->name) return false;
     *p = (Prototype){0};
     memcpy(p->name, name, (size_t)(name_end - name));
-    if (!read_param(text, name, &p->result)) p->why = "its result has no type of the language";
+    if (!read_param(header, text, name, &p->result)) p->why = "its result has no type of the language";
     const char *at = open + 1;
     for (const char *end = at; !p->why && end <= close; end++) {
         if (*end == '(') p->why = "it takes a function";
         if (*end != ',' && end != close) continue;
         if (p->count == PARAMS) p->why = "it has too many parameters";
-        if (p->why || !read_param(at, end, &p->params[p->count])) {
+        if (p->why || !read_param(header, at, end, &p->params[p->count])) {
             bool empty = strspn(at, " \t\n") == (size_t)(end - at) && p->count == 0;
             if (!p->why && !empty) p->why = "a parameter has no type of the language";
             break;
@@ -232,21 +263,11 @@ static bool read_prototype(const char *text, Prototype *p) {
         if (p->params[p->count].kind == TY_unknown && !p->params[p->count].pointer) break; /* (void) */
         p->count++;
     }
-    if (!p->why) classify(p);
+    if (!p->why) classify(header, p);
     return true;
 }
 
 /* ---- the header ---- */
-
-typedef struct Header {
-    const char *path;
-    PrototypeVisit visit;
-    void *data;
-    Buf declaration, comment;
-    bool own;            /* the line at hand is the header's */
-    bool in_block, kept; /* within a comment; that stands above what follows, not behind something */
-    int depth;           /* of braces */
-} Header;
 
 /* The first sentence of a comment, as one line. */
 static void first_sentence(const char *comment, char *doc, size_t room) {
@@ -272,11 +293,25 @@ static void first_sentence(const char *comment, char *doc, size_t room) {
     if (length + 2 >= room) doc[0] = 0; /* no sentence, but a story */
 }
 
+static void take_typedef(Header *header, const char *text) {
+    Param param;
+    Alias alias = {0};
+    if (!read_param(header, text, text + strlen(text), &param) || param.pointer || !*param.name) return;
+    if (param.kind == TY_unknown) return;
+    strcpy(alias.name, param.name);
+    alias.kind = param.kind;
+    buf_put(&header->aliases, (const char *)&alias, sizeof alias);
+}
+
 static void end_declaration(Header *header) {
+    static const char word[] = "typedef ";
     Prototype p;
     buf_put(&header->declaration, "", 0);
-    if (header->declaration.length && !header->declaration.failed &&
-        read_prototype(header->declaration.text, &p)) {
+    const char *text =
+        header->declaration.length && !header->declaration.failed ? header->declaration.text : "";
+    if (strncmp(text, word, sizeof word - 1) == 0) {
+        take_typedef(header, text + sizeof word - 1);
+    } else if (header->own && read_prototype(header, text, &p)) {
         buf_put(&header->comment, "", 0);
         first_sentence(header->comment.length ? header->comment.text : "", p.doc, sizeof p.doc);
         header->visit(header->data, &p);
@@ -327,7 +362,7 @@ static void read_lines(Header *header, FILE *file) {
     while (fgets(line, sizeof line, file)) {
         char *name = line[0] == '#' ? strchr(line, '"') : NULL, *end = name ? strrchr(line, '"') : NULL;
         if (line[0] != '#') {
-            if (header->own) take_line(header, line);
+            take_line(header, line);
         } else if (name) {
             header->own = (size_t)(end - name - 1) == strlen(header->path) &&
                           strncmp(name + 1, header->path, strlen(header->path)) == 0;
@@ -347,5 +382,6 @@ bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *
     read_lines(&header, pipe);
     buf_release(&header.declaration);
     buf_release(&header.comment);
+    buf_release(&header.aliases);
     return pclose(pipe) == 0 || fault_set(fault, E_File, "the C preprocessor does not accept %.200s", path);
 }
