@@ -38,16 +38,6 @@ static const weld_adapter_t *loaded_adapter(const char *name, size_t length) {
 
 /* ---- the folders ---- */
 
-/* Where libweld itself lies; "" if that is not known. */
-static void own_folder(char *folder, size_t room) {
-    Dl_info info;
-    *folder = 0;
-    if (!dladdr((const void *)&adapters, &info) || !info.dli_fname) return;
-    const char *slash = strrchr(info.dli_fname, '/');
-    if (slash && (size_t)(slash - info.dli_fname) < room)
-        snprintf(folder, room, "%.*s", (int)(slash - info.dli_fname), info.dli_fname);
-}
-
 enum { PATH = 4096 };
 
 /* Calls visit for each folder in which adapters may lie, until it returns true. */
@@ -62,8 +52,7 @@ static bool each_folder(bool (*visit)(void *data, const char *folder), void *dat
         }
         at += length + (at[length] == ':');
     }
-    own_folder(own, sizeof own);
-    if (!*own) return false;
+    if (!own_folder(own, sizeof own)) return false;
     static const char *const beside[] = {"", "/weld", "/../lib", "/../lib/weld"};
     for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
         if (snprintf(folder, sizeof folder, "%s%s", own, beside[i]) >= (int)sizeof folder) continue;

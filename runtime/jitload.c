@@ -23,8 +23,8 @@ static const Jit *jit_open(const char *path) {
     return jit;
 }
 
-/* The folder of the file that this function lies in, without the last slash. False: not known. */
-static bool own_folder(char *folder, size_t size) {
+/* A program that was found by PATH is known to the loader by its bare name: then the process tells. */
+bool own_folder(char *folder, size_t size) {
     Dl_info info;
     char *real = NULL;
     if (dladdr((void *)&loaded, &info) && info.dli_fname && strchr(info.dli_fname, '/')) {

@@ -188,6 +188,8 @@ int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int
 
 /* The code generator in libweldjit, loaded when first asked for; NULL: error set, code Library. */
 const Jit *jit_load(Error *error);
+/* The folder of the file that the runtime lies in, libweld or a program, without the last slash. False: not known. */
+bool own_folder(char *folder, size_t size);
 
 /* ---- report.c: error handles ------------------------------------------------------------------------ */
 

@@ -256,7 +256,8 @@ WELD_API weld_lazy_t weld_lazy_data(const char *type, const void *data, void (*r
 WELD_API weld_lazy_t weld_lazy_value(weld_value_t value, weld_error_t error);
 /* A fragment of the language, code, for `count` arguments: a function of so many parameters, whose types need not be written,
  * or an expression if there are none. function: who emits it, as "library.function"; errors name it; NULL: nobody. The
- * arguments stay the caller's and are held. NULL: error says why: its place is in code. The caller frees the lazy value. */
+ * arguments stay the caller's and are held; one that is NULL is an error, so that after several calls only the last result
+ * has to be looked at. NULL: error says why: its place is in code. The caller frees the lazy value. */
 WELD_API weld_lazy_t weld_lazy_new(const char *function, const char *code, const weld_lazy_t *arguments,
                                    int64_t count, weld_error_t error);
 /* A C function of the caller's as a lazy value, for fragments to call with scalars: `|v, f| map(v, |x| f(x))`. types: of its
@@ -309,18 +310,19 @@ WELD_API void weld_future_free(weld_future_t future);
 
 /* ---- Adapters: libraries whose functions are known by name --------------------------------------------- */
 
-/* A function of a library, as a row of its adapter's table. code and native are functions of the language. With code
- * the function means that, and fuses with what is around it. native computes the same by calling the library, with cfun
- * and cfill (docs/language.md), whose symbols the adapter or the library has; its annotations say whether the calls are
- * pure and threadsafe. A row has one of them or both, then tests hold them against each other. Texts live as long as
- * the process. */
+/* A function of a library: a row of its adapter's table. docs/wrap-your-library.md writes one, `weldc bind` drafts it.
+ *
+ * code and native are functions, as texts of the language; a row has one of them, or both. code says what the function
+ * means: it is what runs, and fuses with what is around it. native calls the library, by cfun and cfill (docs/language.md),
+ * with symbols of the adapter or the library; annotations of the call say whether it is pure and threadsafe. It runs where
+ * there is no code; beside code it is what tests hold the code against. Texts live as long as the process. */
 typedef struct weld_function_t {
     const char *name;      /* "mean", of "gsl.mean"; NULL ends the table */
     const char *prototype; /* of the C function that it stands for, or "" */
-    const char *code;
-    const char *native;
-    const char *
-        vjp; /* |arguments.., result, adjoint| the adjoints of the arguments; NULL: it has none, or follows from code */
+    const char *code;      /* or NULL */
+    const char *native;    /* or NULL */
+    /* |arguments.., result, adjoint| the adjoints of the arguments. NULL: it follows from code, or there is none. */
+    const char *vjp;
     const char *doc; /* one line */
 } weld_function_t;
 
@@ -343,9 +345,9 @@ typedef struct weld_adapter_t {
     const weld_function_t *functions;
 } weld_adapter_t;
 
-/* A function of an adapter, "gsl.mean", applied to lazy values: like weld_lazy_new with the text of its row. The adapter
- * is looked for in the folders of the environment's WELD_ADAPTERS, separated by colons, then beside libweld, and stays
- * loaded. NULL: error says why. */
+/* A function of an adapter, "gsl.mean", applied to lazy values: like weld_lazy_new with the text of its row. The shared
+ * library libweld-gsl.so is looked for in the folders of the environment's WELD_ADAPTERS, separated by colons, then beside
+ * libweld, and stays loaded. NULL: error says why. */
 WELD_API weld_lazy_t weld_lazy_call(const char *function, const weld_lazy_t *arguments, int64_t count,
                                     weld_error_t error);
 /* The table of an adapter, loaded if it was not. NULL: error says why. */

@@ -52,11 +52,38 @@ static LLVMTargetMachineRef machine_new(const Target *target, int level) {
                                    LLVMRelocPIC, LLVMCodeModelSmall);
 }
 
+/* LLVM ignores a name that it does not know, says so on standard error, and ends the process if the processor that is left
+ * has no 64 bits. These it knows from version 16 on. */
+static bool is_known(const char *processor) {
+#if defined(__x86_64__)
+    static const char *const names[] = {
+        "x86-64",     "x86-64-v2",  "x86-64-v3",      "x86-64-v4",      "nocona",         "core2",
+        "penryn",     "nehalem",    "westmere",       "sandybridge",    "ivybridge",      "haswell",
+        "broadwell",  "skylake",    "skylake-avx512", "cascadelake",    "cooperlake",     "cannonlake",
+        "rocketlake", "tigerlake",  "icelake-client", "icelake-server", "sapphirerapids", "alderlake",
+        "bonnell",    "silvermont", "goldmont",       "goldmont-plus",  "tremont",        "k8",
+        "k8-sse3",    "amdfam10",   "btver1",         "btver2",         "bdver1",         "bdver2",
+        "bdver3",     "bdver4",     "znver1",         "znver2",         "znver3",         "znver4"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], processor) == 0) return true;
+    }
+    return false;
+#else
+    return *processor;
+#endif
+}
+
 static bool target_open(Target *target, const CodeOptions *options, Error *error) {
     memset(target, 0, sizeof *target);
     pthread_once(&initialized, initialize);
     target->triple = LLVMGetDefaultTargetTriple();
     target->native = !options->processor || strcmp(options->processor, "native") == 0;
+    if (!target->native && !is_known(options->processor)) {
+        target_release(target);
+        return error_set(error, E_Setting, (Span){0},
+                         "weld.processor is native or a processor such as x86-64-v3, not %.64s",
+                         options->processor);
+    }
     target->processor = target->native ? LLVMGetHostCPUName() : (char *)options->processor;
     target->features = target->native ? LLVMGetHostCPUFeatures() : (char *)"";
     target->machine = machine_new(target, options->level);

@@ -1,13 +1,14 @@
 #!/bin/sh
 # docs.sh API.md PREFIX FOLDER COMPILER [FLAG...]: compiles and runs the C examples of docs/api.md against the weldc
 # installed in PREFIX. A block with a main is a program; every other one is a function's body, in the setting that the
-# document describes.
+# document describes, behind a function of its own if it starts with one.
 set -eu
 doc=$1 prefix=$2 folder=$3
 shift 3
 mkdir -p "$folder/docs"
 
 awk -v folder="$folder/docs" '
+function lines_of(text) { return gsub(/\n/, "", text) }
 BEGIN {
     snippets = folder "/snippets.c"
     print "#include <assert.h>\n#include <stdio.h>\n#include <string.h>\n#include <weld.h>\n" > snippets
@@ -17,6 +18,11 @@ BEGIN {
     inside = 0
     if (code ~ /int main/) { program = folder "/program.c"; printf "%s", code > program; next }
     calls = calls "    example_" ++count "();\n"
+    if (code ~ /^static /) {
+        printf "#line %d \"api.md\"\n%s\n", line, substr(code, 1, index(code, "\n\n")) > snippets
+        line += lines_of(substr(code, 1, index(code, "\n\n") + 1))
+        code = substr(code, index(code, "\n\n") + 2)
+    }
     printf "static void example_%d(void) {\n", count > snippets
     print "    weld_error_t error = weld_error_new();" > snippets
     print "    weld_module_t module = weld_module_compile(\"|x: i64| [x, x + 1l]\", NULL, error);" > snippets
@@ -30,8 +36,14 @@ BEGIN {
 inside { code = code $0 "\n" }
 END {
     printf "int main(void) {\n%s    puts(\"%d examples are right\");\n    return 0;\n}\n", calls, count > snippets
-    if (count < 15) { print "only " count " examples were found"; exit 1 }
+    if (count < 28) { print "only " count " examples were found"; exit 1 }
 }' "$doc"
+
+# Every function of the header has its place in the document.
+for name in $(sed -n 's/^WELD_API .*[ *]\(weld_[a-z_]*\)(.*/\1/p' "$prefix/include/weld.h"); do
+    case $name in weld_runst_*) continue ;; esac
+    grep -q "$name(" "$doc" || grep -q "\`$name\`" "$doc" || { echo "api.md does not describe $name" && exit 1; }
+done
 
 for name in program snippets; do
     "$@" -std=c11 -Wall -Wextra -Werror -g -UNDEBUG -I"$prefix/include" -o "$folder/docs/$name" "$folder/docs/$name.c" \

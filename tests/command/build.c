@@ -43,28 +43,53 @@ Test(build, header_declares_all_types) {
     test_folder_remove();
 }
 
-static const char header[] = "#include <stddef.h>\n"
-                             "double mean(const double *x, size_t n);\n"
-                             "double weighted(const double *x, const double w[], long unsigned int n);\n"
-                             "void scale(const double *x, double factor, double *y, int n);\n"
-                             "int split(const float *x, float *low, float *high, size_t n);\n"
-                             "double square(double);\n"
-                             "struct thing *thing_new(void);\n"
-                             "void each(double (*f)(double), size_t n);\n"
-                             "typedef double real;\n"
-                             "static inline int hidden(int a) { return a; }\n";
+/* LLVM would end the process. */
+Test(build, unknown_processors_are_refused) {
+    expect(WORDS("build", "-e", "|x: i64| x", "-o", "p", "--set", "weld.processor=pentium3"), NULL, 1, "",
+           "weld.processor is native or a processor such as x86-64-v3, not pentium3");
+    expect(WORDS("run", "--no-eval", "-e", "5l", "--set", "weld.processor=x86-64-v9"), NULL, 1, "",
+           "not x86-64-v9");
+    expect(WORDS("run", "--no-eval", "-e", "5l", "--set", "weld.processor=x86-64"), NULL, 0, "5l\n", "");
+    test_folder_remove();
+}
+
+static const char header[] =
+    "#include <stddef.h>\n"
+    "/* A heading. */\n\n"
+    "/* The mean, \\ of\n * \"all\". NaN of none. */\n"
+    "double stats_mean(const double *x, size_t n);\n"
+    "double weighted(const double *x, const double w[], long unsigned int n);\n"
+    "void scale(const double *x, double factor, double *y, int n);\n"
+    "// Between two numbers.\n"
+    "double stats_clip(double x, double min, double result); /* Not of what follows. */\n"
+    "long stats_fill(const long *len, double /* inside */ max, int n, long *result);\n"
+    "int split(const float *x, float *low, float *high, size_t n);\n"
+    "double square(double);\n"
+    "struct thing *thing_new(void);\n"
+    "void each(double (*f)(double), size_t n);\n"
+    "typedef double real;\n"
+    "typedef unsigned count_t;\n"
+    "real stats_level(const real *real, count_t n);\n"
+    "static inline int hidden(int a) { return a; }\n";
 
 /* The draft compiles, and what it drafts is what the header says. */
 Test(bind, drafts_rows_and_functions) {
     static const char *const parts[] = {
-        "{\"mean\", \"double mean(const double *x, size_t n)\", NULL,",
-        "\"|x: vec[f64]| cfill[weld_stats_mean, f64]({}, x)\", NULL, \"\"},",
+        "{\"mean\", \"double stats_mean(const double *x, size_t n)\", NULL,\n"
+        "     \"|x: vec[f64]| \" TRAITS \"cfill[weld_stats_mean, f64]({}, x)\", NULL,\n"
+        "     \"The mean, \\\\ of \\\"all\\\"\"},",
+        "|real_: vec[f64]| \" TRAITS \"cfill[weld_stats_level, f64]({}, real_)",
         "cfill[weld_stats_weighted, f64]({}, x, w)",
-        "if (w->length != x->length) return 1;",
-        "|x: vec[f64], factor: f64| cfill[weld_stats_scale, vec[f64]](len(x), x, factor)",
-        "if ((int)x->length != x->length) return 1;",
-        "cfill[weld_stats_split, {vec[f32], vec[f32], i32}]({len(x), len(x)}, x)",
-        "|a0: f64| cfun[square, f64](a0)",
+        "if (w->length != x->length) return WELD_CALL_SIZES;",
+        "|x: vec[f64], factor: f64| \" TRAITS \"cfill[weld_stats_scale, vec[f64]](len(x), x, factor)",
+        "if ((int)x->length != x->length) return WELD_CALL_SIZES;",
+        "    return split(x->data, result->low.data, result->high.data, (size_t)x->length) == 0 ? "
+        "WELD_CALL_DONE",
+        "cfill[weld_stats_split, {vec[f32], vec[f32]}]({len(x), len(x)}, x)",
+        "cfill[weld_stats_fill, {vec[i64], i64}](len(len_), len_, max_)",
+        "|x: f64, min_: f64, result_: f64| \" TRAITS \"cfun[stats_clip, f64](x, min_, result_)\", NULL,\n"
+        "     \"Between two numbers\"},",
+        "|a0: f64| \" TRAITS \"cfun[square, f64](a0)\", NULL,\n     \"\"},",
         " *   thing_new: its result has no type of the language\n",
         " *   each: it takes a function\n",
     };
@@ -73,7 +98,7 @@ Test(bind, drafts_rows_and_functions) {
     cr_assert_eq(got.status, 0, "%s", got.err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         cr_expect(strstr(got.out, parts[i]), "without %s:\n%s", parts[i], got.out);
-    cr_expect(!strstr(got.out, "hidden") && !strstr(got.out, "real"));
+    cr_expect(!strstr(got.out, "hidden") && !strstr(got.out, "count_t count_t"));
     test_write("stats.c", got.out, strlen(got.out));
     char command[600];
     snprintf(command, sizeof command,

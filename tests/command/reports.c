@@ -142,9 +142,16 @@ Test(reports, adapters) {
     static const char dot[] = "|x: vec[f64]| cblas.ddot(x, x)";
     Outcome got = weldc_run(WORDS("adapters"), NULL, false);
     bool has_cblas = strstr(got.out, "  cblas.ddot ");
-    cr_expect(got.status == 0 && (strstr(got.out, "no adapters are installed") || strstr(got.out, "  fuses ")));
+    cr_expect(got.status == 0 &&
+              (strstr(got.out, "no adapters are installed") || strstr(got.out, "  fuses ")));
     outcome_release(&got);
+    expect(WORDS("adapters", "nowhere"), NULL, 1, "", "error[Library]: an adapter nowhere is not installed");
+    expect(WORDS("adapters", "a", "b"), NULL, 2, "", "takes one name");
     if (!has_cblas) return;
+    got = weldc_run(WORDS("adapters", "cblas"), NULL, false);
+    cr_expect(got.status == 0 && strncmp(got.out, "cblas: ", 7) == 0 && !strstr(got.out, "ndarray"), "%s",
+              got.out);
+    outcome_release(&got);
     expect(WORDS("check", "-e", dot), NULL, 0, "|vec[f64]| f64\n", "");
     expect(WORDS("run", "-e", dot, "[1.0, 2.0]"), NULL, 0, "5.0\n", "");
     expect(WORDS("run", "-e", "|x| cblas.ddot(x, x)", "[1.0, 2.0]"), NULL, 0, "5.0\n", "");
@@ -154,9 +161,22 @@ Test(reports, adapters) {
     expect(WORDS("check", "-e", "cblas.ddott([1.0])"), NULL, 1, "", "did you mean ddot?");
 }
 
+/* Started by its bare name, as a shell does that finds it in PATH. */
+Test(reports, adapters_are_found_from_the_path) {
+    char command[8192], line[200] = "";
+    Outcome by_path = weldc_run(WORDS("adapters"), NULL, false);
+    snprintf(command, sizeof command, "PATH='%s/bin':$PATH weldc adapters", WELD_BINARY_DIR);
+    FILE *pipe = popen(command, "r");
+    cr_assert(pipe && fgets(line, sizeof line, pipe));
+    cr_expect(strncmp(by_path.out, line, strlen(line)) == 0, "%s", line);
+    while (fgets(line, sizeof line, pipe)) continue;
+    cr_expect_eq(pclose(pipe), 0);
+    outcome_release(&by_path);
+}
+
 Test(reports, help) {
-    static const char *const commands[] = {"run", "check",  "explain",  "repl",
-                                           "ops", "passes", "settings", "adapters"};
+    static const char *const commands[] = {"run",  "check", "explain", "build",    "bind",
+                                           "repl", "ops",   "passes",  "settings", "adapters"};
     Outcome got = weldc_run(WORDS("--help"), NULL, false);
     cr_expect_eq(got.status, 0);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

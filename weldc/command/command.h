@@ -80,6 +80,29 @@ bool request_text(const Request *request, Text *out, Fault *fault); /* the progr
 double now_ms(void);                                                /* since the process started */
 int write_out(Buf *out); /* to standard output; returns the exit status. Releases the text */
 
+/* ---- prototype.c: the functions that a C header declares ------------------------------------------------ */
+
+typedef struct Param {
+    char type[64];           /* without const and pointers */
+    char name[64], safe[72]; /* as it is written; and so that it is a name in the language and in a draft */
+    TypeKind kind;           /* of what it is, or points to */
+    bool pointer, constant, is_length;
+} Param;
+
+enum { PARAMS = 16 };
+
+typedef struct Prototype {
+    char name[128], doc[160]; /* doc: the first sentence above it, or "" */
+    Param result, params[PARAMS];
+    int count, reads, writes; /* pointers that are read, and written */
+    bool status;              /* the result is 0 for success: an int beside vectors that are written */
+    int values;               /* vectors that are written, and a result that is none */
+    const char *why;          /* it cannot be drafted, or NULL */
+} Prototype;
+typedef void (*PrototypeVisit)(void *data, const Prototype *p);
+
+bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *fault);
+
 /* ---- cancel.c: Ctrl-C --------------------------------------------------------------------------------- */
 
 extern volatile int32_t cancel_flag; /* non-zero: the user wants the run to stop */

@@ -219,7 +219,9 @@ static void command_help(Repl *repl, const char *rest) {
     (void)rest;
     printf("  EXPR                 evaluate; a line that is not complete continues on the next, an empty "
            "line ends it\n"
-           "  let NAME = EXPR      bind a value or a function; macro and type definitions stay as well\n");
+           "  let NAME = EXPR      bind a value or a function; macro and type definitions stay as well\n"
+           "  LIB.FUNCTION(..)     call a function of a library, gsl.mean([1.0]); `weldc adapters` lists "
+           "them\n");
     for (int i = 0; i < ROWS; i++) printf("  :%-5s %-13s %s\n", rows[i].name, rows[i].words, rows[i].doc);
     fflush(stdout);
 }

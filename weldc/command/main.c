@@ -331,7 +331,8 @@ static int parse_words(Request *request, char **words) {
         request->words++;
         request->count--;
     }
-    if (request->command != COMMAND_run && request->command != COMMAND_bind && request->count) {
+    if (request->command != COMMAND_run && request->command != COMMAND_bind &&
+        request->command != COMMAND_adapters && request->count) {
         return usage_error(request, "takes no argument such as `%s`", request->words[0]);
     }
     return EXIT_DONE;

@@ -1,4 +1,4 @@
-/* tables.c: `weldc ops | passes | settings | adapters`: the tables of the sources, as their users see them.
+/* tables.c: `weldc ops | passes | settings | adapters [NAME]`: the tables of the sources, as their users see them.
  */
 #include <string.h>
 
@@ -123,24 +123,39 @@ int command_settings(Request *request) {
     return write_out(&out);
 }
 
+typedef struct AdapterTables {
+    const char *wanted; /* NULL: all */
+    Buf out;
+} AdapterTables;
+
 static void adapter_print(void *data, const weld_adapter_t *adapter, const char *name, const char *why) {
-    Buf *out = data;
+    AdapterTables *tables = data;
+    Buf *out = &tables->out;
+    if (tables->wanted && strcmp(tables->wanted, name) != 0) return;
     if (!adapter) {
         buf_printf(out, "%s: cannot be loaded: %s\n", name, why);
         return;
     }
-    buf_printf(out, "%s: %s\n", name, adapter->doc);
+    buf_printf(out, "%s: %s\n", name, adapter->doc ? adapter->doc : "");
     for (const weld_function_t *f = adapter->functions; f->name; f++) {
         char call[96];
         snprintf(call, sizeof call, "%s.%s", name, f->name);
-        buf_printf(out, "  %-32s %-6s %s\n", call, f->code ? "fuses" : "calls", f->doc);
+        buf_printf(out, "  %-32s %-6s %s\n", call, f->code ? "fuses" : "calls", f->doc ? f->doc : "");
     }
 }
 
 int command_adapters(Request *request) {
-    (void)request;
-    Buf out = {0};
-    adapters_each(adapter_print, &out);
-    if (!out.length) buf_printf(&out, "no adapters are installed\n");
-    return write_out(&out);
+    AdapterTables tables = {request->count ? request->words[0] : NULL, {0}};
+    if (request->count > 1) return usage_error(request, "takes one name");
+    adapters_each(adapter_print, &tables);
+    if (!tables.out.length && tables.wanted) {
+        fault_set(&request->fault, E_Library, "an adapter %.100s is not installed", tables.wanted);
+        fault_print(&request->fault);
+        return EXIT_FAULT;
+    }
+    if (!tables.out.length)
+        buf_printf(&tables.out,
+                   "no adapters are installed; they are libweld-NAME.so, beside libweld.so or in a "
+                   "folder of WELD_ADAPTERS\n");
+    return write_out(&tables.out);
 }
