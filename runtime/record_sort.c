@@ -157,9 +157,10 @@ static ErrorCode sort_long_run(Records *r, uint64_t *run, int64_t length) {
     static const SortKey by_word = {TY_i64, false, offsetof(Whole, word)};
     Region *region = r->worker->region;
     int64_t bytes = 2 * length * (int64_t)sizeof(Whole);
-    Whole *whole = region_grow(region, NULL, bytes), *sorted = whole + length;
+    Whole *whole = region_grow(region, NULL, bytes);
     if (!whole)
         return worker_fail(r->worker, E_OutOfMemory, (Span){0, 0, 0}, bytes, region_budget(region)->limit);
+    Whole *sorted = whole + length;
     for (int64_t i = 0; i < length; i++) whole[i] = whole_of(r, run[i]);
     ErrorCode code =
         sort_run_by_key(r->worker, whole, sorted, length, sizeof *whole, &by_word, (Span){0, 0, 0});

@@ -57,4 +57,4 @@
  "|d1: " T ", d2: " T ", x: " T ", y: " T "| @(pure: true, threadsafe: true)"
  "cfill[weld_cblas_" P "rotmg, {" T ", " T ", " T ", vec[" T "]}](5L, d1, d2, x, y)",
  NULL, "{d1, d2, x, p}: the scaled rotation that makes y 0, p as rotm takes it"},
-/* clang-format on */
+    /* clang-format on */

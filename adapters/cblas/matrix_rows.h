@@ -58,4 +58,4 @@
  NULL, "the X of A X = alpha B, or of X A = alpha B, A triangular; a 0 on the diagonal divides"},
 #undef CALL
 #undef VEC
-/* clang-format on */
+    /* clang-format on */

@@ -54,20 +54,21 @@ static int integral(const gsl_interp *interp, const double *xa, const double *ya
     return gsl_interp_eval_integ_e(interp, xa, ya, xa[0], x, near, y);
 }
 
-#define INTERP(type, doc)                                                                                    \
-    EXPORT int weld_gsl_interp_##type(const Doubles *xa, const Doubles *ya, const Doubles *x, Doubles *out) { \
-        return interpolate(gsl_interp_##type, gsl_interp_eval_e, xa, ya, x, out);                             \
-    }                                                                                                        \
-    EXPORT int weld_gsl_interp_##type##_deriv(const Doubles *xa, const Doubles *ya, const Doubles *x,         \
-                                              Doubles *out) {                                                \
-        return interpolate(gsl_interp_##type, gsl_interp_eval_deriv_e, xa, ya, x, out);                       \
-    }                                                                                                        \
-    EXPORT int weld_gsl_interp_##type##_deriv2(const Doubles *xa, const Doubles *ya, const Doubles *x,        \
-                                               Doubles *out) {                                               \
-        return interpolate(gsl_interp_##type, gsl_interp_eval_deriv2_e, xa, ya, x, out);                      \
-    }                                                                                                        \
-    EXPORT int weld_gsl_interp_##type##_integ(const Doubles *xa, const Doubles *ya, const Doubles *x,         \
-                                              Doubles *out) {                                                \
-        return interpolate(gsl_interp_##type, integral, xa, ya, x, out);                                      \
+#define INTERP(type, doc)                                                                              \
+    EXPORT int weld_gsl_interp_##type(const Doubles *xa, const Doubles *ya, const Doubles *x,          \
+                                      Doubles *out) {                                                  \
+        return interpolate(gsl_interp_##type, gsl_interp_eval_e, xa, ya, x, out);                      \
+    }                                                                                                  \
+    EXPORT int weld_gsl_interp_##type##_deriv(const Doubles *xa, const Doubles *ya, const Doubles *x,  \
+                                              Doubles *out) {                                          \
+        return interpolate(gsl_interp_##type, gsl_interp_eval_deriv_e, xa, ya, x, out);                \
+    }                                                                                                  \
+    EXPORT int weld_gsl_interp_##type##_deriv2(const Doubles *xa, const Doubles *ya, const Doubles *x, \
+                                               Doubles *out) {                                         \
+        return interpolate(gsl_interp_##type, gsl_interp_eval_deriv2_e, xa, ya, x, out);               \
+    }                                                                                                  \
+    EXPORT int weld_gsl_interp_##type##_integ(const Doubles *xa, const Doubles *ya, const Doubles *x,  \
+                                              Doubles *out) {                                          \
+        return interpolate(gsl_interp_##type, integral, xa, ya, x, out);                               \
     }
 #include "interpolation.def"

@@ -23,26 +23,26 @@ EXPORT int weld_gsl_rng_uniform(const int64_t *seed, Doubles *out) {
     return WELD_CALL_DONE;
 }
 
-#define RANDOM1(name, allowed, doc)                                                                          \
-    EXPORT int weld_gsl_ran_##name(const int64_t *seed, const double *parameter, Doubles *out) {              \
-        double a = *parameter;                                                                               \
-        if (!isfinite(a) || !(allowed)) return WELD_CALL_DOMAIN;                                             \
-        gsl_rng *rng = seeded(*seed);                                                                        \
-        if (!rng) return WELD_CALL_NO_MEMORY;                                                                \
-        for (int64_t i = 0; i < out->length; i++) out->data[i] = gsl_ran_##name(rng, a);                     \
-        gsl_rng_free(rng);                                                                                   \
-        return WELD_CALL_DONE;                                                                               \
+#define RANDOM1(name, allowed, doc)                                                              \
+    EXPORT int weld_gsl_ran_##name(const int64_t *seed, const double *parameter, Doubles *out) { \
+        double a = *parameter;                                                                   \
+        if (!isfinite(a) || !(allowed)) return WELD_CALL_DOMAIN;                                 \
+        gsl_rng *rng = seeded(*seed);                                                            \
+        if (!rng) return WELD_CALL_NO_MEMORY;                                                    \
+        for (int64_t i = 0; i < out->length; i++) out->data[i] = gsl_ran_##name(rng, a);         \
+        gsl_rng_free(rng);                                                                       \
+        return WELD_CALL_DONE;                                                                   \
     }
-#define RANDOM2(name, allowed, doc)                                                                          \
-    EXPORT int weld_gsl_ran_##name(const int64_t *seed, const double *first, const double *second,           \
-                                   Doubles *out) {                                                           \
-        double a = *first, b = *second;                                                                      \
-        if (!isfinite(a) || !isfinite(b) || !(allowed)) return WELD_CALL_DOMAIN;                             \
-        gsl_rng *rng = seeded(*seed);                                                                        \
-        if (!rng) return WELD_CALL_NO_MEMORY;                                                                \
-        for (int64_t i = 0; i < out->length; i++) out->data[i] = gsl_ran_##name(rng, a, b);                  \
-        gsl_rng_free(rng);                                                                                   \
-        return WELD_CALL_DONE;                                                                               \
+#define RANDOM2(name, allowed, doc)                                                                \
+    EXPORT int weld_gsl_ran_##name(const int64_t *seed, const double *first, const double *second, \
+                                   Doubles *out) {                                                 \
+        double a = *first, b = *second;                                                            \
+        if (!isfinite(a) || !isfinite(b) || !(allowed)) return WELD_CALL_DOMAIN;                   \
+        gsl_rng *rng = seeded(*seed);                                                              \
+        if (!rng) return WELD_CALL_NO_MEMORY;                                                      \
+        for (int64_t i = 0; i < out->length; i++) out->data[i] = gsl_ran_##name(rng, a, b);        \
+        gsl_rng_free(rng);                                                                         \
+        return WELD_CALL_DONE;                                                                     \
     }
 #include "random.def"
 

@@ -254,4 +254,4 @@
  "|c: vec[f64], x: f64| let n = len(c); if(n == 0L, 0.0, iterate({lookup(c, n - 1L), n - 2L}, |s| "
  "if(s.$1 < 0L, {s, false}, {{lookup(c, s.$1) + x * s.$0, s.$1 - 1L}, true})).$0)",
  NULL, NULL, "c[0] + c[1] x + c[2] x^2 + ..., by Horner's rule"},
-/* clang-format on */
+    /* clang-format on */

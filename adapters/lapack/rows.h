@@ -54,4 +54,4 @@
 #undef VEC
 #undef CALL
 #undef LAPACKE
-/* clang-format on */
+    /* clang-format on */

@@ -15,7 +15,8 @@ int main(void) {
     weld_value_t value = scores_run(context, &arguments, error);
     if (value) {
         const scores_result *result = weld_value_data(value);
-        printf("%lld above %g, the last is %.3f\n", (long long)result->_1, arguments.bound, result->_0.data[2]);
+        printf("%lld above %g, the last is %.3f\n", (long long)result->_1, arguments.bound,
+               result->_0.data[2]);
     }
     weld_value_free(value);
     arguments.weights.length = 1;

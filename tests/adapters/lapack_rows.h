@@ -128,7 +128,8 @@ static void TEST(getrf)(int engine, const char *full) {
             weld_value_t value = call(engine, full, args, 3);
             const Vector *got = weld_value_data(value);
             TEST(expect)(full, &got[0], lu, m * n, 1);
-            cr_expect(got[1].length == least && !memcmp(got[1].data, pivots, (size_t)least * sizeof *pivots));
+            cr_expect(got[1].length == least &&
+                      (!least || !memcmp(got[1].data, pivots, (size_t)least * sizeof *pivots)));
             weld_value_free(value);
             if (m == 3 && n) TEST(expect_checked)(engine, full, args, 3);
             free(a), free(lu);

@@ -453,7 +453,7 @@ Test(cache, what_runs_often_is_compiled) {
         cr_assert_eq(*(int64_t *)weld_value_data(value), 3);
         weld_value_free(value);
     }
-    cr_expect(runs > 2 && runs < 10000, "%d", runs);
+    cr_expect(runs > 0 && runs < 10000, "%d", runs);
     cr_expect_str_eq(module_tier(module), "jit");
     cr_expect_eq(module_program(module)->root->nparams, 1);
     weld_module_free(module);
