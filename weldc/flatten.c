@@ -5,8 +5,8 @@
  *
  * Functions of libraries bring lets of their own. While these stand inside of operands, their loops are in blocks apart and
  * do not meet the loops of other functions (fuse_horizontal.c). Lets go up as far as they are evaluated whenever what
- * is around them is: to the body of a function or to an arm. Of a chain of lets those move that lead to a loop; the rest
- * of it is arithmetic, which is as good where it is.
+ * is around them is: to the body of a function or to an arm. Of a chain of lets those move that lead to a loop, all if its end
+ * is one, for a loop that walks what that makes; the rest of it is arithmetic, which is as good where it is.
  *
  * Moved values are evaluated before other operands. So they name no builder that is bound outside of them, and hold no
  * assert nor a foreign call whose order counts; of several failures any may be reported. Uses are as before. One walk, in
@@ -66,13 +66,13 @@ static int strict_kids(const Node *node) {
 
 /* The last let of a chain that goes up, with those before it; NULL: none. */
 static Node *last_to_move(const Flatten *f, Node *chain) {
-    Node *last = NULL;
-    for (; chain->kind == N_Let; chain = chain->kids[1]) {
+    Node *last = NULL, *before = NULL;
+    for (; chain->kind == N_Let; before = chain, chain = chain->kids[1]) {
         int value = below(chain->kids[0]);
-        if (value >> 1 <= f->serials[chain->symbol->id]) break;
+        if (value >> 1 <= f->serials[chain->symbol->id]) return last;
         if (value & 1) last = chain;
     }
-    return last;
+    return below(chain) & 1 ? before : last;
 }
 
 static void flatten_leave(Walk *walk, Node **slot) {
