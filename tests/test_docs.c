@@ -108,7 +108,8 @@ Test(docs, adapters) {
 
 /* One of its examples calls two adapters. */
 Test(docs, readme) {
-    if (access(WELD_BINARY_DIR "/lib/libweld-cblas.so", F_OK) || access(WELD_BINARY_DIR "/lib/libweld-gsl.so", F_OK))
+    if (access(WELD_BINARY_DIR "/lib/libweld-cblas.so", F_OK) ||
+        access(WELD_BINARY_DIR "/lib/libweld-gsl.so", F_OK))
         cr_skip_test("the adapters cblas and gsl are not built");
     check_document("README.md", 2);
 }
