@@ -5,8 +5,8 @@
  *
  * Functions of libraries bring lets of their own. While these stand inside of operands, their loops are in blocks apart and
  * do not meet the loops of other functions (fuse_horizontal.c). Lets go up as far as they are evaluated whenever what
- * is around them is: to the body of a function or to an arm. Of a chain of lets those move that lead to a loop, and all before
- * a loop that another one walks; the rest of it is arithmetic, which is as good where it is.
+ * is around them is: to the body of a function or to an arm. Of a chain of lets those move that lead to a loop, all if its end
+ * is one, for a loop that walks what that makes; the rest of it is arithmetic, which is as good where it is.
  *
  * Moved values are evaluated before other operands. So they name no builder that is bound outside of them, and hold no
  * assert nor a foreign call whose order counts; of several failures any may be reported. Uses are as before. One walk, in
@@ -64,22 +64,15 @@ static int strict_kids(const Node *node) {
     }
 }
 
-/* The last let of a chain that goes up, with those before it; NULL: none. walked: it is what an iterator walks, whose loop
- * shall meet the one that walks it. */
-static Node *last_to_move(const Flatten *f, Node *chain, bool walked) {
-    Node *last = NULL, *latest = NULL;
-    for (; chain->kind == N_Let; chain = chain->kids[1]) {
+/* The last let of a chain that goes up, with those before it; NULL: none. */
+static Node *last_to_move(const Flatten *f, Node *chain) {
+    Node *last = NULL, *before = NULL;
+    for (; chain->kind == N_Let; before = chain, chain = chain->kids[1]) {
         int value = below(chain->kids[0]);
         if (value >> 1 <= f->serials[chain->symbol->id]) return last;
         if (value & 1) last = chain;
-        latest = chain;
     }
-    return walked && (below(chain) & 1) ? latest : last;
-}
-
-/* On the way from a loop to the one that walks what it makes. */
-static bool is_between_loops(const Node *node) {
-    return node->kind == N_Iter || node->kind == N_For || node->kind == N_Result;
+    return below(chain) & 1 ? before : last;
 }
 
 static void flatten_leave(Walk *walk, Node **slot) {
@@ -87,7 +80,7 @@ static void flatten_leave(Walk *walk, Node **slot) {
     Node *node = *slot, *first = NULL, **hole = &first;
     int strict = strict_kids(node);
     for (int i = 0; i < strict; i++) {
-        Node *chain = node->kids[i], *last = last_to_move(f, chain, is_between_loops(node));
+        Node *chain = node->kids[i], *last = last_to_move(f, chain);
         if (!last) continue;
         *hole = chain;
         hole = &last->kids[1];

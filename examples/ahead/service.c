@@ -13,11 +13,12 @@ int main(void) {
     weld_error_t error = weld_error_new();
     weld_context_t context = weld_context_new(NULL);
     weld_value_t value = scores_run(context, &arguments, error);
-    if (value) {
-        const scores_result *result = weld_value_data(value);
-        printf("%lld above %g, the last is %.3f\n", (long long)result->_1, arguments.bound,
-               result->_0.data[2]);
+    if (!value) {
+        fputs(weld_error_message(error), stderr);
+        return 1;
     }
+    const scores_result *result = weld_value_data(value);
+    printf("%lld above %g, the last is %.3f\n", (long long)result->_1, arguments.bound, result->_0.data[2]);
     weld_value_free(value);
     arguments.weights.length = 1;
     if (!scores_run(context, &arguments, error)) printf("%s\n", weld_error_name(error));
