@@ -80,6 +80,15 @@ static Node *field(Columns *c, Node *of, int index) {
     return node;
 }
 
+/* Dictionaries have no zero that could be written. */
+static bool can_be_zero(const Type *type) {
+    if (type->kind != TY_struct) return type_is_scalar(type) || type->kind == TY_vec;
+    for (int i = 0; i < type->count; i++) {
+        if (!can_be_zero(type->args[i])) return false;
+    }
+    return true;
+}
+
 static Node *zero(Columns *c, Span span, Type *type) {
     if (type->kind != TY_struct)
         return type_is_scalar(type) ? node_literal(c->program, span, type, 0)
@@ -306,7 +315,8 @@ static Slot *column_iters(Columns *c, Iters *out, const Node *iter, const Need *
     part->npaths = 0;
     for (int k = 0; part->paths && k < slot->npaths; k++) {
         bool last = k == slot->npaths - 1 && part->npaths == 0;
-        if (!is_needed(element, &slot->paths[k]) && !last) continue;
+        bool replaceable = can_be_zero(slot->paths[k].type);
+        if (!is_needed(element, &slot->paths[k]) && replaceable && !last) continue;
         part->paths[part->npaths++] = slot->paths[k];
         Node *data = node_ident(c->program, iter->span, columns[k]);
         Node *column = node_make(c->program, N_Iter, iter->span, slot->paths[k].type, 1, data);
@@ -510,7 +520,7 @@ static Node *rewrite_state(Columns *c, Node *node, const Need *need) {
     for (int i = 0; i < node->count; i++) {
         const Need *part = need_kid(need, i);
         Node *kid = node->kids[i];
-        if (!part && columns_droppable(kid))
+        if (!part && can_be_zero(kid->type) && columns_droppable(kid))
             node->kids[i] = zero(c, kid->span, kid->type);
         else
             node->kids[i] = rewrite(c, kid, (End){NULL, part});
