@@ -322,6 +322,7 @@ bool sort_scalars(Worker *worker, const void *data, void *out, int64_t count, co
                        .out = out,
                        .count = count};
     if (!scatter.kernel) return false;
+    *code = E_None;
     if (!count) return true;
     Team *team = sort_team(worker, count);
     bool scattered = (team || count >= SCATTERED / how.bytes) && sort_scattered(&scatter, worker, team, code);
