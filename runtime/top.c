@@ -176,9 +176,10 @@ static ErrorCode collect_all(Top *top, Candidate **out, int64_t *length, Span sp
     int64_t count = 0, at = 0, size = sizeof(Candidate);
     Worker *outer = top->outer;
     for (int t = 0; t < top->threads; t++) count += top->members[t].length;
-    Candidate *all = region_grow(outer->region, NULL, 2 * count * size), *sorted = all + count;
+    Candidate *all = region_grow(outer->region, NULL, 2 * count * size);
     if (!all)
         return worker_fail(outer, E_OutOfMemory, span, 2 * count * size, region_budget(outer->region)->limit);
+    Candidate *sorted = all + count;
     for (int t = 0; t < top->threads; t++) {
         const Member *member = &top->members[t];
         for (int64_t i = 0; i < member->length; i++)
