@@ -226,7 +226,7 @@ static const char *const names[] = {"k", "x", "n", "u", "f", "d", "b", "t"};
 enum { K, X, N, U, F, D, B, T, COLUMNS };
 
 /* The order of cells of a column: numbers, then NaN, then missing, also if descending. */
-static int order(Cell a, Cell b, bool descending) {
+static inline int order(Cell a, Cell b, bool descending) {
     if (a.valid != b.valid) return a.valid ? -1 : 1;
     if (!a.valid) return 0;
     if (isnan(a.real) || isnan(b.real)) return isnan(a.real) - isnan(b.real);
@@ -237,8 +237,8 @@ static int order(Cell a, Cell b, bool descending) {
 }
 
 /* Computes the frame and holds its rows against rows `from` of the table. */
-static void expect_rows(const char *what, weld_frame_t made, const Table *t, const int64_t *from,
-                        int64_t count) {
+static inline void expect_rows(const char *what, weld_frame_t made, const Table *t, const int64_t *from,
+                               int64_t count) {
     cr_assert(made, "%s", what);
     for (int c = 0; c < COLUMNS; c++) {
         int64_t rows;
@@ -253,14 +253,42 @@ static void expect_rows(const char *what, weld_frame_t made, const Table *t, con
     }
 }
 
+/* A frame from CSV. */
+static inline weld_frame_t parsed(const char *csv, const weld_frame_csv_t *options, weld_error_t error) {
+    return weld_frame_parse_csv(csv, (int64_t)strlen(csv), options, error);
+}
+
 /* Computes it and frees it. */
-static weld_frame_t collected(const char *what, weld_context_t context, weld_frame_t frame,
-                              weld_error_t error) {
+static inline weld_frame_t collected(const char *what, weld_context_t context, weld_frame_t frame,
+                                     weld_error_t error) {
     cr_assert(frame, "%s: %s", what, weld_error_message(error));
     weld_frame_t made = weld_frame_collect(context, frame, error);
     cr_assert(made, "%s: %s", what, weld_error_message(error));
     weld_frame_free(frame);
     return made;
+}
+
+static const int64_t sizes[] = {0, 1, 2, 17, 100, 1000};
+static const int shares[] = {-1, 0, 3, 10};
+
+typedef void (*Body)(weld_context_t context, const Table *t, weld_error_t error);
+
+/* Every engine, size and share of missing values. */
+static inline void everywhere(Body body) {
+    weld_error_t error = weld_error_new();
+    for (int e = 0; e < ENGINES; e++) {
+        weld_context_t context = context_of(&engines[e]);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            for (size_t j = 0; j < sizeof shares / sizeof *shares; j++) {
+                Table t = table_new(sizes[i], shares[j]);
+                body(context, &t, error);
+                table_free(&t);
+            }
+        }
+        cr_assert_eq(weld_context_memory_usage(context), 0);
+        weld_context_free(context);
+    }
+    weld_error_free(error);
 }
 
 #endif

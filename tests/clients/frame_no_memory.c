@@ -13,16 +13,7 @@ enum { MOST = 32, CHAIN = 600 };
 static weld_context_t context;
 static weld_error_t error;
 static weld_frame_t frames[MOST];
-static int count, bad;
-
-#define CHECK(condition)                                                                                   \
-    do {                                                                                                   \
-        if (!(condition)) {                                                                                \
-            left = -1;                                                                                     \
-            printf("line %d: %s: %s; frame %d\n", __LINE__, #condition, weld_error_message(error), count); \
-            bad = 1;                                                                                       \
-        }                                                                                                  \
-    } while (0)
+static int count;
 
 static weld_frame_t add(weld_frame_t frame) {
     CHECK(frame || weld_error_code(error) == WELD_OUT_OF_MEMORY);

@@ -12,16 +12,6 @@
 
 static weld_context_t context;
 static weld_error_t error;
-static int bad;
-
-#define CHECK(condition)                                   \
-    do {                                                   \
-        if (!(condition)) {                                \
-            left = -1;                                     \
-            printf("line %d: %s\n", __LINE__, #condition); \
-            bad = 1;                                       \
-        }                                                  \
-    } while (0)
 
 static void is_reported(int ok) {
     CHECK(ok == (weld_error_code(error) == WELD_SUCCESS));

@@ -13,16 +13,7 @@ enum { MOST = 32 };
 static weld_context_t context;
 static weld_error_t error;
 static weld_nd_t arrays[MOST];
-static int count, bad;
-
-#define CHECK(condition)                                   \
-    do {                                                   \
-        if (!(condition)) {                                \
-            left = -1;                                     \
-            printf("line %d: %s\n", __LINE__, #condition); \
-            bad = 1;                                       \
-        }                                                  \
-    } while (0)
+static int count;
 
 static weld_nd_t add(weld_nd_t nd) {
     CHECK(nd ? weld_error_code(error) == WELD_SUCCESS : weld_error_code(error) == WELD_OUT_OF_MEMORY);

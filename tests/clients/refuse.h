@@ -1,9 +1,13 @@
-/* refuse.h: a client's own malloc, mmap and mprotect, which fail when told to, and count blocks. Not for sanitizers. */
+/* refuse.h: a client's own malloc, mmap and mprotect, which fail when told to, and count blocks; and a check
+ * for such a client. Not for sanitizers. */
 #ifndef REFUSE_H
 #define REFUSE_H
 
+#include "weld.h"
+
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +19,17 @@ extern void __libc_free(void *block);
 static long left = -1; /* allocations until they fail; negative: they do not */
 static int once;       /* only one of them fails */
 static long live;      /* blocks */
+static int bad;        /* a check failed */
+
+/* Reported with memory for it; `error` is the client's. */
+#define CHECK(condition)                                                                  \
+    do {                                                                                  \
+        if (!(condition)) {                                                               \
+            left = -1;                                                                    \
+            printf("line %d: %s: %s\n", __LINE__, #condition, weld_error_message(error)); \
+            bad = 1;                                                                      \
+        }                                                                                 \
+    } while (0)
 
 static int fails(void) {
     long before = __atomic_load_n(&left, __ATOMIC_SEQ_CST);
