@@ -446,19 +446,27 @@ static Leaf *cg_Result(Cg *cg, const Node *node) {
 
 /* ---- functions ---- */
 
-typedef struct Gather {
-    Cg *cg;
-    NameList names;
-    int capacity;
-} Gather;
-
-static bool gather_bound(Walk *walk, Node **slot) {
-    Cg *cg = ((Gather *)walk->data)->cg;
+static bool mark_bound(Walk *walk, Node **slot) {
+    Cg *cg = walk->data;
     const Node *node = *slot;
     if (node->kind == N_Let) cg->stamps[node->symbol->id] = cg->stamp;
     for (int i = 0; i < node->nparams; i++) cg->stamps[node->params[i]->id] = cg->stamp;
     return true;
 }
+
+int cg_mark_bound(Cg *cg, const Node *node) {
+    Walk walk = {cg->program, mark_bound, NULL, cg};
+    Node *root = (Node *)node; /* the walk changes nothing */
+    cg->stamp++;
+    node_walk(&walk, &root);
+    return cg->stamp;
+}
+
+typedef struct Gather {
+    Cg *cg;
+    NameList names;
+    int capacity;
+} Gather;
 
 static bool gather_free(Walk *walk, Node **slot) {
     Gather *gather = walk->data;
@@ -480,12 +488,10 @@ static bool gather_free(Walk *walk, Node **slot) {
 
 NameList cg_free_names(Cg *cg, const Node *lambda) {
     Gather gather = {cg, {NULL, 0}, 0};
-    Walk bound = {cg->program, gather_bound, NULL, &gather},
-         free_names = {cg->program, gather_free, NULL, &gather};
-    Node *root = (Node *)lambda; /* the walks change nothing */
-    cg->stamp++;
-    node_walk(&bound, &root);
-    node_walk(&free_names, &root);
+    Walk walk = {cg->program, gather_free, NULL, &gather};
+    Node *root = (Node *)lambda; /* the walk changes nothing */
+    cg_mark_bound(cg, lambda);
+    node_walk(&walk, &root);
     return gather.names;
 }
 

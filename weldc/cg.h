@@ -77,7 +77,7 @@ typedef struct Cg {
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
     Fn *fn;
     LLVMValueRef **values; /* the leaves of each symbol, by its id */
-    int *stamps, stamp;    /* by symbol id: marks of cg_free_names */
+    int *stamps, stamp;    /* by symbol id: marks of cg_mark_bound */
     Merges merges;
     int loops; /* so far: names of alias scopes */
 
@@ -111,6 +111,7 @@ typedef struct NameList {
     Symbol **symbol;
     int count;
 } NameList;
+int cg_mark_bound(Cg *cg, const Node *node);        /* stamps the names it binds; returns the new stamp */
 NameList cg_free_names(Cg *cg, const Node *lambda); /* used in it, bound outside */
 /* May several threads run it at once? Not if it merges into builders from outside, nor if it calls C
  * functions, which nobody promised to be safe for that. */

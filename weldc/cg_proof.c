@@ -38,14 +38,6 @@ typedef struct Proof {
     LLVMValueRef whole;     /* are those so far; NULL: there is none */
 } Proof;
 
-static bool mark_bound(Walk *walk, Node **slot) {
-    Cg *cg = walk->data;
-    const Node *node = *slot;
-    if (node->kind == N_Let) cg->stamps[node->symbol->id] = cg->stamp;
-    for (int i = 0; i < node->nparams; i++) cg->stamps[node->params[i]->id] = cg->stamp;
-    return true;
-}
-
 static bool is_inside(const Proof *proof, const Symbol *symbol) {
     return proof->cg->stamps[symbol->id] == proof->inside || !proof->cg->values[symbol->id];
 }
@@ -237,11 +229,7 @@ static void search(Proof *proof, const Node *node) {
 }
 
 static void prove_all(Proof *proof) {
-    Cg *cg = proof->cg;
-    proof->inside = ++cg->stamp;
-    Walk walk = {cg->program, mark_bound, NULL, cg};
-    Node *root = (Node *)proof->lambda; /* the walk changes nothing */
-    node_walk(&walk, &root);
+    proof->inside = cg_mark_bound(proof->cg, proof->lambda);
     search(proof, proof->lambda->kids[0]);
 }
 

@@ -43,14 +43,6 @@ static bool is_flat(const Type *type) {
     return type->count > 0;
 }
 
-static bool mark_bound(Walk *walk, Node **slot) {
-    Cg *cg = walk->data;
-    const Node *node = *slot;
-    if (node->kind == N_Let) cg->stamps[node->symbol->id] = cg->stamp;
-    for (int i = 0; i < node->nparams; i++) cg->stamps[node->params[i]->id] = cg->stamp;
-    return true;
-}
-
 /* The stage that a let must wait for: 3 if its value has effects, else the last one of the names it uses. */
 static int stage_needed(const Staging *staging, const Node *node) {
     int most = 0;
@@ -123,10 +115,7 @@ static bool is_costly(const Node *node) {
 static int stage_for(Staging *staging, const Node *let, bool *kept) {
     const Node *value = let->kids[0];
     Cg *cg = staging->cg;
-    Walk walk = {cg->program, mark_bound, NULL, cg};
-    Node *root = (Node *)value; /* the walk changes nothing */
-    cg->stamp++;
-    node_walk(&walk, &root);
+    cg_mark_bound(cg, value);
     int stage = stage_needed(staging, value);
     bool math = false, flat = is_flat(let->symbol->type);
     if (stage == 3) return 3;
