@@ -5,6 +5,7 @@
  * `quit`; the answer begins with ok, or with no and the reason. A run's answer is its milliseconds, and if
  * asked for its digest: a count, then a sum and a weighted sum for each leaf (see digest.c).
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,14 +51,11 @@ static void become_peers(const char *python, const char *dir, int threads, int i
 
 Peer *peer_start(const char *python, const char *dir, int threads) {
     int to[2], from[2];
-    if (access(python, X_OK) || pipe(to) || pipe(from)) return NULL;
+    /* Closed in later peers, or the earlier ones would never see the end of their input. */
+    if (access(python, X_OK) || pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) return NULL;
     Peer *peer = calloc(1, sizeof *peer);
     peer->process = fork();
-    if (peer->process == 0) {
-        close(to[1]);
-        close(from[0]);
-        become_peers(python, dir, threads, to[0], from[1]);
-    }
+    if (peer->process == 0) become_peers(python, dir, threads, to[0], from[1]);
     close(to[0]);
     close(from[1]);
     peer->to = fdopen(to[1], "w");

@@ -100,11 +100,13 @@ Test(session, files) {
 }
 
 Test(session, stages) {
-    Outcome got = weldc_run(
-        WORDS("repl"),
-        "let k = 3l\n:opt |x: i64| x + k\n:llvm |x: i64| x + k\n:asm |x: i64| x\n:time k + 1l\n:help\n", 0);
+    Outcome got = weldc_run(WORDS("repl"),
+                            "let k = 3l\n:opt |x: i64| x + k\n:plan |x: i64| x + k\n:llvm |x: i64| x + "
+                            "k\n:asm |x: i64| x\n:time k + 1l\n:help\n",
+                            0);
     cr_expect_str_eq(got.err, "");
-    static const char *const parts[] = {"define i32 @", ".text", "4l: i64\nparse ", " run ", ":load"};
+    static const char *const parts[] = {"arguments: x: i64", "define i32 @", ".text",
+                                        "4l: i64\nparse ",   " run ",        ":load"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         cr_expect(strstr(got.out, parts[i]), "%s in\n%s", parts[i], got.out);
     outcome_release(&got);

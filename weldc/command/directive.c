@@ -66,6 +66,9 @@ static void command_ir(Repl *repl, const char *rest) {
 static void command_opt(Repl *repl, const char *rest) {
     show(repl, rest, false, STAGE_optimized);
 }
+static void command_plan(Repl *repl, const char *rest) {
+    show(repl, rest, false, STAGE_plan);
+}
 static void command_llvm(Repl *repl, const char *rest) {
     show(repl, rest, false, STAGE_llvm);
 }
@@ -201,6 +204,7 @@ static const struct {
     {"type", "EXPR", "the type of an expression", command_type},
     {"ir", "EXPR", "its program with types", command_ir},
     {"opt", "EXPR", "its program after the optimizer", command_opt},
+    {"plan", "EXPR", "the graph of fragments that is left", command_plan},
     {"llvm", "EXPR", "its LLVM IR", command_llvm},
     {"asm", "EXPR", "its machine code", command_asm},
     {"time", "EXPR", "evaluate it and tell how long that took", command_time},
