@@ -8,7 +8,8 @@
  * so that walking is sequential and a probe touches one word of the index until a tag agrees. The index is
  * doubled when a quarter of it is used. While a builder grows, index and entries are builders' blocks of the
  * region; finishing settles them. A dictionary that is finished has values == -1 and no room, so that whoever
- * inserts more comes to dict_grow, which moves it back into growing blocks.
+ * inserts more comes to dict_grow, which moves it back into growing blocks. Only one that nobody can merge to any
+ * more may have a table instead of the index (table.c).
  *
  * A group that grows keeps all values in merge order in one array beside the number of each one's entry, and
  * in an entry's vector only the count. Finishing is a counting sort: each entry's vector gets its part of one
@@ -163,12 +164,15 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     int64_t slots = (int64_t)(dict->mask + 1);
     uint64_t *index =
         dict->index ? region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index) : NULL;
+    TableSlot *table =
+        dict->table ? region_settle(worker->region, dict->table, slots * (int64_t)sizeof *table) : NULL;
     char *entries = region_settle(worker->region, dict->entries, dict->length * entry->size);
-    if ((dict->index && !index) || !entries) {
+    if ((dict->index && !index) || (dict->table && !table) || !entries) {
         worker_fail(worker, E_OutOfMemory, span, slots, region_budget(worker->region)->limit);
         return false;
     }
     dict->index = index;
+    dict->table = table;
     dict->entries = entries;
     dict->capacity = dict->length;
     dict->values = -1;
@@ -229,6 +233,7 @@ static int64_t dict_probe(const Dict *dict, const Type *entry, const void *key, 
 
 void *dict_find(const Dict *dict, const Type *entry, const void *key) {
     if (!dict || dict->length == 0) return NULL;
+    if (dict->table) return table_find(dict, entry, key);
     uint64_t slot;
     int64_t number = dict_probe(dict, entry, key, key_hash(entry->args[0], key), &slot);
     return number < 0 ? NULL : dict->entries + number * entry->size + entry->offsets[1];
@@ -262,6 +267,7 @@ void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key
 
 void dict_discard(Worker *worker, Dict *dict) {
     region_grow(worker->region, dict->index, 0);
+    region_grow(worker->region, dict->table, 0);
     region_grow(worker->region, dict->entries, 0);
     region_grow(worker->region, dict->direct, 0);
     region_grow(worker->region, dict->value, 0);

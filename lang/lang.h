@@ -605,7 +605,9 @@ typedef struct Dict {
     int64_t length, capacity; /* of entries */
     uint64_t mask, shift;     /* slots - 1; where the slot's bits begin in a hash: they are its highest */
     uint32_t *direct;         /* of a builder: by keys that are small words, entry + 1 or 0; or NULL */
-    uint64_t *index;
+    uint64_t *index;          /* or NULL: it has a table, or is neither searched nor grows */
+    struct TableSlot *table;  /* instead of an index (table.c), or NULL */
+    uint64_t vacant;          /* the word of the table's free slots */
     char *entries;
     /* of a groupmerger that still grows: */
     int64_t values, room; /* how many values are there, and fit */
@@ -615,6 +617,20 @@ typedef struct Dict {
     struct Partitions *partitions; /* or NULL */
     int64_t merges;                /* since they were last drained */
 } Dict;
+
+/* What a dictionary of a dictmerger is for when its loop is done. */
+typedef enum DictForm {
+    DICT_GROWS,    /* or is searched */
+    DICT_LISTED,   /* it will be finished, and only its entries are looked at: it needs no index */
+    DICT_SEARCHED, /* it will be finished, and may be searched: it may have a table instead of an index */
+} DictForm;
+
+/* The slots of a table, as many as an index would have; compiled code inlines the probe of it, too. */
+enum { TABLE_LINE = 4, TABLE_VALUE = 8 };
+typedef struct TableSlot {
+    uint64_t word; /* key_word of the key */
+    char value[TABLE_VALUE];
+} TableSlot;
 
 /* The type of the entries of a dict, dictmerger or groupmerger, made in *room without a table of types. */
 typedef struct EntryType {
@@ -653,6 +669,22 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span); /* s
 /* The entries' numbers in key order, in memory of the caller's that holds dict->length of them. */
 void dict_sorted(const Dict *dict, const Type *entry, int64_t *order);
 Type *dict_entry_type(TypeTable *table, const Type *dict_or_builder); /* {K, V}; for a group {K, vec[V]} */
+
+/* ---- table.c: keys and values in the slots, for dictionaries that are finished and large ------------------ */
+
+/* The first slot of the line where a key's probe begins. */
+static inline uint64_t table_line(const Dict *dict, uint64_t hash) {
+    return hash >> dict->shift & dict->mask & ~(uint64_t)(TABLE_LINE - 1);
+}
+bool table_fits(const Type *entry); /* may its dictionaries have tables */
+/* A word that is no key of the dictionary, of which `has` knows the keys. False: none of those that were tried. */
+typedef bool TableHasWord(const void *data, uint64_t word);
+bool table_choose_vacant(const Type *entry, TableHasWord *has, const void *data, uint64_t *vacant);
+void table_clear(Dict *dict, uint64_t from, uint64_t to); /* slots [from, to) */
+/* Enters a new key at the first free slot from its line on. False: there is none before slot `end`, which no slot
+ * number reaches where the search may go round. */
+bool table_enter(Dict *dict, const Type *entry, const void *key, const void *value, uint64_t end);
+void *table_find(const Dict *dict, const Type *entry, const void *key); /* the value, or NULL */
 
 /* ---- partition.c: merges dealt out by hash, for more keys than the caches hold --------------------------- */
 

@@ -473,6 +473,7 @@ static void sweep_dict(Sweep *sweep, const Type *type, const Dict *dict) {
     sweep_pointer(sweep, dict);
     sweep_pointer(sweep, dict->index);
     sweep_pointer(sweep, dict->entries);
+    if (dict->table) sweep_pointer(sweep, dict->table);
     if (dict->direct) sweep_pointer(sweep, dict->direct);
     for (int64_t i = 0; i < dict->length && entry->pointers && sweep->unmarked; i++) {
         const char *at = dict->entries + i * entry->size;

@@ -207,6 +207,13 @@ static bool copy_elements(Worker *worker, const Type *type, const void *from, in
     return true;
 }
 
+static void *copy_block(Worker *worker, const void *from, int64_t bytes) {
+    Span nowhere = {0};
+    void *to = worker_alloc(worker, bytes, nowhere);
+    if (to) memcpy(to, from, (size_t)bytes);
+    return to;
+}
+
 static bool copy_dict(Worker *worker, const Type *type, const Dict *from, Dict **to) {
     Span nowhere = {0};
     EntryType room;
@@ -217,10 +224,14 @@ static bool copy_dict(Worker *worker, const Type *type, const Dict *from, Dict *
                    .mask = from->mask,
                    .shift = from->shift,
                    .values = -1};
-    int64_t bytes = (int64_t)(from->mask + 1) * (int64_t)sizeof *from->index;
-    dict->index = worker_alloc(worker, bytes, nowhere);
-    if (!dict->index) return false;
-    memcpy(dict->index, from->index, (size_t)bytes);
+    int64_t slots = (int64_t)(from->mask + 1);
+    if (from->table) {
+        dict->vacant = from->vacant;
+        dict->table = copy_block(worker, from->table, slots * (int64_t)sizeof *from->table);
+    } else {
+        dict->index = copy_block(worker, from->index, slots * (int64_t)sizeof *from->index);
+    }
+    if (!dict->table && !dict->index) return false;
     *to = dict;
     return copy_elements(worker, dict_entry_layout(type, &room), from->entries, from->length, &dict->entries);
 }
@@ -270,7 +281,8 @@ int64_t value_bytes(const Type *type, const void *value) {
     if (type->kind == TY_dict) {
         const Dict *dict = *(Dict *const *)value;
         if (!dict) return 0;
-        bytes = (int64_t)sizeof *dict + (int64_t)(dict->mask + 1) * (int64_t)sizeof *dict->index;
+        size_t slot = dict->table ? sizeof *dict->table : sizeof *dict->index;
+        bytes = (int64_t)sizeof *dict + (int64_t)(dict->mask + 1) * (int64_t)slot;
         return bytes + elements_bytes(dict_entry_layout(type, &room), dict->entries, dict->length);
     }
     for (int i = 0; i < type->count && type->kind == TY_struct; i++) {

@@ -15,7 +15,8 @@
  *     part 1   d/2 e/3 f/8      stretch 4..7    bits 0001    b/7          ->  place  3
  *
  * At last the index is filled: a slot is a hash's highest bits, so each partition has a range of slots of its own;
- * the few entries that would run over its end are entered when all are done.
+ * the few entries that would run over its end are entered when all are done. A table (lang/table.c) is filled in the
+ * same way.
  *
  * Nothing that a thread does depends on what another one does, so neither timing nor the number of threads can be
  * seen. Threads allocate in regions of their own, which the run's region then adopts.
@@ -138,27 +139,39 @@ static void lay_out(void *data, int number) {
     }
 }
 
-/* ---- the index ---- */
+/* ---- the index, or the table ---- */
 
 static void enter(const Dict *dict, uint64_t hash, int64_t number, uint64_t slot) {
     while (dict->index[slot]) slot = (slot + 1) & dict->mask;
     dict->index[slot] = hash << 32 | (uint64_t)(number + 1);
 }
 
+/* In [.., end); false: there is no room. */
+static bool enter_index(Gather *g, const Drained *from, int64_t i, uint64_t end) {
+    const Dict *dict = &g->dict;
+    uint64_t hash = key_hash(g->entry->args[0], from->entries + i * g->given->size);
+    uint64_t slot = hash >> dict->shift & dict->mask;
+    while (slot < end && dict->index[slot]) slot++;
+    if (slot == end) return false;
+    dict->index[slot] = hash << 32 | (uint64_t)(number_at(g, from, i) + 1);
+    return true;
+}
+
+static bool enter_table(Gather *g, const Drained *from, int64_t i, uint64_t end) {
+    const char *key = from->entries + i * g->given->size;
+    return table_enter(&g->dict, g->entry, key, key + g->given->offsets[1], end);
+}
+
 static void fill_range(Gather *g, int64_t part) {
     const Drained *from = &g->parts[part];
-    const Dict *dict = &g->dict;
-    const Type *key = g->entry->args[0];
+    Dict *dict = &g->dict;
     uint64_t range = (dict->mask + 1) / PARTITIONS, end = range * (uint64_t)(part + 1);
-    memset(dict->index + (end - range), 0, range * sizeof *dict->index);
+    if (dict->table)
+        table_clear(dict, end - range, end);
+    else
+        memset(dict->index + (end - range), 0, range * sizeof *dict->index);
     for (int64_t i = 0; i < from->length; i++) {
-        uint64_t hash = key_hash(key, from->entries + i * g->given->size);
-        uint64_t slot = hash >> dict->shift & dict->mask;
-        while (slot < end && dict->index[slot]) slot++;
-        if (slot < end) {
-            dict->index[slot] = hash << 32 | (uint64_t)(number_at(g, from, i) + 1);
-            continue;
-        }
+        if (dict->table ? enter_table(g, from, i, end) : enter_index(g, from, i, end)) continue;
         if (g->spilled[part] < SPILLS) g->spills[part][g->spilled[part]] = (uint32_t)i;
         g->spilled[part]++;
     }
@@ -177,6 +190,10 @@ static bool enter_spills(Gather *g) {
         if (g->spilled[part] > SPILLS) return false;
         for (uint32_t k = 0; k < g->spilled[part]; k++) {
             uint32_t i = g->spills[part][k];
+            if (g->dict.table) {
+                enter_table(g, from, i, UINT64_MAX);
+                continue;
+            }
             uint64_t hash = key_hash(g->entry->args[0], from->entries + i * g->given->size);
             enter(&g->dict, hash, number_at(g, from, i), hash >> g->dict.shift & g->dict.mask);
         }
@@ -200,11 +217,39 @@ static void *take(Gather *g, int64_t count, int64_t size) {
     return block;
 }
 
-static bool make_index(Gather *g) {
+static void set_slots(Gather *g) {
     uint64_t slots = DICT_SPARSE * PARTITIONS;
     while (slots < DICT_SPARSE * (uint64_t)g->entries) slots *= 2;
     g->dict.mask = slots - 1;
     g->dict.shift = (uint64_t)(64 - __builtin_ctzll(slots));
+}
+
+/* Is it a key? Its hash names the partition that would have it. */
+static bool has_word(const void *data, uint64_t word) {
+    const Gather *g = data;
+    const Drained *from = &g->parts[hash_u64(word) >> (64 - PARTITION_BITS)];
+    for (int64_t i = 0; i < from->length; i++) {
+        if (key_word(g->entry->args[0], from->entries + i * g->given->size) == word) return true;
+    }
+    return false;
+}
+
+/* False: there is none, and nothing is lost, for an index does as well. */
+static bool make_table(Gather *g) {
+    Dict *dict = &g->dict;
+    if (!table_fits(g->entry) || !table_choose_vacant(g->entry, has_word, g, &dict->vacant)) return false;
+    dict->table =
+        region_grow(g->worker->region, NULL, (int64_t)(dict->mask + 1) * (int64_t)sizeof *dict->table);
+    if (!dict->table) return false;
+    together(g, fill_ranges);
+    if (enter_spills(g)) return true;
+    dict->table = region_grow(g->worker->region, dict->table, 0);
+    return false;
+}
+
+static bool make_index(Gather *g) {
+    uint64_t slots = g->dict.mask + 1;
+    memset(g->spilled, 0, sizeof g->spilled);
     g->dict.index = take(g, (int64_t)slots, sizeof *g->dict.index);
     if (!g->dict.index) return false;
     together(g, fill_ranges);
@@ -234,7 +279,7 @@ static void set_places(Gather *g) {
 }
 
 /* Makes dict of what lies in g->parts, whose merges have numbers below that. */
-static bool assemble(Gather *g, Dict *dict, int64_t merges, bool indexed) {
+static bool assemble(Gather *g, Dict *dict, int64_t merges, DictForm form) {
     g->entries = 0;
     for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts[part].length;
     int64_t scratch = set_stretches(g, merges);
@@ -248,7 +293,8 @@ static bool assemble(Gather *g, Dict *dict, int64_t merges, bool indexed) {
         together(g, find_starts);
         set_places(g);
         together(g, lay_out);
-        ok = !indexed || make_index(g);
+        set_slots(g);
+        ok = form == DICT_LISTED || (form == DICT_SEARCHED && make_table(g)) || make_index(g);
     }
     region_grow(g->worker->region, g->places, 0);
     region_grow(g->worker->region, g->starts, 0);
@@ -309,7 +355,7 @@ static void free_members(Gather *g) {
 }
 
 /* The dictionary of what lies in partitions. */
-bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span) {
+bool gather(Worker *worker, Dict *dict, const Type *entry, DictForm form, Span span) {
     Partitions *parts = dict->partitions;
     if (!parts) return true;
     Gather *g = gather_new(worker, entry, span);
@@ -326,7 +372,7 @@ bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span sp
     int64_t merges = parts->base + dict->merges;
     if (ok) {
         dict->partitions = NULL;
-        ok = assemble(g, dict, merges, indexed);
+        ok = assemble(g, dict, merges, form);
         partitions_free(worker, parts);
     }
     free_members(g);

@@ -146,9 +146,9 @@ typedef struct Loop {
 } Loop;
 enum { LOOP_STRIP = 1 << 16 }; /* iterations between looks at the cancel flag */
 ErrorCode loop_run(Worker *worker, const Loop *loop);
-/* gather.c: a dictmerger's partitions become a dictionary again, which grows. indexed: it will be searched, or
- * grow; else finishing it leaves it without an index. entry: {K, V}. */
-bool gather(Worker *worker, Dict *dict, const Type *entry, bool indexed, Span span);
+/* gather.c: a dictmerger's partitions become a dictionary again. form: what it will be used for.
+ * entry: {K, V}. */
+bool gather(Worker *worker, Dict *dict, const Type *entry, DictForm form, Span span);
 /* from[0] becomes the dictionary of all, as if their merges came one after the other; at least one has partitions. */
 bool gather_all(Worker *worker, Dict **from, int64_t count, const Type *entry, Op op, Span span);
 /* As sort_stable. */

@@ -108,8 +108,8 @@ static P rt_dict_deal(P worker, P dict, L partition, L span) {
     return partition_room(worker, dict, partition, span_of(span));
 }
 
-static I rt_dict_gather(P worker, P dict, P entry, I indexed, L span) {
-    return gather(worker, dict, entry, indexed, span_of(span)) ? E_None : rt_error(worker);
+static I rt_dict_gather(P worker, P dict, P entry, I form, L span) {
+    return gather(worker, dict, entry, (DictForm)form, span_of(span)) ? E_None : rt_error(worker);
 }
 
 static P rt_dict_direct(P worker, P dict, P entry, L count) {

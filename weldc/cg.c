@@ -316,9 +316,8 @@ static Leaf *optlookup_probe(Cg *cg, const Node *node, Leaf *data, const Leaf *k
     return leaves;
 }
 
-static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
+static Leaf *optlookup_index(Cg *cg, const Node *node, Leaf *data, const Leaf *key) {
     const Type *container = node->kids[0]->type, *type = container->args[1];
-    Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
     Leaf *known = cg_leaves(cg, node->type), *none = zero(cg, type);
     LLVMBasicBlockRef probing = cg_block(cg, ""), after = cg_block(cg, "");
     const Type *entry =
@@ -340,6 +339,26 @@ static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, after);
     return join(cg, node->type, known, ahead, probed, last);
+}
+
+/* Whether a key is in a table decides no branch, which no processor would foresee: the value is zero where it is not. */
+static Leaf *cg_OptLookup(Cg *cg, const Node *node) {
+    const Type *container = node->kids[0]->type, *type = container->args[1];
+    const Type *entry = dict_entry_type(&cg->program->types, container);
+    Leaf *data = cg_expr(cg, node->kids[0]), *key = cg_expr(cg, node->kids[1]);
+    if (!table_fits(entry)) return optlookup_index(cg, node, data, key);
+    LLVMBasicBlockRef indexed = cg_block(cg, "indexed"), after = cg_block(cg, "");
+    Leaf *known = cg_leaves(cg, node->type);
+    LLVMValueRef place = cg_table_probe(cg, entry, data[0], key, indexed, &known[0]);
+    cg_load(cg, type, place, NULL, known + 1);
+    LLVMBasicBlockRef probed = LLVMGetInsertBlock(cg->builder);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, indexed);
+    Leaf *other = optlookup_index(cg, node, data, key);
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(cg->builder);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+    return join(cg, node->type, known, probed, other, last);
 }
 
 static Leaf *cg_KeyExists(Cg *cg, const Node *node) {

@@ -87,13 +87,14 @@ typedef struct Cg {
     LLVMValueRef type_table, string_base;
     LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
     int nkept;
-    bool iterates;      /* there is an iterate */
-    bool heap_builders; /* builders' states outlive their function */
-    bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
-    bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
-    bool fma;           /* AVX2 and FMA */
-    bool sleef;         /* SLEEF's functions can be called */
-    const Node *listed; /* a loop whose dictionary will be listed only, never searched; or NULL */
+    bool iterates;        /* there is an iterate */
+    bool heap_builders;   /* builders' states outlive their function */
+    bool wide;            /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool masks;           /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
+    bool fma;             /* AVX2 and FMA */
+    bool sleef;           /* SLEEF's functions can be called */
+    const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
+    const Node *finished; /* the loop whose result is being made, if its builder has no name */
     CompressKind compress;
 } Cg;
 
@@ -209,6 +210,7 @@ typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
     int count;
     LLVMValueRef pays; /* are all its tables large */
+    LLVMValueRef end;  /* of the loop's iterations */
 } Prefetch;
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
 void cg_prefetch_open(Cg *cg, Prefetch *plan);              /* sets pays */
@@ -310,6 +312,8 @@ LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor); /* of a 
 int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
 /* Gives the names of the loop's function their values in an iteration. */
 void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
+/* Asks for what an iteration will look at first, a block after this one (cg_prefetch.c). */
+void cg_prefetch_ahead(Cg *cg, const Loop *loop, LLVMValueRef index);
 Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
@@ -371,6 +375,15 @@ Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *ke
 LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash); /* where a probe begins */
 LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key,
                            const Node *node); /* pointer to it, or NULL; node: the key's */
+
+/* ---- cg_table.c: probing tables ---- */
+
+/* The place of the key's value, or of zeros where it is not *found; goes to `indexed` where the dictionary is NULL or
+ * has no table. entry: one that table_fits. */
+LLVMValueRef cg_table_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key,
+                            LLVMBasicBlockRef indexed, LLVMValueRef *found);
+/* Where a probe begins, in the table or the index of a dictionary that is not NULL. */
+LLVMValueRef cg_table_first(Cg *cg, const Type *entry, LLVMValueRef dict, LLVMValueRef hash);
 
 /* ---- cg_deal.c: merges dealt out by hash ---- */
 

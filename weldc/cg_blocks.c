@@ -17,18 +17,16 @@
 
 enum { JAM = 8, JAM_SHORT = 64 };
 
-/* Asks for the memory of a block's keys. */
-static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, LLVMValueRef from,
+/* Asks for the memory of a block's keys: their first slots, or the entries that these lead to. */
+static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, bool entries, LLVMValueRef from,
                            LLVMValueRef to) {
     LLVMBasicBlockRef ahead = cg_block(cg, ""), now = cg_block(cg, "");
     LLVMBuildCondBr(cg->builder, plan->pays, ahead, now);
     cg_goto(cg, ahead);
-    for (int entries = 0; entries < 2; entries++) {
-        Counter counter = cg_counter_open(cg, from, to);
-        cg_bind_iteration(cg, loop, counter.index);
-        cg_prefetch_step(cg, plan, entries, LLVMBuildSub(cg->builder, counter.index, from, ""));
-        cg_counter_close(cg, &counter);
-    }
+    Counter counter = cg_counter_open(cg, from, to);
+    cg_bind_iteration(cg, loop, counter.index);
+    cg_prefetch_step(cg, plan, entries, LLVMBuildSub(cg->builder, counter.index, from, ""));
+    cg_counter_close(cg, &counter);
     LLVMBuildBr(cg->builder, now);
     cg_goto(cg, now);
 }
@@ -372,13 +370,19 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     LLVMValueRef size = cg_i64(cg, plan.count ? PREFETCH_BLOCK : STAGE_BLOCK);
     LLVMBasicBlockRef block = cg_block(cg, "block"), after = cg_block(cg, ""), before, last;
     if (plan.count) cg_prefetch_open(cg, &plan);
+    plan.end = end;
+    if (plan.count && !stages.count) {
+        LLVMValueRef few = cg_least(cg, LLVMBuildSub(builder, end, begin, ""), size);
+        prefetch_block(cg, loop, &plan, false, begin, LLVMBuildNUWAdd(builder, begin, few, ""));
+    }
     before = LLVMGetInsertBlock(builder);
     LLVMBuildBr(builder, block);
     cg_goto(cg, block);
     LLVMValueRef from = LLVMBuildPhi(builder, cg->i64, "");
     LLVMValueRef length = cg_least(cg, LLVMBuildSub(builder, end, from, ""), size);
     LLVMValueRef to = LLVMBuildNUWAdd(builder, from, length, "");
-    if (plan.count) prefetch_block(cg, loop, &plan, from, to);
+    if (plan.count && stages.count) prefetch_block(cg, loop, &plan, false, from, to);
+    if (plan.count) prefetch_block(cg, loop, &plan, true, from, to);
     if (stages.count) {
         stages_block(cg, loop, &stages, from, to);
     } else {

@@ -284,6 +284,13 @@ void cg_deal(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Leaf *pair, co
     cg_goto(cg, probing);
 }
 
+/* A dictmerger that is made for the loop and finished after it cannot grow again. */
+static DictForm form_of(const Cg *cg, const Node *loop) {
+    const Node *made = loop->kids[loop->count - 2];
+    if (cg->listed == loop) return DICT_LISTED;
+    return cg->finished == loop && made->kind == N_NewBuilder ? DICT_SEARCHED : DICT_GROWS;
+}
+
 /* After the loop: its partitions become dictionaries. */
 void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *states) {
     if (builder->kind == TY_struct) {
@@ -294,6 +301,6 @@ void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *s
     } else if (cg_deals(builder)) {
         LLVMValueRef entry = cg_type_pointer(cg, dict_entry_type(&cg->program->types, builder));
         cg_try(cg, cg_call(cg, RT_dict_gather, cg->fn->worker, cg_load_at(cg, cg->ptr, states[0], 0), entry,
-                           cg_i32(cg, cg->listed != loop), cg_span(cg, loop)));
+                           cg_i32(cg, form_of(cg, loop)), cg_span(cg, loop)));
     }
 }

@@ -62,13 +62,8 @@ Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *ke
     return p;
 }
 
-LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key, const Node *node) {
-    const Type *entry = entry_type(cg, dict);
+static LLVMValueRef index_value(Cg *cg, const Type *entry, Leaf pointer, const Leaf *key, const Node *node) {
     LLVMBuilderRef builder = cg->builder;
-    if (!key_is_flat(dict->args[0])) {
-        return cg_call(cg, RT_dict_find, pointer, cg_type_pointer(cg, entry),
-                       cg_spill(cg, dict->args[0], key));
-    }
     LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, ""), before = LLVMGetInsertBlock(builder);
     LLVMValueRef null = LLVMConstNull(cg->ptr);
     LLVMValueRef is = LLVMBuildICmp(builder, LLVMIntNE, pointer, null, "");
@@ -83,6 +78,30 @@ LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *k
     LLVMValueRef values[3] = {null, p.value, null};
     LLVMBasicBlockRef blocks[3] = {before, p.found, p.missing};
     LLVMAddIncoming(value, values, blocks, 3);
+    return value;
+}
+
+LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key, const Node *node) {
+    const Type *entry = entry_type(cg, dict);
+    LLVMBuilderRef builder = cg->builder;
+    if (!key_is_flat(dict->args[0])) {
+        return cg_call(cg, RT_dict_find, pointer, cg_type_pointer(cg, entry),
+                       cg_spill(cg, dict->args[0], key));
+    }
+    if (!table_fits(entry)) return index_value(cg, entry, pointer, key, node);
+    LLVMBasicBlockRef indexed = cg_block(cg, "indexed"), after = cg_block(cg, ""), blocks[2];
+    LLVMValueRef found, values[2];
+    values[0] = cg_table_probe(cg, entry, pointer, key, indexed, &found);
+    values[0] = LLVMBuildSelect(builder, found, values[0], LLVMConstNull(cg->ptr), "");
+    blocks[0] = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, indexed);
+    values[1] = index_value(cg, entry, pointer, key, node);
+    blocks[1] = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    LLVMValueRef value = LLVMBuildPhi(builder, cg->ptr, "");
+    LLVMAddIncoming(value, values, blocks, 2);
     return value;
 }
 

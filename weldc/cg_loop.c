@@ -256,6 +256,7 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
         end = LLVMBuildTrunc(cg->builder, end, cg->i32, "");
     }
     Counter counter = cg_counter_open(cg, begin, end);
+    if (loop->plan) cg_prefetch_ahead(cg, loop, counter.index);
     cg_bind_iteration(cg, loop, counter.index);
     if (loop->plan) {
         cg->fn->ahead = loop->plan;

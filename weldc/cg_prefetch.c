@@ -4,9 +4,12 @@
  * and one iteration's wait hides little of the next one's. So a loop whose keys can be computed ahead runs in
  * blocks:
  *
- *     for each iteration of the block: hash its keys, prefetch their slots of the index
  *     for each iteration of the block: follow the slots to an equal tag, prefetch the entry, remember the slot
- *     for each iteration of the block: the body, whose probe starts there
+ *     for each iteration of the block: hash the keys of the one that is a block later, prefetch their slots of the index;
+ *         the body, whose probe starts at the slot that was remembered
+ *
+ * So while entries are waited for in batches, slots are asked for all the time. A dictionary that has a table
+ * (lang/table.c) needs only these: a slot has key and value.
  *
  * The slot is empty or leads to an entry with an equal tag, whose key is almost always the one that is sought. So
  * an optlookup compares once, and whether the key is there, which no processor foresees, decides no branch.
@@ -190,15 +193,36 @@ void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n
         LLVMValueRef dict = cg_one(cg, target->dict), word;
         LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
         LLVMValueRef slot = cg_slot_of(cg, dict, hash);
+        const Type *entry = dict_entry_type(&cg->program->types, target->dict->type);
         if (entries) {
+            LLVMBasicBlockRef indexed = cg_block(cg, ""), after = cg_block(cg, "");
+            LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
+            LLVMValueRef has = LLVMBuildICmp(cg->builder, LLVMIntNE, index, LLVMConstNull(cg->ptr), "");
+            LLVMBuildCondBr(cg->builder, has, indexed, after);
+            cg_goto(cg, indexed);
             slot = walk(cg, dict, hash, slot, &word);
             cg_store_at(cg, slot, slot_place(cg, target, n), 0);
-            prefetch_entry(cg, dict_entry_type(&cg->program->types, target->dict->type), dict, word);
+            prefetch_entry(cg, entry, dict, word);
+            LLVMBuildBr(cg->builder, after);
+            cg_goto(cg, after);
         } else {
-            LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
-            cg_prefetch(cg, LLVMBuildInBoundsGEP2(cg->builder, cg->i64, index, &slot, 1, ""), false);
+            cg_prefetch(cg, cg_table_first(cg, entry, dict, hash), false);
         }
     }
+}
+
+void cg_prefetch_ahead(Cg *cg, const Loop *loop, LLVMValueRef index) {
+    const Prefetch *plan = loop->plan;
+    LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef ahead = cg_block(cg, ""), now = cg_block(cg, "");
+    LLVMBuildCondBr(builder, plan->pays, ahead, now);
+    cg_goto(cg, ahead);
+    LLVMValueRef last = LLVMBuildSub(builder, plan->end, cg_i64(cg, 1), "");
+    LLVMValueRef later = LLVMBuildAdd(builder, index, cg_i64(cg, PREFETCH_BLOCK), "");
+    cg_bind_iteration(cg, loop, cg_least(cg, later, last));
+    cg_prefetch_step(cg, plan, false, NULL);
+    LLVMBuildBr(builder, now);
+    cg_goto(cg, now);
 }
 
 static const PrefetchTarget *target_of(const Prefetch *plan, const Node *key) {
