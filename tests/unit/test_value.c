@@ -645,6 +645,45 @@ Test(value, copies_share_nothing) {
     cr_expect_gt(bytes, 300);
 }
 
+static bool is_among(const void *data, uint64_t word) {
+    const int64_t *keys = data;
+    return word == (uint64_t)keys[0] || word == (uint64_t)keys[1];
+}
+
+/* Two of the keys are the words that are tried first for free slots; of eight slots, one stays free. */
+Test(value, tables_hold_any_word_and_are_copied) {
+    Type *key = type_scalar(&types, TY_i64), *pair[2] = {key, key};
+    Type *type = type_make(&types, TY_dict, OP_none, 2, pair);
+    Type *entry = dict_entry_type(&types, type);
+    enum { WORDS = 8, SLOTS = 8 };
+    int64_t keys[WORDS] = {(int64_t)hash_u64(0), (int64_t)hash_u64(1), 0, -1, INT64_MIN, INT64_MAX, 1};
+    int64_t entries[2 * WORDS];
+    TableSlot slots[SLOTS];
+    Dict dict = {.length = 7, .capacity = 7, .mask = SLOTS - 1, .shift = 61, .values = -1, .table = slots};
+    cr_assert(table_fits(entry));
+    cr_assert(table_choose_vacant(entry, is_among, keys, &dict.vacant));
+    cr_expect_eq(dict.vacant, hash_u64(2));
+    table_clear(&dict, 0, SLOTS);
+    for (int64_t i = 0; i < 7; i++) {
+        entries[2 * i] = keys[i];
+        entries[2 * i + 1] = i;
+        cr_assert(table_enter(&dict, entry, &keys[i], &i, UINT64_MAX));
+    }
+    dict.entries = (char *)entries;
+    Dict *original = &dict, *copy;
+    cr_assert(value_copy(&worker, type, &original, &copy));
+    cr_expect_eq(value_bytes(type, &original), value_bytes(type, &copy));
+    memset(slots, 0, sizeof slots);
+    for (int64_t i = 0; i < 7; i++) {
+        const int64_t *value = dict_find(copy, entry, &keys[i]);
+        cr_assert_not_null(value);
+        cr_expect_eq(*value, i);
+    }
+    int64_t missing = 77, vacant = (int64_t)copy->vacant;
+    cr_expect_null(dict_find(copy, entry, &missing));
+    cr_expect_null(dict_find(copy, entry, &vacant));
+}
+
 /* ---- text ---- */
 
 static void expect_text(const Type *type, const void *value, const char *text, const char *json) {
