@@ -17,6 +17,13 @@ static int nearest(Lanes distance, double *least) {
 #if defined(WIDE)
     *least = _mm512_reduce_min_pd((__m512d)distance);
     return __builtin_ctz(_mm512_cmpeq_pd_mask((__m512d)distance, _mm512_set1_pd(*least)));
+#elif defined(HALVES)
+    __m256d low = half(distance, 0), high = half(distance, 1), all = _mm256_min_pd(low, high);
+    all = _mm256_min_pd(all, _mm256_permute2f128_pd(all, all, 1));
+    all = _mm256_min_pd(all, _mm256_permute_pd(all, 5));
+    *least = _mm256_cvtsd_f64(all);
+    return __builtin_ctz((unsigned)(_mm256_movemask_pd(_mm256_cmp_pd(low, all, _CMP_EQ_OQ)) |
+                                    _mm256_movemask_pd(_mm256_cmp_pd(high, all, _CMP_EQ_OQ)) << 4));
 #else
     int at = 0;
     for (int k = 1; k < LANES; k++) at = distance[k] < distance[at] ? k : at;
@@ -119,6 +126,12 @@ static inline LanesF load_some(const float *at, int count) {
     if (count >= LANES_F) return *(const LanesFAt *)at;
 #if defined(WIDE)
     return (LanesF)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), at);
+#elif defined(HALVES)
+    static const int bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    int low = count < 8 ? count : 8;
+    __m256i first = _mm256_loadu_si256((const __m256i *)(bits + 8 - low));
+    __m256i last = _mm256_loadu_si256((const __m256i *)(bits + 8 - (count - low)));
+    return join_f(_mm256_maskload_ps(at, first), _mm256_maskload_ps(at + 8, last));
 #else
     LanesF x = {0};
     for (int k = 0; k < count; k++) x[k] = at[k];
@@ -129,6 +142,11 @@ static inline LanesF load_some(const float *at, int count) {
 static inline float add_up_f(LanesF x) {
 #if defined(WIDE)
     return _mm512_reduce_add_ps((__m512)x);
+#elif defined(HALVES)
+    __m256 four = _mm256_add_ps(half_f(x, 0), half_f(x, 1));
+    __m128 two = _mm_add_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps(four, 1));
+    two = _mm_add_ps(two, _mm_movehl_ps(two, two));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 #else
     float sum = 0;
     for (int k = 0; k < LANES_F; k++) sum += x[k];

@@ -91,6 +91,7 @@ typedef struct Cg {
     bool heap_builders;   /* builders' states outlive their function */
     bool wide;            /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
     bool masks;           /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
+    bool word_masks;      /* those of 4 or 8 bytes, as AVX2 does */
     bool fma;             /* AVX2 and FMA */
     bool sleef;           /* SLEEF's functions can be called */
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
@@ -323,7 +324,9 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
 void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */
-void cg_mark_short(Cg *cg, LLVMValueRef back);
+typedef void ShortBody(Cg *cg, LLVMValueRef index, void *user);
+int cg_word_size(const Loop *loop, const Type *type);
+void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void *user);
 
 /* ---- cg_blocks.c: loops that run block by block ---- */
 void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);

@@ -252,32 +252,46 @@ static LLVMValueRef open_row(Cg *cg, const Node *inner, Cursor *cursors, LLVMVal
     return ok;
 }
 
-/* The inner loops of JAM iterations as one. rows: their cursors in a row. */
-static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *jam, Loop *rows,
-                     const Bindings *names, LLVMValueRef count, LLVMValueRef data) {
-    const Node *lambda = jam->loop->kids[jam->loop->count - 1];
-    const Type *type = jam->loop->type->args[0];
-    Fn *fn = cg->fn;
-    int scopes = fn->nscopes;
-    LLVMValueRef scope = fn->scope, end = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
-    cg_loop_scope(cg, rows);
-    Counter counter = cg_counter_open(cg, cg_i32(cg, 0), end);
-    LLVMValueRef at = cg_element(cg, type, data, counter.index);
+typedef struct JamBody {
+    const Loop *loop, *rows;
+    const Stages *stages;
+    const Jam *jam;
+    const Bindings *names;
+    LLVMValueRef data;
+} JamBody;
+
+/* An element of the vector gets what each of the iterations adds. */
+static void jam_elements(Cg *cg, LLVMValueRef index, void *user) {
+    const JamBody *body = user;
+    const Loop *rows = body->rows;
+    const Node *lambda = rows->lambda;
+    const Type *builder = body->jam->loop->type, *type = builder->args[0];
+    LLVMValueRef at = cg_element(cg, type, body->data, index);
     Leaf *sum = cg_leaves(cg, type), *number = cg_leaves(cg, lambda->params[1]->type);
-    number[0] = counter.index;
+    number[0] = index;
     cg_bind(cg, lambda->params[1], number);
     cg_load_merged(cg, type, at, sum);
     for (int k = 0; k < JAM; k++) {
         Leaf *element = cg_leaves(cg, lambda->params[2]->type), *place = element;
         int each = rows->ncursors / JAM;
-        bindings_restore(cg, loop, stages, &names[k]);
+        bindings_restore(cg, body->loop, body->stages, &body->names[k]);
         for (int i = 0; i < each; i++)
-            place += cg_cursor_element(cg, &rows->cursors[k * each + i], counter.index, place);
+            place += cg_cursor_element(cg, &rows->cursors[k * each + i], index, place);
         cg_bind(cg, lambda->params[2], element);
-        cg_combine_leaves(cg, type, jam->loop->type->op, sum, cg_expr(cg, jam->merge->kids[1]->kids[1]));
+        cg_combine_leaves(cg, type, builder->op, sum, cg_expr(cg, body->jam->merge->kids[1]->kids[1]));
     }
-    cg_store(cg, type, sum, at, fn->scope);
-    cg_mark_short(cg, cg_counter_close(cg, &counter));
+    cg_store(cg, type, sum, at, cg->fn->scope);
+}
+
+/* The inner loops of JAM iterations as one. rows: their cursors in a row. */
+static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *jam, Loop *rows,
+                     const Bindings *names, LLVMValueRef count, LLVMValueRef data) {
+    Fn *fn = cg->fn;
+    int scopes = fn->nscopes;
+    LLVMValueRef scope = fn->scope, few = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
+    JamBody body = {loop, rows, stages, jam, names, data};
+    cg_loop_scope(cg, rows);
+    cg_count_short(cg, few, cg_word_size(rows, jam->loop->type->args[0]), jam_elements, &body);
     fn->nscopes = scopes;
     fn->scope = scope;
 }

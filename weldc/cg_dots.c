@@ -115,6 +115,32 @@ static LLVMValueRef open_rows(Dots *dots, const Node *inner, int lets, Cursor *c
     return count;
 }
 
+typedef struct SumBody {
+    Dots *dots;
+    const Loop *rows;
+    LLVMValueRef *sum;
+    int lets;
+} SumBody;
+
+/* An element of each row is added to the row's sum. */
+static void sum_elements(Cg *cg, LLVMValueRef index, void *user) {
+    const SumBody *body = user;
+    const Loop *rows = body->rows;
+    const Node *lambda = rows->lambda;
+    const Type *type = lambda->params[0]->type;
+    int each = rows->ncursors / DOT_ROWS;
+    Leaf *number = cg_leaves(cg, lambda->params[1]->type);
+    number[0] = index;
+    for (int k = 0; k < DOT_ROWS; k++) {
+        Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
+        bind_row(body->dots, k, body->lets);
+        for (int i = 0; i < each; i++) at += cg_cursor_element(cg, &rows->cursors[k * each + i], index, at);
+        cg_bind(cg, lambda->params[1], number);
+        cg_bind(cg, lambda->params[2], element);
+        cg_combine_at(cg, type->args[0], type->op, body->sum[k], cg_expr(cg, lambda->kids[0]->kids[1]));
+    }
+}
+
 /* The sums of a let in all iterations of the group. */
 static void sum_rows(Dots *dots, int lets, const Node *value) {
     Cg *cg = dots->cg;
@@ -133,19 +159,9 @@ static void sum_rows(Dots *dots, int lets, const Node *value) {
         cg_store(cg, type, &start, sum[k], NULL);
     }
     cg_loop_scope(cg, &rows);
-    Counter counter = cg_counter_open(cg, cg_i32(cg, 0), LLVMBuildTrunc(cg->builder, count, cg->i32, ""));
-    Leaf *number = cg_leaves(cg, lambda->params[1]->type);
-    number[0] = counter.index;
-    for (int k = 0; k < DOT_ROWS; k++) {
-        Leaf *element = cg_leaves(cg, lambda->params[2]->type), *at = element;
-        bind_row(dots, k, lets);
-        for (int i = 0; i < each; i++)
-            at += cg_cursor_element(cg, &rows.cursors[k * each + i], counter.index, at);
-        cg_bind(cg, lambda->params[1], number);
-        cg_bind(cg, lambda->params[2], element);
-        cg_combine_at(cg, type, into->type->op, sum[k], cg_expr(cg, lambda->kids[0]->kids[1]));
-    }
-    cg_mark_short(cg, cg_counter_close(cg, &counter));
+    SumBody body = {dots, &rows, sum, lets};
+    LLVMValueRef few = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
+    cg_count_short(cg, few, cg_word_size(&rows, type), sum_elements, &body);
     cg->fn->nscopes = scopes;
     cg->fn->scope = scope;
     for (int k = 0; k < DOT_ROWS; k++) {

@@ -418,23 +418,67 @@ static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value)
     return LLVMMDNodeInContext2(cg->context, parts, 2);
 }
 
-/* Tells LLVM that a loop is short: one vector at a time, and the rest under a mask where the processor can. */
-void cg_mark_short(Cg *cg, LLVMValueRef back) {
+/* Tells LLVM that a loop is short: one vector at a time, and the rest under a mask if asked for. */
+static void mark_short(Cg *cg, LLVMValueRef back, bool masks) {
     LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
     LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
     LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, 1)),
                                 loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
-    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, cg->masks ? 3 : 2);
+    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, masks ? 3 : 2);
     LLVMMetadataReplaceAllUsesWith(self, id); /* a loop's metadata begins with itself */
     LLVMSetMetadata(back, LLVMGetMDKindIDInContext(cg->context, "llvm.loop", 9),
                     LLVMMetadataAsValue(cg->context, id));
+}
+
+static void count_part(Cg *cg, LLVMValueRef from, LLVMValueRef to, bool masks, ShortBody *body, void *user) {
+    Counter counter = cg_counter_open(cg, from, to);
+    body(cg, counter.index, user);
+    mark_short(cg, cg_counter_close(cg, &counter), masks);
+}
+
+/* The size of a type's scalars and of the elements of all cursors, if those are scalars of 4 or 8 bytes, which AVX2
+ * loads and stores under a mask; else 0. */
+int cg_word_size(const Loop *loop, const Type *type) {
+    if (!type_is_scalar(type) || (type->size != 4 && type->size != 8)) return 0;
+    for (int i = 0; i < loop->ncursors; i++) {
+        const Cursor *cursor = &loop->cursors[i];
+        if (cursor->iter->iter != IT_scalar || !type_is_scalar(cursor->element)) return 0;
+        if (cursor->element->size != type->size) return 0;
+    }
+    return (int)type->size;
+}
+
+/* A short loop of at least one iteration; count: an i32. AVX-512 has masks for nothing, so all vectors are under one. With AVX2
+ * they cost registers and instructions: those that are full go first, and what is left, where elements have a
+ * word's size, is one vector under a mask instead of some iterations one by one. */
+void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void *user) {
+    enum { VECTOR = 32 };
+    LLVMBuilderRef builder = cg->builder;
+    LLVMValueRef zero = cg_i32(cg, 0);
+    if (cg->masks || !cg->word_masks || !size) {
+        count_part(cg, zero, count, cg->masks, body, user);
+        return;
+    }
+    LLVMValueRef full = LLVMBuildAnd(builder, count, cg_i32(cg, -(VECTOR / size)), "");
+    LLVMBasicBlockRef whole = cg_block(cg, ""), after = cg_block(cg, ""), rest = cg_block(cg, ""),
+                      end = cg_block(cg, "");
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, full, zero, ""), whole, after);
+    cg_goto(cg, whole);
+    count_part(cg, zero, full, false, body, user);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, full, count, ""), rest, end);
+    cg_goto(cg, rest);
+    count_part(cg, full, count, true, body, user);
+    LLVMBuildBr(builder, end);
+    cg_goto(cg, end);
 }
 
 /* All iterations of a loop that has few. */
 static void loop_short(Cg *cg, Loop *loop) {
     int roomy = cg->fn->nroomy;
     make_room(cg, loop, loop->builder, 0, loop->count, false);
-    cg_mark_short(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true));
+    mark_short(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true), cg->masks);
     cg->fn->nroomy = roomy;
 }
 

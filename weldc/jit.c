@@ -142,6 +142,7 @@ static bool cg_open(Cg *cg, Program *program, const Target *target, bool names, 
     cg->wide = has_feature(target, "avx512f", "x86-64-v4");
     cg->masks = cg->wide && has_feature(target, "avx512bw", "x86-64-v4") &&
                 has_feature(target, "avx512vl", "x86-64-v4");
+    cg->word_masks = has_feature(target, "avx2", "x86-64-v3");
     cg->fma = has_feature(target, "fma", "x86-64-v3") || cg->wide;
     bool vl = cg->wide && has_feature(target, "avx512vl", "x86-64-v4");
     cg->compress = vl && target->native && has_feature(target, "avx512vbmi2", "") ? COMPRESS_BYTES
