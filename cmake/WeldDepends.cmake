@@ -50,6 +50,13 @@ if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
   execute_process(COMMAND ${WELD_LLVM_CONFIG} --link-static --libs passes orcjit object native
                   OUTPUT_VARIABLE llvm_static OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE llvm_failed)
   separate_arguments(llvm_static)
+  # libstdc++ within, where its archive is: thousands of LLVM's tables refer to it, each a symbol to look up by name.
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libstdc++.a OUTPUT_VARIABLE stdcxx
+                  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(IS_ABSOLUTE "${stdcxx}" AND EXISTS "${stdcxx}")
+    set(WELD_LLVM_stdc++ ${stdcxx})
+    set(WELD_LLVM_GCC -static-libgcc)
+  endif()
   foreach(name stdc++ z zstd)
     find_library(WELD_LLVM_${name} NAMES ${name} lib${name}.so.6 lib${name}.so.1)
     mark_as_advanced(WELD_LLVM_${name})
@@ -60,7 +67,7 @@ if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
   if(NOT llvm_failed)
     include(CheckCSourceCompiles)
     set(CMAKE_REQUIRED_INCLUDES ${llvm_includedir})
-    set(CMAKE_REQUIRED_LINK_OPTIONS -L${llvm_libdir})
+    set(CMAKE_REQUIRED_LINK_OPTIONS -L${llvm_libdir} ${WELD_LLVM_GCC})
     set(CMAKE_REQUIRED_LIBRARIES ${llvm_static} m pthread ${CMAKE_DL_LIBS})
     check_c_source_compiles("
       #include <llvm-c/LLJIT.h>
@@ -73,6 +80,18 @@ if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
         LLVMDisposePassBuilderOptions(LLVMCreatePassBuilderOptions());
         return LLVMOrcCreateLLJIT(&jit, 0) != 0;
       }" WELD_LLVM_STATIC_LINKS)
+    # 100,000 addresses to correct when it is loaded, as a bit each instead of 24 bytes: where linker and loader know it.
+    include(CheckCSourceRuns)
+    set(CMAKE_REQUIRED_LIBRARIES)
+    set(CMAKE_REQUIRED_FLAGS -fPIE)
+    set(CMAKE_REQUIRED_LINK_OPTIONS -pie -Wl,-z,pack-relative-relocs)
+    check_c_source_runs("
+      static const char *volatile names[] = {\"a\", \"b\", \"c\"};
+      int main(int count, char **arguments) {
+        (void)arguments;
+        return count > 2 || names[count][0] != 'b';
+      }" WELD_PACKED_RELOCATIONS)
+    unset(CMAKE_REQUIRED_FLAGS)
     unset(CMAKE_REQUIRED_INCLUDES)
     unset(CMAKE_REQUIRED_LINK_OPTIONS)
     unset(CMAKE_REQUIRED_LIBRARIES)
@@ -81,7 +100,10 @@ endif()
 if(WELD_LLVM_STATIC_LINKS AND WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
   target_link_directories(weld_llvm_module INTERFACE ${llvm_libdir})
   target_link_libraries(weld_llvm_module INTERFACE ${llvm_static})
-  target_link_options(weld_llvm_module INTERFACE -Wl,--gc-sections)
+  target_link_options(weld_llvm_module INTERFACE -Wl,--gc-sections ${WELD_LLVM_GCC})
+  if(WELD_PACKED_RELOCATIONS)
+    target_link_options(weld_llvm_module INTERFACE -Wl,-z,pack-relative-relocs)
+  endif()
 else()
   target_link_libraries(weld_llvm_module INTERFACE weld_llvm)
 endif()
