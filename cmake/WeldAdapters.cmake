@@ -1,5 +1,6 @@
 # An adapter is adapters/NAME/*.c -> lib/libweld-NAME.so. It sees weld.h and the library that it wraps. One with a header
-# weld_NAME.h has functions for C programs, which link with it: the header is installed, and it needs libweld.
+# weld_NAME.h has functions for C programs, which link with it: the header is installed, it needs libweld, and pkg-config
+# (weld-NAME) and CMake (find_package(weld), target weld::weld-NAME) know both.
 #
 # weld_adapter(NAME [LIBRARY pkg-config-name] [LINK libraries]): nothing where the library is missing.
 find_package(PkgConfig QUIET)
@@ -25,14 +26,17 @@ function(weld_adapter name)
   if(EXISTS ${header})
     add_library(weld-${name} SHARED ${sources})
     set_target_properties(weld-${name} PROPERTIES PUBLIC_HEADER ${header} INSTALL_RPATH "$ORIGIN")
-    target_include_directories(weld-${name} INTERFACE ${CMAKE_SOURCE_DIR}/adapters/${name})
-    list(APPEND ARG_LINK weld)
+    target_include_directories(weld-${name} INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/adapters/${name}>)
+    target_link_libraries(weld-${name} PUBLIC weld)
+    set(export EXPORT weld-targets)
+    configure_file(${CMAKE_SOURCE_DIR}/cmake/weld-adapter.pc.in ${CMAKE_BINARY_DIR}/generated/weld-${name}.pc @ONLY)
+    install(FILES ${CMAKE_BINARY_DIR}/generated/weld-${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   else()
     add_library(weld-${name} MODULE ${sources})
   endif()
   target_include_directories(weld-${name} PRIVATE ${CMAKE_SOURCE_DIR}/runtime)
   target_link_libraries(weld-${name} PRIVATE weld_flags ${ARG_LINK} m)
-  install(TARGETS weld-${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  install(TARGETS weld-${name} ${export} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
           PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   set_property(TARGET weld-${name} PROPERTY WELD_LIBRARY ${ARG_LINK}) # for its test, which calls the library as well
   set_property(GLOBAL APPEND PROPERTY weld_adapters weld-${name})

@@ -1,5 +1,5 @@
 # What `cmake --install` puts under the prefix: lib/libweld.so, include/weld.h, and how to find them with pkg-config
-# (weld.pc) and CMake (find_package(weld), target weld::weld).
+# (weld.pc) and CMake (find_package(weld), target weld::weld). What adapters add is in WeldAdapters.cmake.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS weld EXPORT weld-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

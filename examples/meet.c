@@ -1,6 +1,6 @@
 /* meet.c: three libraries in one loop: how far two series of prices are apart, by seven calls of ndarray, cblas and gsl.
  *
- *     cc -o meet meet.c $(pkg-config --cflags --libs weld) -lweld-ndarray -lm
+ *     cc -o meet meet.c $(pkg-config --cflags --libs weld-ndarray) -lm
  *
  * None of the calls computes. Both results are evaluated at once: then all of it becomes one program. It also computes the
  * same by hand, compares, and counts the fragments that are left of the calls.

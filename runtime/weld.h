@@ -360,9 +360,6 @@ WELD_API void weld_error_set(weld_error_t error, uint64_t code, const char *text
 /* A module from the bytes that `weldc build` wrote, which may go afterwards; it needs no LLVM. NULL: error says why: they are
  * of another version, or for another processor. */
 WELD_API weld_module_t weld_module_load(const void *data, int64_t size, weld_conf_t conf, weld_error_t error);
-/* Fills an error with a number of the enum and a sentence, as the functions of an adapter do that are written in C. An error
- * that is NULL or a bad handle stays as it is; a number that is none counts as WELD_UNKNOWN, 0 is success. */
-WELD_API void weld_error_set(weld_error_t error, uint64_t code, const char *text);
 
 /* Where an error is: line and column (in characters) of the program's text, from 1; 0 if it has no place. */
 WELD_API int64_t weld_error_line(weld_error_t error);

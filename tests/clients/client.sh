@@ -7,10 +7,17 @@ shift 3
 name=$(basename "$source")
 name=${name%.*}
 
+# Headers of adapters come with libraries of their own.
+packages=weld
+for adapter in $(sed -n 's/^#include [<"]weld_\([a-z]*\)\.h[>"]$/\1/p' "$source"); do
+    packages="$packages weld-$adapter"
+done
 if command -v pkg-config >/dev/null 2>&1; then
-    flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs weld)
+    # shellcheck disable=SC2086 # words on purpose
+    flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs $packages)
 else
-    flags="-I$prefix/include -L$prefix/lib -lweld"
+    flags="-I$prefix/include -L$prefix/lib"
+    for package in $packages; do flags="$flags -l$package"; done
 fi
 case $source in
 *.c) standard="-std=c11 -Wall -Wextra -Wstrict-prototypes -Werror" ;;
@@ -21,10 +28,6 @@ if [ "$name" = load_library ]; then
     argument=$folder/libshift.so
     "$@" -shared -fPIC -o "$argument" "$(dirname "$source")/plugin/shift.c"
 fi
-# Headers of adapters come with libraries of their own.
-for adapter in $(sed -n 's/^#include [<"]weld_\([a-z]*\)\.h[>"]$/\1/p' "$source"); do
-    flags="$flags -lweld-$adapter"
-done
 libraries=$prefix/lib
 if [ "$name" = without_jit ]; then
     libraries=$folder/without_jit.lib
