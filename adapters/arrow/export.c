@@ -171,8 +171,8 @@ static bool add_fields(Sheet *table, const weld_arrow_field_t *fields, int64_t c
 }
 
 static Book *book_of_table(const weld_arrow_field_t *fields, int64_t count, weld_error_t error) {
-    if (count < 0 || count > INT32_MAX || (count > 0 && !fields)) {
-        fault(error, WELD_ARGUMENT_ERROR, "the columns of the table are missing");
+    if (count < 0 || count > WELD_ARROW_COLUMNS || (count > 0 && !fields)) {
+        fault(error, WELD_ARGUMENT_ERROR, "the columns of the table are missing, or too many");
         return NULL;
     }
     Book *book = book_new(fields, count, error);

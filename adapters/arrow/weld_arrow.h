@@ -149,6 +149,8 @@ typedef struct weld_arrow_field_t {
     weld_value_t dictionary; /* the values that format is for; NULL: no dictionary */
 } weld_arrow_field_t;
 
+enum { WELD_ARROW_COLUMNS = 1 << 20 }; /* a table goes out with at most so many */
+
 /* One column; a record batch of columns of one length. Whoever gets them releases them, in any thread. */
 WELD_API bool weld_arrow_export(const weld_arrow_field_t *field, struct ArrowArray *array,
                                 struct ArrowSchema *schema, weld_error_t error);

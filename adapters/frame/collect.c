@@ -79,6 +79,8 @@ weld_frame_t weld_frame_collect(weld_context_t context, weld_frame_t frame, weld
 
 int64_t weld_frame_rows(weld_context_t context, weld_frame_t frame, weld_error_t error) {
     if (!frame_check(frame, "frame.rows", error)) return -1;
+    if (weld_context_memory_usage(context) < 0)
+        return frame_fail(error, "frame.rows", "the context is none"), -1;
     if (frame->columns[0].rows >= 0) return weld_error_set(error, WELD_SUCCESS, NULL), frame->columns[0].rows;
     weld_lazy_t length = lazy_put("frame.rows", error, frame->columns[0].data, "|v| len(v)");
     weld_value_t value = NULL;

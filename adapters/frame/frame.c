@@ -13,6 +13,7 @@ weld_frame_t frame_new(int64_t room, weld_error_t error) {
         return frame_no_memory(error);
     }
     *frame = (struct weld_frame){.magic = MAGIC, .room = room ? room : 1, .columns = columns};
+    weld_error_set(error, WELD_SUCCESS, NULL); /* what follows may need no other call that says so */
     return frame;
 }
 
@@ -297,7 +298,9 @@ int64_t weld_frame_find(weld_frame_t frame, const char *name) {
 static Column *ask(weld_frame_t frame, const char *function, const char *name, weld_error_t error) {
     if (!frame_check(frame, function, error)) return NULL;
     if (!name) return frame_fail(error, function, "the name is NULL");
-    return frame_need(frame, function, name, (int64_t)strlen(name), error);
+    Column *column = frame_need(frame, function, name, (int64_t)strlen(name), error);
+    if (column) weld_error_set(error, WELD_SUCCESS, NULL);
+    return column;
 }
 
 weld_lazy_t weld_frame_column(weld_frame_t frame, const char *name, weld_error_t error) {
@@ -307,7 +310,6 @@ weld_lazy_t weld_frame_column(weld_frame_t frame, const char *name, weld_error_t
 
 weld_lazy_t weld_frame_valid(weld_frame_t frame, const char *name, weld_error_t error) {
     const Column *column = ask(frame, "frame.valid", name, error);
-    if (column && !column->valid) weld_error_set(error, WELD_SUCCESS, NULL);
     return column && column->valid ? weld_lazy_hold(column->valid) : NULL;
 }
 

@@ -223,8 +223,9 @@ weld_nd_t weld_nd_from_lazy(weld_lazy_t lazy, int rank, const int64_t *shape, we
     for (int i = 0; i < WELD_ND_DTYPES; i++) {
         char wanted[16];
         snprintf(wanted, sizeof wanted, rank ? "vec[%s]" : "%s", dtypes[i].name);
-        if (strcmp(type, wanted) == 0)
-            return nd_new((weld_nd_dtype)i, rank, shape, weld_lazy_hold(lazy), rank == 0, error);
+        if (strcmp(type, wanted) != 0) continue;
+        weld_error_set(error, WELD_SUCCESS, NULL);
+        return nd_new((weld_nd_dtype)i, rank, shape, weld_lazy_hold(lazy), rank == 0, error);
     }
     return nd_fail(error, WELD_ARGUMENT_ERROR, "the lazy value is %.100s, not %s of scalars", type,
                    rank ? "a vector" : "one");

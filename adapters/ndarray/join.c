@@ -63,7 +63,8 @@ static weld_lazy_t concatenate_few(Nd *const *arrays, int count, int axis, weld_
 /* The common shape, type and length of the result; false: error set. */
 static bool plan_concatenation(const weld_nd_t *arrays, int64_t count, int *axis, weld_nd_dtype *dtype,
                                int64_t *shape, weld_error_t error) {
-    if (count < 1 || !arrays) return nd_refuse(error, "there are no arrays to put together");
+    if (count < 1 || count > WELD_ND_ARRAYS || !arrays)
+        return nd_refuse(error, "there are no arrays to put together, or too many");
     for (int64_t i = 0; i < count; i++) {
         if (!arrays[i]) return nd_refuse(error, "an operand is NULL");
     }

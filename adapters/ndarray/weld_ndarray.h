@@ -192,6 +192,7 @@ WELD_API weld_nd_t weld_nd_matmul(weld_nd_t a, weld_nd_t b, weld_error_t error);
 
 /* ---- Putting together ---- */
 
+enum { WELD_ND_ARRAYS = 1 << 16 }; /* at most so many at once */
 /* One behind the other along an axis that they have; or along a new one, where all shapes are the same. */
 WELD_API weld_nd_t weld_nd_concatenate(const weld_nd_t *arrays, int64_t count, int axis, weld_error_t error);
 WELD_API weld_nd_t weld_nd_stack(const weld_nd_t *arrays, int64_t count, int axis, weld_error_t error);
