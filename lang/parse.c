@@ -586,6 +586,9 @@ static Node *parse_library_name(Parser *p, const Node *library, uint32_t begin) 
     const char *text = name && !name->function ? imports->find(imports->data, name->text, &why) : NULL;
     Node *node = NULL;
     if (why.length) error_set(&p->program->error, E_Library, p->token.span, "%.390s", why.text);
+    if (full.failed || why.failed || (imports && !name))
+        error_set(&p->program->error, E_OutOfMemory, p->token.span, "no memory to look for %.64s",
+                  p->token.text);
     bool known = name && name->function;
     if (known || text) advance(p);
     if (known || (text && import_function(p, name, text, since(p, begin))))

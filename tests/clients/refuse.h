@@ -58,6 +58,15 @@ void *realloc(void *block, size_t bytes) {
 void *aligned_alloc(size_t align, size_t bytes) {
     return fails() ? NULL : counted(__libc_memalign(align, bytes));
 }
+/* Of FFTW, which ends the process when it gets none: counted, never refused. */
+void *memalign(size_t align, size_t bytes);
+void *memalign(size_t align, size_t bytes) {
+    return counted(__libc_memalign(align, bytes));
+}
+int posix_memalign(void **block, size_t align, size_t bytes) {
+    *block = counted(__libc_memalign(align, bytes));
+    return *block ? 0 : ENOMEM;
+}
 void free(void *block) {
     if (block) __atomic_fetch_sub(&live, 1, __ATOMIC_SEQ_CST);
     __libc_free(block);
