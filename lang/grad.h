@@ -176,7 +176,8 @@ Leaves leaves_of(Grad *g, const Type *type);
 Type *leaf_scalar(const Type *leaf);
 int leaf_rank(const Type *leaf);
 Info *info_of(const Grad *g, const Symbol *symbol);
-/* Zeros, shaped like a leaf of the name's value. */
+/* Zeros, shaped like a leaf of the value, or of what the primal name stands for. */
+Symbol *info_zeros(Grad *g, const Info *info, int number);
 Symbol *leaf_zeros(Grad *g, Symbol *value, int number);
 void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint);
 /* Adds to an element, or to the elements from the index on if `many`. */
@@ -208,6 +209,8 @@ void forget(Grad *g, Node *body);  /* its names have no values any more */
 void bind_value(Grad *g, Symbol *primal, Symbol *now);
 void unbind_value(Grad *g, Symbol *primal);
 int parts_of(const Type *type);
+void bind_state(Grad *g, const Node *lambda, Symbol *state);
+Symbol *states_of(Grad *g, Info *iterate); /* all states that its function was given */
 /* What the cell becomes by this name when it is another builder of such records. */
 Symbol *forward_replaced(Grad *g, Info *info, Cell *cell, Type *replacement, int record);
 /* For each value that the loop merges into its cell, in order, the number of the iteration. */

@@ -125,25 +125,31 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     Info *state = info_of(g, lambda->params[0]);
     int leaves = info->leaves.count, keep = g->keep, most;
     if (!can_redo(g, body)) return;
-    if (!info->states || node->type->builders) {
-        grad_fail(g, node->span, "there is no derivative through an iterate whose state has builders");
-        return;
+    for (int c = 0; c < info->cells; c++) {
+        Cell *cell = info->cell[c];
+        if (cell->live && cell->sequence && merges_each(g, body, c) < 0) {
+            grad_fail(g, node->span, "there is no derivative through an iterate that collects more at some steps than at others");
+            return;
+        }
     }
+    Symbol *states = states_of(g, info);
     Step step = {1, grad_alloc(g, (size_t)leaves + 1, sizeof(Node *)), NULL};
     Symbol *length = emit(g, "steps", node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1,
-                                                use(g, info->states)));
+                                                use(g, states)));
     step.start[0] = binary(g, OP_sub, use(g, length), i64_literal(g, 1));
     int *number = grad_alloc(g, (size_t)leaves, sizeof *number);
     for (int i = 0; i < leaves; i++) {
         if (!state->active[i]) continue;
         number[i] = step.count;
-        step.start[step.count++] = use(g, adjoints[i] ? adjoints[i] : leaf_zeros(g, now_of(info->symbol), i));
+        step.start[step.count++] = use(g, adjoints[i] ? adjoints[i] : info_zeros(g, info, i));
     }
     Block *block = block_open(g, B_STEP);
     block->param = symbol_new(g->program, "step", NULL);
     block->fixed = step.count;
     Symbol *at = param_field(g, block, 0, length->type, "number");
-    bind_value(g, lambda->params[0], lookup_in(g, info->states, at));
+    bind_state(g, lambda, lookup_in(g, states, at));
+    state->loop = grad_alloc(g, 1, sizeof *state->loop);
+    *state->loop = (Loop){node, at, info_of(g, node->kids[0]->symbol), NULL};
     g->keep = state->depth;
     forward(g, body);
     for (int i = 0; i < leaves; i++) {
@@ -157,7 +163,7 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     step.next[0] = binary(g, OP_sub, use(g, at), i64_literal(g, 1));
     for (int i = 0; i < leaves && !grad_failed(g); i++) {
         Symbol *value = number[i] ? leaf_value(g, state, i) : NULL;
-        if (number[i]) step.next[number[i]] = use(g, value ? value : leaf_zeros(g, now_of(lambda->params[0]), i));
+        if (number[i]) step.next[number[i]] = use(g, value ? value : info_zeros(g, state, i));
     }
     for (int i = 0; i < block->count; i++) {
         Import *import = block->imports[i];

@@ -102,6 +102,29 @@ static Symbol **split_parts(Grad *g, Symbol *whole, const bool *kept, int count)
     return parts;
 }
 
+/* Which parts of an iterate's state are no builders. */
+static void state_parts(const Type *type, bool *kept) {
+    if (!type->builders || type->kind != TY_struct) {
+        *kept = !type->builders;
+        return;
+    }
+    for (int i = 0; i < type->count; i++) {
+        state_parts(type->args[i], kept);
+        kept += parts_of(type->args[i]);
+    }
+}
+
+/* The parameter of an iterate's function is this state, or what of it are no builders. */
+void bind_state(Grad *g, const Node *lambda, Symbol *state) {
+    Symbol *param = lambda->params[0];
+    int count = parts_of(param->type);
+    bool *kept = grad_alloc(g, (size_t)count, sizeof *kept);
+    bind_value(g, param, param->type->builders ? NULL : state);
+    if (!param->type->builders) return;
+    state_parts(param->type, kept);
+    info_of(g, param)->part = split_parts(g, state, kept, count);
+}
+
 /* ---- each kind of node, in parts ---- */
 
 static Symbol *replaced_new(Grad *g, Node *node) {
@@ -214,6 +237,10 @@ static Symbol **parts_of_value(Grad *g, const Info *info, Node *node) {
         parts[0] = emit(g, info->symbol->name, make_merge(g, use(g, builder), value));
         break;
     }
+    case N_Result:
+        parts[0] = parts_now(g, node->kids[0])[0];
+        if (parts[0]) parts[0] = emit(g, info->symbol->name, make_result(g, parts[0], node->type));
+        break;
     case N_Ident: return parts_now(g, node);
     case N_Field: return parts_now(g, node->kids[0]) + parts_before(node->kids[0]->type, node->index);
     case N_Struct:
@@ -256,35 +283,60 @@ static bool is_whole(Grad *g, const Info *info, Node *node) {
     return w.whole;
 }
 
-/* An iterate that keeps the states that its function is given:
+/* An iterate that keeps the states that its function is given, what builders are in them left out:
  *
  *     iterate(a, |s| {next, again})  =>  iterate({a, appender}, |t| let s = t.$0; {{next, merge(t.$1, s)}, again})
  *
  * All are kept; a plan that keeps some and computes the others from them would change this function and
- * reverse_iterate only. */
-static void forward_saving(Grad *g, Info *info, const Node *node) {
+ * reverse_iterate only. Gives the last state. */
+static Symbol *forward_saving(Grad *g, Info *info, const Node *node) {
     const Node *lambda = node->kids[1];
-    Type *state = node->type, *kept = builder_of(g, TY_appender, OP_none, state, NULL);
-    Node *start[2] = {use(g, now_of(node->kids[0]->symbol)), make_new(g, kept, NULL)};
-    Node *both = struct_of(g, 2, start), *end[2], *next[2];
+    int count = parts_of(node->type);
+    bool *kept = grad_alloc(g, (size_t)count, sizeof *kept);
+    state_parts(node->type, kept);
+    Symbol **before = parts_now(g, node->kids[0]);
+    Node *first = join_parts(g, before, kept, count), *start[2], *end[2], *next[2];
+    if (!first) first = i64_literal(g, 0);
+    Type *state = first->type, *appender = builder_of(g, TY_appender, OP_none, state, NULL);
+    start[0] = first;
+    start[1] = make_new(g, appender, NULL);
+    Node *both = struct_of(g, 2, start);
     Symbol *param = symbol_new(g->program, "t", both->type);
+    bool saving = g->saving;
     block_open(g, B_ARM);
-    bind_value(g, lambda->params[0], emit(g, "state", field_of(g, param, 0)));
+    Symbol *own = emit(g, "state", field_of(g, param, 0));
+    bind_state(g, lambda, own);
     g->saving = false;
     forward(g, lambda->kids[0]);
-    g->saving = true;
-    Symbol *result = now_of(body_end(lambda->kids[0])->symbol);
-    next[0] = field_of(g, result, 0);
-    next[1] = make_merge(g, field_of(g, param, 1), use(g, now_of(lambda->params[0])));
+    g->saving = saving;
+    Symbol **after = parts_now(g, body_end(lambda->kids[0]));
+    bool whole = !node->type->builders; /* then so is the end, {next, again} */
+    next[0] = whole ? field_of(g, after[0], 0) : join_parts(g, after, kept, count);
+    if (!next[0]) next[0] = i64_literal(g, 0);
+    next[1] = make_merge(g, field_of(g, param, 1), use(g, own));
     end[0] = struct_of(g, 2, next);
-    end[1] = field_of(g, result, 1);
+    end[1] = whole ? field_of(g, after[0], 1) : use(g, after[count]);
     forget(g, lambda->kids[0]);
     unbind_value(g, lambda->params[0]);
     Node *made = make_lambda(g, 1, &param, block_close(g, struct_of(g, 2, end)));
     Symbol *all = emit(g, "states", node_make(g->program, N_Iterate, g->span, both->type, 2, both, made));
-    bind_value(g, info->symbol, emit(g, info->symbol->name, field_of(g, all, 0)));
-    Symbol *states = emit(g, "states", field_of(g, all, 1));
-    info->states = emit(g, "states", make_result(g, states, type_vec(&g->program->types, state)));
+    Symbol *last = emit(g, info->symbol->name, field_of(g, all, 0)), *states = emit(g, "states", field_of(g, all, 1));
+    states = emit(g, "states", make_result(g, states, type_vec(&g->program->types, state)));
+    if (!node->type->builders) bind_value(g, info->symbol, last);
+    info->states = states;
+    return last;
+}
+
+Symbol *states_of(Grad *g, Info *info) {
+    Block *at = g->block;
+    int keep = g->keep;
+    if (info->states) return info->states;
+    g->block = info->block;
+    g->keep = info_of(g, info->def->kids[1]->params[0])->depth;
+    forward_saving(g, info, info->def);
+    g->keep = keep;
+    g->block = at;
+    return info->states;
 }
 
 static bool is_active_value(const Info *info) {
@@ -297,19 +349,15 @@ static bool is_active_value(const Info *info) {
 static void forward_let(Grad *g, Node *let) {
     Node *value = let->kids[0];
     Info *info = info_of(g, let->symbol);
-    bool parted = value->kind == N_Result && info_of(g, value->kids[0]->symbol)->part;
     g->span = value->span;
-    if (parted) {
-        Symbol *builder = info_of(g, value->kids[0]->symbol)->part[0];
-        bind_value(g, let->symbol, emit(g, let->symbol->name, make_result(g, builder, value->type)));
+    if (!is_whole(g, info, value)) {
+        Symbol **parts = parts_of_value(g, info, value);
+        bind_value(g, let->symbol, value->type->builders ? NULL : parts[0]);
+        if (value->type->builders) info->part = parts;
     } else if (value->kind == N_Iterate && !value->type->builders && g->saving && is_active_value(info)) {
         forward_saving(g, info, value);
-    } else if (!value->type->builders || is_whole(g, info, value)) {
-        bind_value(g, let->symbol, emit(g, let->symbol->name, node_clone(g->program, value)));
     } else {
-        Symbol **parts = parts_of_value(g, info, value);
-        bind_value(g, let->symbol, NULL);
-        info->part = parts;
+        bind_value(g, let->symbol, emit(g, let->symbol->name, node_clone(g->program, value)));
     }
 }
 

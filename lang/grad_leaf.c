@@ -113,6 +113,17 @@ Symbol *leaf_zeros(Grad *g, Symbol *value, int number) {
     return emit(g, "zeros", zeros);
 }
 
+Symbol *info_zeros(Grad *g, const Info *info, int number) {
+    Symbol **part = info->part;
+    if (!part) return leaf_zeros(g, now_of(info->symbol), number);
+    for (int i = 0; i < parts_of(info->symbol->type); i++) {
+        int count = part[i] ? type_leaves(part[i]->type) : 0;
+        if (number < count) return leaf_zeros(g, part[i], number);
+        number -= count;
+    }
+    return leaf_zeros(g, info->symbol, 0);
+}
+
 /* ---- builders of adjoints ---- */
 
 static Import *import_new(Grad *g, Block *block) {
@@ -251,7 +262,7 @@ Acc *leaf_open(Grad *g, Info *info, int number) {
     acc->number = number;
     acc->offsets = grad_alloc(g, (size_t)acc->rank, sizeof(Symbol *));
     acc->levels = grad_alloc(g, (size_t)acc->rank, sizeof(Symbol *));
-    Symbol *flat = leaf->value ? leaf->value : leaf_zeros(g, now_of(info->symbol), number);
+    Symbol *flat = leaf->value ? leaf->value : info_zeros(g, info, number);
     for (int i = 0; i + 1 < acc->rank && !grad_failed(g); i++) {
         acc->levels[i] = flat;
         acc->offsets[i] = emit(g, "offsets", apply_text(g, acc->scalar, offsets_text, 1, &flat));

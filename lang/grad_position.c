@@ -106,10 +106,6 @@ Symbol *loop_starts(Grad *g, const Node *loop, int cell) {
 static Symbol *position_in_loop(Grad *g, Info *info, int cell) {
     Loop *loop = info->loop;
     Block *inside = g->block;
-    if (!loop) {
-        grad_fail(g, g->span, "there is no derivative through an iterate that collects values");
-        return emit(g, "position", i64_literal(g, 0));
-    }
     g->block = inside->parent;
     Symbol *before = position_of(g, loop->before->symbol, cell);
     g->block = inside;
@@ -145,6 +141,19 @@ static Symbol *position_of_if(Grad *g, Info *info, int cell) {
     return emit(g, "position", make_if(g, use(g, now_of(node->kids[0]->symbol)), arms[0], arms[1]));
 }
 
+static Symbol *position_after_iterate(Grad *g, Info *info, int cell) {
+    const Node *node = info->def;
+    int each = merges_each(g, node->kids[1]->kids[0], cell);
+    Symbol *before = position_of(g, node->kids[0]->symbol, cell), *states = states_of(g, info);
+    if (each < 0) {
+        grad_fail(g, node->span, "there is no derivative through an iterate that collects more at some steps than at others");
+        return before;
+    }
+    Symbol *steps =
+        emit(g, "steps", node_make(g->program, N_Len, g->span, before->type, 1, use(g, states)));
+    return add(g, before, times(g, steps, each));
+}
+
 static Symbol *find_position(Grad *g, Info *info, int cell) {
     const Node *node = info->def;
     if (!node) return position_in_loop(g, info, cell);
@@ -156,6 +165,7 @@ static Symbol *find_position(Grad *g, Info *info, int cell) {
         one = emit(g, "one", i64_literal(g, 1));
         return add(g, position_of(g, node->kids[0]->symbol, cell), one);
     case N_For: return position_after_loop(g, node, cell);
+    case N_Iterate: return position_after_iterate(g, info, cell);
     case N_If: return position_of_if(g, info, cell);
     case N_Struct:
     case N_Field:
@@ -168,7 +178,7 @@ static Symbol *find_position(Grad *g, Info *info, int cell) {
         break;
     default: break;
     }
-    grad_fail(g, node->span, "there is no derivative through an iterate that collects values");
+    grad_fail(g, node->span, "there is no derivative through this value with builders");
     return emit(g, "position", i64_literal(g, 0));
 }
 
