@@ -15,6 +15,8 @@
  */
 #include "grad.h"
 
+#include <string.h>
+
 /* ---- names and their values ---- */
 
 void bind_value(Grad *g, Symbol *primal, Symbol *now) {
@@ -66,19 +68,35 @@ static void name_parts(Grad *g, Symbol *whole, Symbol **parts) {
     }
 }
 
-static Symbol **parts_now(Grad *g, const Node *ident) {
-    Info *info = info_of(g, ident->symbol);
-    if (info && info->part) return info->part;
-    Symbol **parts = grad_alloc(g, (size_t)parts_of(ident->type), sizeof *parts);
-    name_parts(g, now_of(ident->symbol), parts);
-    return parts;
-}
-
 enum Fate { LEFT_OUT, KEPT, REPLACED };
 
 static enum Fate fate(const Grad *g, const Cell *cell) {
     if (cell == g->target) return REPLACED;
     return cell->depth >= g->keep ? KEPT : LEFT_OUT;
+}
+
+/* Builders from outside of what is computed anew are left out, also where they have values. */
+static void leave_out(const Grad *g, const Type *type, Cell ***cell, Symbol ***part) {
+    if (type->builders && type->kind == TY_struct) {
+        for (int i = 0; i < type->count; i++) leave_out(g, type->args[i], cell, part);
+        return;
+    }
+    if (type->builders && fate(g, *(*cell)++) == LEFT_OUT) **part = NULL;
+    ++*part;
+}
+
+static Symbol **parts_now(Grad *g, const Node *ident) {
+    Info *info = info_of(g, ident->symbol);
+    int count = parts_of(ident->type);
+    Symbol **parts = grad_alloc(g, (size_t)count, sizeof *parts), **at = parts;
+    if (info && info->part)
+        memcpy(parts, info->part, sizeof *parts * (size_t)count);
+    else
+        name_parts(g, now_of(ident->symbol), parts);
+    if (!info || !info->cells) return parts;
+    Cell **cell = info->cell;
+    leave_out(g, ident->type, &cell, &at);
+    return parts;
 }
 
 /* The parts that there are, as one value. NULL: none. */
