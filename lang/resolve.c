@@ -594,7 +594,8 @@ static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *r
         return NULL;
     }
     int nparams = raw->count - 1;
-    if (role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION) nparams = head->nparams;
+    bool found = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
+    if (found) nparams = head->nparams;
     Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
     node->bits = raw->bits;
     node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[raw->kind].usage);
@@ -602,6 +603,9 @@ static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *r
     for (int i = 1; i < node->count && node->kids[0]; i++) {
         node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
         if (!node->kids[i]) return NULL;
+        Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
+        if (argument) argument->name = found && i <= nparams ? head->params[i - 1]->name : "tangent";
+        node->kids[i]->text = argument ? argument->name : NULL;
         if (r->height > tallest) tallest = r->height;
     }
     r->height = tallest + 1;
