@@ -240,6 +240,8 @@ static Role role_of_call(Resolver *r, Scope scope, const Node *raw, const Node *
 
 /* ---- derivatives ---- */
 
+#define DERIVED "derived " /* begins names that no program can write */
+
 enum { APPLIED = 1, MISCHOSEN = 2, MOST_DERIVED = 60 }; /* what Node.index says; parameters */
 
 /* Which parameters grad(f, 0, 2) names, ascending, as bits; false: it does not. */
@@ -276,13 +278,13 @@ static const Node *derivative(Resolver *r, const Node *raw, const Node *function
     node->kids[0] = raw->kids[0];
     for (int i = 0; i < all; i++) {
         char text[32];
-        snprintf(text, sizeof text, "derived %d", i);
+        snprintf(text, sizeof text, DERIVED "%d", i);
         Name *name = name_intern(r->program, text, strlen(text));
         if (!name) return NULL;
         Node *argument = node_new(r->program, N_Ident, raw->span, NULL, 0);
         argument->text = name->text;
         node->kids[i + 1] = argument;
-        lambda->params[lambda->nparams++] = symbol_new(r->program, name->text, NULL);
+        lambda->params[lambda->nparams++] = symbol_new(r->program, name->text, type_unknown(&r->program->types));
     }
     return lambda;
 }
@@ -419,13 +421,63 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
     return chain_close(r, &chain, apply);
 }
 
+/* Is this grad(f) itself, of as many values as it takes? Then head, made for this use, gets them as arguments. */
+static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *raw, const Node *head) {
+    const Node *callee = raw->kids[0], *inner;
+    Scope where;
+    if ((callee->kind != N_Grad && callee->kind != N_Jvp) || head->nparams != raw->count - 1) return false;
+    for (int i = 1; i < raw->count; i++) {
+        if (role_of(r, scope, raw->kids[i], &inner, &where) != VALUE) return false;
+    }
+    for (int i = 1; i < raw->count; i++) head->kids[0]->kids[i] = raw->kids[i];
+    return true;
+}
+
+/* A derivative that is applied. */
+static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *raw) {
+    const char *word = node_classes[raw->kind].spelling;
+    const Node *head;
+    Scope where;
+    if (raw->index == MISCHOSEN) {
+        resolve_fail(r, E_Type, span_in(scope, raw),
+                     "%s chooses parameters by their numbers, from 0 and ascending: %s", word, node_classes[raw->kind].usage);
+        return NULL;
+    }
+    if (raw->index != APPLIED) {
+        bool is = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
+        resolve_fail(r, E_Type, span_in(scope, is ? raw : raw->kids[0]),
+                     is ? "%s(f) is a function: it can be called, or handed to one"
+                        : "here stands a value, but %s derives a function", word);
+        return NULL;
+    }
+    int nparams = raw->count - 1;
+    bool found = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
+    if (found) nparams = head->nparams;
+    Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
+    node->bits = raw->bits;
+    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[raw->kind].usage);
+    int tallest = r->height;
+    for (int i = 1; i < node->count && node->kids[0]; i++) {
+        node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
+        if (!node->kids[i]) return NULL;
+        Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
+        if (argument && strncmp(argument->name, DERIVED, strlen(DERIVED)) == 0)
+            node->kids[i]->text = argument->name =
+                found && i <= nparams ? head->params[i - 1]->name : "tangent";
+        if (r->height > tallest) tallest = r->height;
+    }
+    r->height = tallest + 1;
+    return node->kids[0] ? node : NULL;
+}
+
 static Node *elaborate_apply(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     const Macro *macro = macro_called(r, scope, raw);
     if (macro) return macro_expand(r, scope, raw, macro, role);
     const Node *head, *callee = raw->kids[0];
     Scope where;
     if (role_of(r, scope, callee, &head, &where) == FUNCTION)
-        return function_apply(r, scope, raw, head, where);
+        return derivative_is_applied(r, scope, raw, head) ? elaborate_derivative(r, scope, head->kids[0])
+                                                          : function_apply(r, scope, raw, head, where);
     if (callee->kind == N_Ident && !scope_find(r, scope, callee->text)) {
         fail_unknown(r, scope, callee, "function or macro");
     } else {
@@ -574,42 +626,6 @@ static Node *elaborate_kids(Resolver *r, const Scope *scope, const Node *raw) {
     }
     r->height = tallest + 1;
     return node;
-}
-
-/* A derivative that is applied. */
-static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *raw) {
-    const char *word = node_classes[raw->kind].spelling;
-    const Node *head;
-    Scope where;
-    if (raw->index == MISCHOSEN) {
-        resolve_fail(r, E_Type, span_in(scope, raw),
-                     "%s chooses parameters by their numbers, from 0 and ascending: %s", word, node_classes[raw->kind].usage);
-        return NULL;
-    }
-    if (raw->index != APPLIED) {
-        bool is = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
-        resolve_fail(r, E_Type, span_in(scope, is ? raw : raw->kids[0]),
-                     is ? "%s(f) is a function: it can be called, or handed to one"
-                        : "here stands a value, but %s derives a function", word);
-        return NULL;
-    }
-    int nparams = raw->count - 1;
-    bool found = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
-    if (found) nparams = head->nparams;
-    Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
-    node->bits = raw->bits;
-    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[raw->kind].usage);
-    int tallest = r->height;
-    for (int i = 1; i < node->count && node->kids[0]; i++) {
-        node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
-        if (!node->kids[i]) return NULL;
-        Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
-        if (argument) argument->name = found && i <= nparams ? head->params[i - 1]->name : "tangent";
-        node->kids[i]->text = argument ? argument->name : NULL;
-        if (r->height > tallest) tallest = r->height;
-    }
-    r->height = tallest + 1;
-    return node->kids[0] ? node : NULL;
 }
 
 /* value: T. Left out where it says nothing new. */
