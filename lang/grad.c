@@ -1,4 +1,4 @@
-/* grad.c: derivatives: grad(f) and jvp(f) become programs that compute them.
+/* grad.c: derivatives: grad(f) becomes a program that computes them.
  *
  *     grad(|x, y| x * sin(y))(a, b)   =>   let x = a; let y = b;  let s = sin(y); let r = x * s;         the primal program,
  *                                          let x' = 1.0 * s; let s' = 1.0 * x; let y' = s' * cos(y);     then backwards
@@ -24,7 +24,6 @@
 #include "grad.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 bool grad_fail(Grad *g, Span span, const char *format, ...) {
     char text[400];
@@ -58,10 +57,11 @@ static void reverse_operator(Grad *g, const Node *node, Symbol *result, Symbol *
         Buf text = {0};
         buf_printf(&text, node->count == 1 ? "|g, a, r| %s" : "|g, a, b, r| %s", rule);
         bool same = rule[0] == 'g' && !rule[1];
-        leaf_add(g, operand, 0,
-                 same ? adjoint
-                      : emit(g, "adjoint",
-                             apply_text(g, node->type, text.text ? text.text : "", node->count + 2, arguments)));
+        leaf_add(
+            g, operand, 0,
+            same ? adjoint
+                 : emit(g, "adjoint",
+                        apply_text(g, node->type, text.text ? text.text : "", node->count + 2, arguments)));
         buf_release(&text);
     }
 }
@@ -73,10 +73,11 @@ static void reverse_select(Grad *g, const Node *node, Symbol **adjoints, int cou
             if (!adjoints[i] || !operand || !operand->active[i]) continue;
             Symbol *zero = leaf_zeros(g, now_of(operand->symbol), i);
             Symbol *arms[2] = {arm == 1 ? adjoints[i] : zero, arm == 1 ? zero : adjoints[i]};
-            leaf_add(g, operand, i,
-                     emit(g, "adjoint",
-                          node_make(g->program, N_Select, g->span, zero->type, 3,
-                                    use(g, now_of(node->kids[0]->symbol)), use(g, arms[0]), use(g, arms[1]))));
+            leaf_add(
+                g, operand, i,
+                emit(g, "adjoint",
+                     node_make(g->program, N_Select, g->span, zero->type, 3,
+                               use(g, now_of(node->kids[0]->symbol)), use(g, arms[0]), use(g, arms[1]))));
         }
     }
 }
@@ -92,10 +93,11 @@ Symbol *dict_index(Grad *g, Info *dict) {
     g->block = dict->block;
     Symbol *now = now_of(dict->symbol);
     if (!dict->index)
-        dict->index = emit(g, "places",
-                           apply_text(g, NULL,
-                                      "|d| result(for(tovec(d), dictmerger[?, i64, +], |b, i, e| merge(b, {e.$0, i})))",
-                                      1, &now));
+        dict->index =
+            emit(g, "places",
+                 apply_text(g, NULL,
+                            "|d| result(for(tovec(d), dictmerger[?, i64, +], |b, i, e| merge(b, {e.$0, i})))",
+                            1, &now));
     g->block = at;
     return dict->index;
 }
@@ -128,9 +130,9 @@ static void reverse_lookup(Grad *g, const Node *node, Symbol **adjoints, int cou
 static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count) {
     Info *whole = info_of(g, node->kids[0]->symbol);
     Symbol *vector = now_of(node->kids[0]->symbol);
-    Symbol *pairs = emit(
-        g, "pairs",
-        apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {i, x})))", 1, &vector));
+    Symbol *pairs =
+        emit(g, "pairs",
+             apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {i, x})))", 1, &vector));
     if (grad_failed(g)) return;
     Node *order = node_clone(g->program, node->kids[1]);
     Symbol *params[2];
@@ -142,20 +144,21 @@ static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count
         g->block->last->text = order->params[i]->name;
     }
     Node *lambda = make_lambda(g, 2, params, block_close(g, order->kids[0]));
-    Symbol *sorted = emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
-    Symbol *places = emit(
-        g, "places",
-        apply_text(g, NULL,
-                   "|s| let none = result(for(s, appender[i64], |b, i, x| merge(b, 0L)));"
-                   " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$0, i})))",
-                   1, &sorted));
+    Symbol *sorted =
+        emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
+    Symbol *places =
+        emit(g, "places",
+             apply_text(g, NULL,
+                        "|s| let none = result(for(s, appender[i64], |b, i, x| merge(b, 0L)));"
+                        " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$0, i})))",
+                        1, &sorted));
     for (int i = 0; i < count; i++) {
         Symbol *arguments[2] = {places, adjoints[i]};
         if (!adjoints[i]) continue;
         leaf_add(g, whole, i,
                  emit(g, "adjoint",
-                      apply_text(g, NULL, "|p, g| result(for(p, appender, |b, i, x| merge(b, lookup(g, x))))", 2,
-                                 arguments)));
+                      apply_text(g, NULL, "|p, g| result(for(p, appender, |b, i, x| merge(b, lookup(g, x))))",
+                                 2, arguments)));
     }
 }
 
@@ -233,7 +236,8 @@ void grad_reverse(Grad *g, Node *body) {
     for (Node *let = body; let->kind == N_Let; let = let->kids[1]) count++;
     Info **infos = grad_alloc(g, count, sizeof *infos);
     count = 0;
-    for (Node *let = body; let->kind == N_Let && infos; let = let->kids[1]) infos[count++] = info_of(g, let->symbol);
+    for (Node *let = body; let->kind == N_Let && infos; let = let->kids[1])
+        infos[count++] = info_of(g, let->symbol);
     while (count > 0 && !grad_failed(g)) reverse_let(g, infos[--count]);
 }
 
@@ -293,7 +297,8 @@ static void derive(Walk *walk, Node **slot) {
     if (!type_is_float(lambda->kids[0]->type)) {
         Buf text = {0};
         type_print(&text, lambda->kids[0]->type);
-        grad_fail(&g, node->span, "grad derives functions whose result is f32 or f64, but the result of this one is %.100s",
+        grad_fail(&g, node->span,
+                  "grad derives functions whose result is f32 or f64, but the result of this one is %.100s",
                   text.text ? text.text : "?");
         buf_release(&text);
         return;
@@ -309,115 +314,15 @@ static void derive(Walk *walk, Node **slot) {
     grad_rules_free(&g);
 }
 
-/* ---- what is not used ---- */
-
-static bool uses_remove(Walk *walk, Node **slot) {
-    (void)walk;
-    if ((*slot)->kind == N_Ident) (*slot)->symbol->uses--;
-    return true;
-}
-
-static bool keeps_enter(Walk *walk, Node **slot) {
-    bool *keeps = walk->data;
-    if (node_keeps(*slot)) *keeps = true;
-    return !*keeps;
-}
-
-/* A let that nobody uses goes; walked from the last to the first. */
-static void drop_unused(Walk *walk, Node **slot) {
-    Node *node = *slot;
-    if (node->kind != N_Let || node->symbol->uses > 0) return;
-    bool keeps = false;
-    Walk look = {walk->program, keeps_enter, NULL, &keeps};
-    node_walk(&look, &node->kids[0]);
-    if (keeps) return;
-    Walk remove = {walk->program, uses_remove, NULL, NULL};
-    node_walk(&remove, &node->kids[0]);
-    *slot = node->kids[1];
-}
-
-/* ---- builders written where they are used ---- */
-
-/* let b = merger[f64,+]; let l = for(v, b, ..); let r = result(l); ..   =>   let r = result(for(v, merger[f64,+], ..)); ..
- *
- * which is how programs are written, and what passes look for. A builder is used once, so nothing is done twice; it is
- * moved within its chain of lets only, not into a loop or an arm. */
-typedef struct Written {
-    struct {
-        Node *value; /* to be put in, or NULL */
-        int height, chain;
-        bool done; /* it was put in */
-    } * names;     /* by symbol */
-    int chain;     /* how many chains are around */
-} Written;
-
-enum { HIGHEST = 8 };
-
-static void write_chain(Written *w, Node **slot);
-
-/* Puts in what is waiting, and gives how many builders are within one another then. */
-static int put_builders(Written *w, Node **slot) {
-    Node *node = *slot;
-    int highest = 0;
-    int id = node->kind == N_Ident ? node->symbol->id : 0;
-    if (node->kind == N_Ident && w->names[id].value && w->names[id].chain == w->chain) {
-        *slot = w->names[id].value;
-        w->names[id].value = NULL;
-        w->names[id].done = true;
-        return w->names[id].height;
-    }
-    if (node->kind == N_Let) {
-        write_chain(w, slot);
-        return 0;
-    }
-    for (int i = 0; i < node->count; i++) {
-        bool apart = node->kind == N_Lambda || (node->kind == N_If && i > 0);
-        int height = 0;
-        if (apart)
-            write_chain(w, &node->kids[i]);
-        else
-            height = put_builders(w, &node->kids[i]);
-        if (height > highest) highest = height;
-    }
-    return highest + node->type->builders;
-}
-
-static void write_chain(Written *w, Node **slot) {
-    Node **at = slot;
-    w->chain++;
-    for (; (*at)->kind == N_Let; at = &(*at)->kids[1]) {
-        Node *let = *at;
-        int id = let->symbol->id, height = put_builders(w, &let->kids[0]);
-        if (let->symbol->uses != 1 || !let->symbol->type->builders || height >= HIGHEST) continue;
-        w->names[id].value = let->kids[0];
-        w->names[id].height = height;
-        w->names[id].chain = w->chain;
-    }
-    put_builders(w, at);
-    w->chain--;
-    for (at = slot; (*at)->kind == N_Let;) {
-        int id = (*at)->symbol->id;
-        w->names[id].value = NULL;
-        if (w->names[id].done)
-            *at = (*at)->kids[1];
-        else
-            at = &(*at)->kids[1];
-    }
-}
-
 bool program_derive(Program *program) {
-    Walk walk = {program, NULL, derive, NULL}, drop = {program, NULL, drop_unused, NULL};
+    Walk walk = {program, NULL, derive, NULL};
     node_walk(&walk, &program->root);
     if (program->error.code != E_None) return false;
     if (program->arena.exhausted) {
         Span start = {0, 0, 0};
         return error_set(&program->error, E_OutOfMemory, start, "no memory for a derivative");
     }
-    count_uses(program, program->root);
-    node_walk(&drop, &program->root);
-    Written w = {.names = calloc((size_t)program->symbols + 1, sizeof *w.names)};
-    if (w.names) write_chain(&w, &program->root->kids[0]);
-    free(w.names);
+    grad_tidy(program);
     int depth = node_depth(program->root) + 2;
     if (depth > program->depth) program->depth = depth;
     return true;

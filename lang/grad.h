@@ -29,7 +29,7 @@ typedef struct Acc {
     Symbol **offsets; /* rank - 1 */
     Symbol **levels;  /* the primal values level by level, whose lengths the result gets: rank - 1 */
     Info *owner;
-    int number; /* of the owner's leaf */
+    int number;  /* of the owner's leaf */
     Symbol *now; /* in the owner's block */
     bool closed;
 } Acc;
@@ -80,8 +80,8 @@ struct Info {
 /* How a loop of the primal program is computed anew: where its iterations merge. */
 typedef struct Loop {
     const Node *node;
-    Symbol *index;  /* in the block of the loop's body */
-    Info *before;   /* the loop's builder, before it */
+    Symbol *index;   /* in the block of the loop's body */
+    Info *before;    /* the loop's builder, before it */
     Symbol **starts; /* by cell: where merges differ, the number of each iteration's first, or NULL */
 } Loop;
 
@@ -110,7 +110,7 @@ struct Block {
     struct Uses {
         Node *field; /* of the parameter, whose type is known at the end */
         struct Uses *next;
-    } * fields;
+    } *fields;
 };
 
 struct Grad {
@@ -122,10 +122,10 @@ struct Grad {
     Span span; /* of what is written */
     /* While part of a program is computed anew (grad_forward.c): cells of bodies less deep are left out, save: */
     int keep;
-    bool saving;       /* iterates keep their states */
-    Cell *target;      /* which becomes another builder */
-    Type *replacement; /* of this type */
-    int record;        /* of what: RECORD_... */
+    bool saving;         /* iterates keep their states */
+    Cell *target;        /* which becomes another builder */
+    Type *replacement;   /* of this type */
+    int record;          /* of what: RECORD_... */
     const Node *counted; /* the loop whose index that is, */
     Symbol *counter;
 };
@@ -193,8 +193,12 @@ Leaf *leaf_slot(Grad *g, Info *info, int number); /* of a scalar, in this block 
 Symbol *param_field(Grad *g, Block *block, int number, Type *type, const char *name);
 Leaf leaf_element(Grad *g, Leaf whole, Symbol *index, Block *home);
 void acc_add(Grad *g, Leaf at, Symbol *index, Symbol *adjoint);
+
+/* ---- grad_value.c, grad_tidy.c ---- */
 /* A value of the type from adjoints of its leaves (NULL: zeros), shaped like `value`. */
 Node *from_leaves(Grad *g, Type *type, Symbol *value, Symbol **leaves, Span span);
+Type *leaf_type(Grad *g, const Type *type, int number);
+void grad_tidy(Program *program); /* after all derivatives were taken */
 
 /* ---- grad_normal.c, grad_study.c: the primal program in normal form; what depends on what ---- */
 void normalize(Grad *g, Node **body);
@@ -230,7 +234,7 @@ bool can_redo(Grad *g, Node *body); /* false: error set */
 Symbol *lookup_in(Grad *g, Symbol *vector, Symbol *index);
 /* How many values were merged into the sequence before it became what this name stands for. */
 Symbol *position_of(Grad *g, Symbol *symbol, int cell);
-int merges_each(Grad *g, const Node *body, int cell); /* iteration; -1: they differ */
+int merges_each(Grad *g, const Node *body, int cell);     /* iteration; -1: they differ */
 Symbol *loop_starts(Grad *g, const Node *loop, int cell); /* the number of each iteration's first merge */
 Symbol *loop_length(Grad *g, const Node *loop);
 /* The adjoints of a sequence's values, for the builder's result and its adjoints. */

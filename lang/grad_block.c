@@ -225,8 +225,9 @@ Node *apply_text(Grad *g, Type *scalar, const char *text, int count, Symbol **ar
         return body;
     }
     if (rule && rule->program)
-        error_set(&g->program->error, E_Internal, g->span, "a rule of derivatives is wrong: %.200s, in %.150s",
-                  rule->program->error.text, rule->program->source[0].text);
+        error_set(&g->program->error, E_Internal, g->span,
+                  "a rule of derivatives is wrong: %.200s, in %.150s", rule->program->error.text,
+                  rule->program->source[0].text);
     else
         error_set(&g->program->error, E_OutOfMemory, g->span, "no memory for a derivative");
     return zero_of(g, type_scalar(&g->program->types, TY_f64));

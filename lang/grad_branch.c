@@ -15,8 +15,9 @@
 static bool redo_enter(Walk *walk, Node **slot) {
     Grad *g = walk->data;
     if (node_is_foreign(*slot) && node_keeps(*slot) && !grad_failed(g))
-        grad_fail(g, (*slot)->span, "there is no derivative around this call: it would be made twice, and it is not "
-                                    "@(pure: true)");
+        grad_fail(g, (*slot)->span,
+                  "there is no derivative around this call: it would be made twice, and it is not "
+                  "@(pure: true)");
     return !grad_failed(g);
 }
 
@@ -128,14 +129,17 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     for (int c = 0; c < info->cells; c++) {
         Cell *cell = info->cell[c];
         if (cell->live && cell->sequence && merges_each(g, body, c) < 0) {
-            grad_fail(g, node->span, "there is no derivative through an iterate that collects more at some steps than at others");
+            grad_fail(
+                g, node->span,
+                "there is no derivative through an iterate that collects more at some steps than at others");
             return;
         }
     }
     Symbol *states = states_of(g, info);
     Step step = {1, grad_alloc(g, (size_t)leaves + 1, sizeof(Node *)), NULL};
-    Symbol *length = emit(g, "steps", node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1,
-                                                use(g, states)));
+    Symbol *length = emit(
+        g, "steps",
+        node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1, use(g, states)));
     step.start[0] = binary(g, OP_sub, use(g, length), i64_literal(g, 1));
     int *number = grad_alloc(g, (size_t)leaves, sizeof *number);
     for (int i = 0; i < leaves; i++) {
@@ -172,8 +176,8 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     g->keep = keep;
     if (grad_failed(g)) return;
     Node *pair[2] = {struct_of(g, most, step.next), NULL};
-    pair[1] = node_make(g->program, N_Compare, g->span, type_scalar(&g->program->types, TY_bool), 2, use(g, at),
-                        i64_literal(g, 0));
+    pair[1] = node_make(g->program, N_Compare, g->span, type_scalar(&g->program->types, TY_bool), 2,
+                        use(g, at), i64_literal(g, 0));
     pair[1]->op = OP_gt;
     step_patch(g, block, pair[0]->type);
     Node *made = make_lambda(g, 1, &block->param, block_close(g, struct_of(g, 2, pair)));
@@ -195,6 +199,7 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     }
     for (int i = 0; i < leaves; i++) {
         if (number[i])
-            leaf_add(g, info_of(g, node->kids[0]->symbol), i, emit(g, "adjoint", field_of(g, back, number[i])));
+            leaf_add(g, info_of(g, node->kids[0]->symbol), i,
+                     emit(g, "adjoint", field_of(g, back, number[i])));
     }
 }

@@ -152,7 +152,8 @@ static Symbol *replaced_new(Grad *g, Node *node) {
     if (node->type->kind == TY_merger)
         return emit(g, "records", make_merge(g, use(g, made), use(g, arguments[1])));
     if (node->type->kind != TY_vecmerger) return made;
-    return emit(g, "records", apply_text(g, NULL, "|b, v| for(v, b, |b2, i, x| merge(b2, {i, x}))", 2, arguments));
+    return emit(g, "records",
+                apply_text(g, NULL, "|b, v| for(v, b, |b2, i, x| merge(b2, {i, x}))", 2, arguments));
 }
 
 static Node *record_of(Grad *g, const Node *merge) {
@@ -251,7 +252,8 @@ static Symbol **parts_of_value(Grad *g, const Info *info, Node *node) {
     case N_Merge: {
         Symbol *builder = parts_now(g, node->kids[0])[0];
         if (!builder) break;
-        Node *value = fate(g, info->cell[0]) == REPLACED ? record_of(g, node) : use(g, now_of(node->kids[1]->symbol));
+        Node *value =
+            fate(g, info->cell[0]) == REPLACED ? record_of(g, node) : use(g, now_of(node->kids[1]->symbol));
         parts[0] = emit(g, info->symbol->name, make_merge(g, use(g, builder), value));
         break;
     }
@@ -338,7 +340,8 @@ static Symbol *forward_saving(Grad *g, Info *info, const Node *node) {
     unbind_value(g, lambda->params[0]);
     Node *made = make_lambda(g, 1, &param, block_close(g, struct_of(g, 2, end)));
     Symbol *all = emit(g, "states", node_make(g->program, N_Iterate, g->span, both->type, 2, both, made));
-    Symbol *last = emit(g, info->symbol->name, field_of(g, all, 0)), *states = emit(g, "states", field_of(g, all, 1));
+    Symbol *last = emit(g, info->symbol->name, field_of(g, all, 0)),
+           *states = emit(g, "states", field_of(g, all, 1));
     states = emit(g, "states", make_result(g, states, type_vec(&g->program->types, state)));
     if (!node->type->builders) bind_value(g, info->symbol, last);
     info->states = states;
@@ -400,7 +403,8 @@ static bool is_redone(const Redone *list, const Info *info) {
 
 /* The values that hold the cell, from where it is made to this one. */
 static void redo(Grad *g, Info *info, Redone **list) {
-    if (!info || !info->symbol->type->builders || !info->def || is_redone(*list, info) || grad_failed(g)) return;
+    if (!info || !info->symbol->type->builders || !info->def || is_redone(*list, info) || grad_failed(g))
+        return;
     Node *def = info->def;
     bool holds = false;
     for (int i = 0; i < info->cells; i++) holds |= info->cell[i] == g->target;

@@ -85,7 +85,8 @@ static bool is_made(Grad *g, const Job *job, const Node *iter, const Info *data)
     if (!is_full(iter) || data->block != g->block) return false;
     for (int i = 0; i < job->primal; i++) {
         const Node *other = job->node->kids[i];
-        if (other->count > 1 && iter_classes[other->iter].has_data && other->kids[0]->symbol == data->symbol) return false;
+        if (other->count > 1 && iter_classes[other->iter].has_data && other->kids[0]->symbol == data->symbol)
+            return false;
     }
     return !uses(g, job->lambda->kids[0], data->symbol);
 }
@@ -94,13 +95,15 @@ static bool is_made(Grad *g, const Job *job, const Node *iter, const Info *data)
 static int add_places(Grad *g, Job *job, const Node *iter) {
     if (is_full(iter)) return -1;
     int data = iter_classes[iter->iter].has_data;
-    Node *places = node_new(g->program, N_Iter, g->span, type_scalar(&g->program->types, TY_i64), iter->count);
+    Node *places =
+        node_new(g->program, N_Iter, g->span, type_scalar(&g->program->types, TY_i64), iter->count);
     places->iter = iter->iter;
     Symbol *vector = now_of(iter->kids[0]->symbol);
-    Symbol *numbers = emit(
-        g, "numbers",
-        apply_text(g, NULL, "|v| result(for(rangeiter(0L, len(v), 1L), appender[i64], |b, i, x| merge(b, x)))", 1,
-                   &vector));
+    Symbol *numbers =
+        emit(g, "numbers",
+             apply_text(g, NULL,
+                        "|v| result(for(rangeiter(0L, len(v), 1L), appender[i64], |b, i, x| merge(b, x)))", 1,
+                        &vector));
     places->kids[0] = use(g, numbers);
     for (int i = data; i < iter->count; i++) places->kids[i] = use(g, now_of(iter->kids[i]->symbol));
     return add_iter(g, job, places);
@@ -161,7 +164,8 @@ static void walk_all(Grad *g, Job *job) {
 /* The builder from which the loop's is taken without a merge. */
 static const Info *origin(const Grad *g, const Info *info, int *cell) {
     const Cell *wanted = info->cell[*cell];
-    while (info->def && (info->def->kind == N_Ident || info->def->kind == N_Struct || info->def->kind == N_Field)) {
+    while (info->def &&
+           (info->def->kind == N_Ident || info->def->kind == N_Struct || info->def->kind == N_Field)) {
         const Info *next = NULL;
         if (info->def->kind == N_Ident) next = info_of(g, info->def->symbol);
         for (int i = 0; i < info->def->count && !next; i++) {
@@ -183,8 +187,8 @@ static bool is_all(const Grad *g, const Job *job, int cell) {
     int first = cell, last = 0;
     const Info *from = origin(g, job->before, &first);
     const Info *to = origin(g, job->info->cell[cell]->last, &last);
-    return from->def && from->def->kind == N_NewBuilder && (!from->def->count || from->def->type->kind == TY_appender) &&
-           to == job->info;
+    return from->def && from->def->kind == N_NewBuilder &&
+           (!from->def->count || from->def->type->kind == TY_appender) && to == job->info;
 }
 
 static void own_adjoints(Grad *g, Job *job) {
@@ -195,7 +199,8 @@ static void own_adjoints(Grad *g, Job *job) {
         Cell *cell = info->cell[c];
         if (!cell->live || !cell->sequence) continue;
         int each = merges_each(g, job->lambda->kids[0], c);
-        if (each < 0) job->starts[c] = loop_starts(g, job->node, c); /* now: later its names have other values */
+        if (each < 0)
+            job->starts[c] = loop_starts(g, job->node, c); /* now: later its names have other values */
         if (each != 1) continue;
         job->own[c] = grad_alloc(g, (size_t)cell->leaves.count, sizeof **job->own);
         for (int k = 0; k < cell->leaves.count; k++) {
@@ -203,7 +208,8 @@ static void own_adjoints(Grad *g, Job *job) {
             if (!cell->g[k]) continue;
             Symbol *adjoint = cell->g[k];
             if (!is_all(g, job, c)) {
-                Symbol *arguments[3] = {adjoint, position_of(g, job->before->symbol, c), loop_length(g, job->node)};
+                Symbol *arguments[3] = {adjoint, position_of(g, job->before->symbol, c),
+                                        loop_length(g, job->node)};
                 adjoint = emit(g, "adjoint", apply_text(g, NULL, "|v, i, n| slice(v, i, n)", 3, arguments));
             }
             if (!grad_failed(g)) job->own[c][k] = add_iter(g, job, make_iter(g, use(g, adjoint)));
@@ -242,14 +248,16 @@ static void bind_element(Grad *g, Job *job) {
 }
 
 static void open_body(Grad *g, Job *job) {
-    Type **types = grad_alloc(g, (size_t)job->count, sizeof *types), *i64 = type_scalar(&g->program->types, TY_i64);
+    Type **types = grad_alloc(g, (size_t)job->count, sizeof *types),
+         *i64 = type_scalar(&g->program->types, TY_i64);
     Info *info = job->info, *builder = info_of(g, job->lambda->params[0]);
     for (int i = 0; i < job->count; i++) types[i] = job->iters[i]->type;
     job->block = block_open(g, B_LOOP);
     job->block->fixed = job->makes;
     job->params[0] = job->block->param = symbol_new(g->program, "b", NULL);
     job->params[1] = symbol_new(g->program, "i", i64);
-    job->params[2] = symbol_new(g->program, "e", job->count == 1 ? types[0] : struct_type(g, job->count, types));
+    job->params[2] =
+        symbol_new(g->program, "e", job->count == 1 ? types[0] : struct_type(g, job->count, types));
     bind_value(g, job->lambda->params[1], job->params[1]);
     bind_value(g, job->lambda->params[0], NULL);
     builder->part = grad_alloc(g, (size_t)info->cells, sizeof *builder->part);
@@ -282,7 +290,10 @@ static Symbol *element_adjoint(Grad *g, Job *job, const Made *made) {
         Walked *walked = &job->walked[n];
         if (walked->data != made->data) continue;
         number = walked->first + made->number;
-        holder = (Info){.symbol = job->element->symbol, .block = g->block, .leaves = {1, &type}, .active = &active,
+        holder = (Info){.symbol = job->element->symbol,
+                        .block = g->block,
+                        .leaves = {1, &type},
+                        .active = &active,
                         .leaf = &whole};
         leaf_add(g, &holder, 0, leaf_value(g, job->element, number));
     }
@@ -318,7 +329,8 @@ static Node *close_body(Grad *g, Job *job, Type **types) {
             continue;
         }
         Symbol *merger = param_field(g, block, i, types[i], "sum");
-        results[i] = import->here.value ? make_merge(g, use(g, merger), use(g, import->here.value)) : use(g, merger);
+        results[i] =
+            import->here.value ? make_merge(g, use(g, merger), use(g, import->here.value)) : use(g, merger);
     }
     Type *type = count == 1 ? types[0] : struct_type(g, count, types);
     block->param->type = type;
@@ -376,11 +388,13 @@ void reverse_for(Grad *g, Info *info) {
         Node **builders = grad_alloc(g, (size_t)count, sizeof *builders);
         for (int i = 0; i < count; i++) {
             Import *import = i < job.makes ? NULL : job.block->imports[i - job.makes];
-            builders[i] = import && import->acc ? use(g, acc_now(g, g->block, import->acc)) : make_new(g, types[i], NULL);
+            builders[i] = import && import->acc ? use(g, acc_now(g, g->block, import->acc))
+                                                : make_new(g, types[i], NULL);
         }
         Node *function = make_lambda(g, 3, job.params, made);
-        Symbol *loop = emit(g, "back", make_for(g, job.count, job.iters,
-                                                count == 1 ? builders[0] : struct_of(g, count, builders), function));
+        Symbol *loop = emit(g, "back",
+                            make_for(g, job.count, job.iters,
+                                     count == 1 ? builders[0] : struct_of(g, count, builders), function));
         take_results(g, &job, loop, types);
     }
     forget(g, body);

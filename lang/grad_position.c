@@ -64,7 +64,8 @@ Symbol *loop_length(Grad *g, const Node *loop) {
     const IterClass *class = &iter_classes[iter->iter];
     Type *i64 = type_scalar(&g->program->types, TY_i64);
     if (iter->count == 1)
-        return emit(g, "length", node_make(g->program, N_Len, g->span, i64, 1, use(g, now_of(iter->kids[0]->symbol))));
+        return emit(g, "length",
+                    node_make(g->program, N_Len, g->span, i64, 1, use(g, now_of(iter->kids[0]->symbol))));
     int bound = class->has_data;
     Symbol *start = now_of(iter->kids[bound]->symbol), *end = now_of(iter->kids[bound + 1]->symbol);
     Node *length = binary(g, OP_sub, use(g, end), use(g, start));
@@ -111,7 +112,8 @@ static Symbol *position_in_loop(Grad *g, Info *info, int cell) {
     g->block = inside;
     if (grad_failed(g)) return before;
     int each = merges_each(g, loop->node->kids[loop->node->count - 1]->kids[0], cell);
-    return add(g, before, each >= 0 ? times(g, loop->index, each) : lookup_in(g, loop->starts[cell], loop->index));
+    return add(g, before,
+               each >= 0 ? times(g, loop->index, each) : lookup_in(g, loop->starts[cell], loop->index));
 }
 
 static Symbol *position_of_new(Grad *g, const Node *node) {
@@ -146,11 +148,12 @@ static Symbol *position_after_iterate(Grad *g, Info *info, int cell) {
     int each = merges_each(g, node->kids[1]->kids[0], cell);
     Symbol *before = position_of(g, node->kids[0]->symbol, cell), *states = states_of(g, info);
     if (each < 0) {
-        grad_fail(g, node->span, "there is no derivative through an iterate that collects more at some steps than at others");
+        grad_fail(
+            g, node->span,
+            "there is no derivative through an iterate that collects more at some steps than at others");
         return before;
     }
-    Symbol *steps =
-        emit(g, "steps", node_make(g->program, N_Len, g->span, before->type, 1, use(g, states)));
+    Symbol *steps = emit(g, "steps", node_make(g->program, N_Len, g->span, before->type, 1, use(g, states)));
     return add(g, before, times(g, steps, each));
 }
 

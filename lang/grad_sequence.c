@@ -53,7 +53,8 @@ static Symbol *column(Grad *g, Symbol *vector, const char *path, const Type *val
 }
 
 static Symbol *records(Grad *g, Cell *cell, int record) {
-    Type **args = cell->type->args, *i64 = type_scalar(&g->program->types, TY_i64), *type = args[0], *parts[2];
+    Type **args = cell->type->args, *i64 = type_scalar(&g->program->types, TY_i64), *type = args[0],
+         *parts[2];
     if (record == RECORD_VALUE && cell->type->kind != TY_merger) {
         parts[0] = cell->type->kind == TY_vecmerger ? i64 : args[0];
         parts[1] = args[cell->type->count - 1];
@@ -79,14 +80,14 @@ static void group_adjoints(Grad *g, Cell *cell, Symbol **adjoints) {
     Symbol *keys = records(g, cell, RECORD_KEY);
     if (grad_failed(g)) return;
     Symbol *places = key_places(g, cell, keys, "");
-    Symbol *within = emit(
-        g, "within",
-        apply_text(g, NULL,
-                   "|p| let none = result(for(p, appender[i64], |b, i, x| merge(b, 0L)));"
-                   " let groups = result(for(p, groupmerger[i64, i64], |b, i, x| merge(b, {x, i})));"
-                   " result(for(tovec(groups), vecmerger[i64, +](none), |b, i, e|"
-                   " for(e.$1, b, |b2, j, x| merge(b2, {x, j}))))",
-                   1, &places));
+    Symbol *within =
+        emit(g, "within",
+             apply_text(g, NULL,
+                        "|p| let none = result(for(p, appender[i64], |b, i, x| merge(b, 0L)));"
+                        " let groups = result(for(p, groupmerger[i64, i64], |b, i, x| merge(b, {x, i})));"
+                        " result(for(tovec(groups), vecmerger[i64, +](none), |b, i, e|"
+                        " for(e.$1, b, |b2, j, x| merge(b2, {x, j}))))",
+                        1, &places));
     for (int i = 0; i < cell->leaves.count; i++) {
         Symbol *arguments[3] = {places, within, adjoints[i]};
         if (adjoints[i])
@@ -143,7 +144,8 @@ void reverse_result(Grad *g, Info *info, Symbol **adjoints) {
     Info *builder = info_of(g, info->def->kids[0]->symbol);
     Cell *cell = builder->cell[0];
     if (builder->block != g->block) {
-        grad_fail(g, info->def->span, "there is no derivative through a result, in an if, of a builder from before it");
+        grad_fail(g, info->def->span,
+                  "there is no derivative through a result, in an if, of a builder from before it");
         return;
     }
     cell->live = true;

@@ -9,7 +9,6 @@
  */
 #include "grad.h"
 
-
 Info *info_make(Grad *g, Symbol *symbol, Node *def, int depth) {
     Info *info = g->infos[symbol->id];
     if (info) return info;
@@ -61,7 +60,8 @@ static bool opaque_enter(Walk *walk, Node **slot) {
     Node *node = *slot;
     bool bytes = node->kind == N_Serialize;
     if (bytes && is_active(g, node))
-        grad_fail(g, node->span, "serialize has no derivative, and its operand depends on what is differentiated by");
+        grad_fail(g, node->span,
+                  "serialize has no derivative, and its operand depends on what is differentiated by");
     return !grad_failed(g);
 }
 
@@ -135,7 +135,8 @@ static Cell **study_value_cells(Grad *g, Node *node, int depth, int *count) {
     Info *other = info_of(g, body_end(node->kids[2])->symbol);
     for (int i = 0; i < *count; i++) {
         if (!other || other->cells != *count || other->cell[i] != cells[i])
-            grad_fail(g, node->span, "there is no derivative through an if that chooses between two builders");
+            grad_fail(g, node->span,
+                      "there is no derivative through an if that chooses between two builders");
     }
     return cells;
 }
@@ -146,15 +147,17 @@ static void study_merge(Grad *g, const Node *node, Cell *cell) {
     int skip = value ? value->leaves.count - cell->leaves.count : 0;
     for (int i = 0; value && i < skip; i++) {
         if (value->active[i])
-            grad_fail(g, node->kids[1]->span, "there is no derivative by a key, and this key depends on what is "
-                                              "differentiated by");
+            grad_fail(g, node->kids[1]->span,
+                      "there is no derivative by a key, and this key depends on what is "
+                      "differentiated by");
     }
     if (value) take(cell->active, value->active + skip, cell->leaves.count, NULL);
 }
 
 static void study_loop(Grad *g, Node *node, Info *info, int depth) {
     Node *lambda = node->kids[node->count - 1];
-    Info *builder = info_make(g, lambda->params[0], NULL, depth + 1), *element = info_make(g, lambda->params[2], NULL, depth + 1);
+    Info *builder = info_make(g, lambda->params[0], NULL, depth + 1),
+         *element = info_make(g, lambda->params[2], NULL, depth + 1);
     info_make(g, lambda->params[1], NULL, depth + 1);
     give_cells(g, builder, info->cell, info->cells);
     for (int i = 0, at = 0; i < node->count - 2; i++) {
@@ -174,7 +177,8 @@ static void study_loop(Grad *g, Node *node, Info *info, int depth) {
 
 static void study_iterate(Grad *g, Node *node, Info *info, int depth) {
     Node *lambda = node->kids[1];
-    Info *start = info_of(g, node->kids[0]->symbol), *state = info_make(g, lambda->params[0], NULL, depth + 1);
+    Info *start = info_of(g, node->kids[0]->symbol),
+         *state = info_make(g, lambda->params[0], NULL, depth + 1);
     give_cells(g, state, info->cell, info->cells);
     if (start) take(state->active, start->active, state->leaves.count, NULL);
     for (bool grew = true; grew && !grad_failed(g);) {
@@ -184,7 +188,8 @@ static void study_iterate(Grad *g, Node *node, Info *info, int depth) {
         if (end) take(state->active, end->active, state->leaves.count, &grew);
         for (int i = 0; i < info->cells; i++) {
             if (!end || end->cells != info->cells || end->cell[i] != info->cell[i])
-                grad_fail(g, node->span, "there is no derivative through an iterate that ends a builder of its state");
+                grad_fail(g, node->span,
+                          "there is no derivative through an iterate that ends a builder of its state");
         }
     }
     take(info->active, state->active, info->leaves.count, NULL);
@@ -199,7 +204,8 @@ static void no_derivative(Grad *g, Node *node) {
     if (!is_active(g, node)) return;
     const char *name = node_classes[node->kind].spelling;
     if (node_is_foreign(node) && !node_is_callback(node))
-        grad_fail(g, node->span, "%s has no derivative: %.100s is a C function, whose derivative is not known", name,
+        grad_fail(g, node->span,
+                  "%s has no derivative: %.100s is a C function, whose derivative is not known", name,
                   node->text);
     else
         grad_fail(g, node->span, "%s has no derivative, and its operand depends on what is differentiated by",
@@ -237,7 +243,8 @@ static void study_value(Grad *g, Info *info, Node *node, int depth) {
     case N_Binary:
     case N_Vec:
         for (int i = 0; i < node->count; i++) {
-            if (info->leaves.count && type_has_floats(node->kids[i]->type)) from_kid(g, info, node->kids[i], 0);
+            if (info->leaves.count && type_has_floats(node->kids[i]->type))
+                from_kid(g, info, node->kids[i], 0);
         }
         break;
     case N_Select:

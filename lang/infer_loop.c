@@ -94,21 +94,6 @@ Verdict infer_Grad(Infer *in, Node *node) {
     return infer_give(in, node, infer_pair(in, infer_type(in, lambda->kids[0]), gradient));
 }
 
-/* The arguments, then tangents of those that were chosen, else of all. */
-Verdict infer_Jvp(Infer *in, Node *node) {
-    Node *lambda = node->kids[0];
-    if (!derived_params(in, node)) return FAIL;
-    for (int i = 0, at = lambda->nparams + 1; i < lambda->nparams && at < node->count; i++) {
-        if (node->bits && !(node->bits >> i & 1)) continue;
-        if (!infer_expect(in, node->kids[at++], lambda->params[i]->type, "the parameter %s, of which this is the tangent,",
-                          lambda->params[i]->name))
-            return FAIL;
-    }
-    if (in->entering) return DONE;
-    Type *result = infer_type(in, lambda->kids[0]);
-    return infer_give(in, node, infer_pair(in, result, result));
-}
-
 Verdict infer_Sort(Infer *in, Node *node) {
     Node *lambda = node->kids[1];
     Type **element = infer_shape(in, node->kids[0], TY_vec, "what sort orders");

@@ -441,7 +441,7 @@ bool program_verify(Program *program);
 
 /* ---- grad*.c: derivatives ----------------------------------------------------------------------------------- */
 
-/* Puts programs that compute derivatives in the place of grad and jvp; program_infer calls it. False: error set. */
+/* Puts programs that compute derivatives in the place of grad; program_infer calls it. False: error set. */
 bool program_derive(Program *program);
 /* Has a value of this type parts that are floats, by which one can differentiate? */
 bool type_has_floats(const Type *type);

@@ -458,8 +458,7 @@ static void print_node(Printer *p, const Node *node) {
         print(p, node->kids[0], POSTFIX);
         print_list(p, node->kids + 1, node->count - 1, "(", ")");
         break;
-    case N_Grad:
-    case N_Jvp: print_derivative(p, node); break;
+    case N_Grad: print_derivative(p, node); break;
     case N_Ascribe:
         print(p, node->kids[0], PREFIX);
         put(p, ": ");

@@ -259,24 +259,22 @@ static bool chosen(const Node *raw, int nparams, uint64_t *bits) {
     return true;
 }
 
-/* What grad(f) is as a function, of the parameters of f; jvp(f) has tangents of those that were chosen, too:
+/* What grad(f) is as a function, of the parameters of f:
  *
  *     grad(f, 0)   =>   |a, b| Grad(f, a, b), in which 0 is noted; a and b are names that no program can write
  */
 static const Node *derivative(Resolver *r, const Node *raw, const Node *function) {
-    int count = function->nparams, all = count;
+    int count = function->nparams < MOST_DERIVED ? function->nparams : MOST_DERIVED;
     uint64_t bits;
-    bool fits = count <= MOST_DERIVED && chosen(raw, count, &bits);
-    for (int i = 0; fits && raw->kind == N_Jvp && i < count; i++) all += !bits || (bits >> i & 1);
-    if (!fits) count = all = count < MOST_DERIVED ? count : MOST_DERIVED;
-    Node *node = node_new(r->program, raw->kind, raw->span, NULL, all + 1);
+    bool fits = count == function->nparams && chosen(raw, count, &bits);
+    Node *node = node_new(r->program, raw->kind, raw->span, NULL, count + 1);
     Node *lambda = node_make(r->program, N_Lambda, raw->span, NULL, 1, node);
-    lambda->params = arena_alloc(&r->program->arena, sizeof *lambda->params * (size_t)(all + 1));
-    if (!lambda->params || node->count != all + 1) return NULL;
+    lambda->params = arena_alloc(&r->program->arena, sizeof *lambda->params * (size_t)(count + 1));
+    if (!lambda->params || node->count != count + 1) return NULL;
     node->index = fits ? APPLIED : MISCHOSEN;
     node->bits = fits ? bits : 0;
     node->kids[0] = raw->kids[0];
-    for (int i = 0; i < all; i++) {
+    for (int i = 0; i < count; i++) {
         char text[32];
         snprintf(text, sizeof text, DERIVED "%d", i);
         Name *name = name_intern(r->program, text, strlen(text));
@@ -284,7 +282,8 @@ static const Node *derivative(Resolver *r, const Node *raw, const Node *function
         Node *argument = node_new(r->program, N_Ident, raw->span, NULL, 0);
         argument->text = name->text;
         node->kids[i + 1] = argument;
-        lambda->params[lambda->nparams++] = symbol_new(r->program, name->text, type_unknown(&r->program->types));
+        lambda->params[lambda->nparams++] =
+            symbol_new(r->program, name->text, type_unknown(&r->program->types));
     }
     return lambda;
 }
@@ -300,8 +299,7 @@ static Role role_within(Resolver *r, Scope scope, const Node *raw, const Node **
         case N_Zip:
         case N_Iter: return DATA;
         case N_Apply: return role_of_call(r, scope, raw, head, where, fuel);
-        case N_Grad:
-        case N_Jvp: {
+        case N_Grad: {
             const Node *function, *derived = NULL;
             Scope inside;
             if (raw->index == 0 && role_within(r, scope, raw->kids[0], &function, &inside, fuel) == FUNCTION)
@@ -425,7 +423,7 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
 static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *raw, const Node *head) {
     const Node *callee = raw->kids[0], *inner;
     Scope where;
-    if ((callee->kind != N_Grad && callee->kind != N_Jvp) || head->nparams != raw->count - 1) return false;
+    if (callee->kind != N_Grad || head->nparams != raw->count - 1) return false;
     for (int i = 1; i < raw->count; i++) {
         if (role_of(r, scope, raw->kids[i], &inner, &where) != VALUE) return false;
     }
@@ -435,19 +433,19 @@ static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *r
 
 /* A derivative that is applied. */
 static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *raw) {
-    const char *word = node_classes[raw->kind].spelling;
     const Node *head;
     Scope where;
     if (raw->index == MISCHOSEN) {
         resolve_fail(r, E_Type, span_in(scope, raw),
-                     "%s chooses parameters by their numbers, from 0 and ascending: %s", word, node_classes[raw->kind].usage);
+                     "grad chooses parameters, of at most %d, by their numbers, from 0 and ascending: %s",
+                     MOST_DERIVED, node_classes[N_Grad].usage);
         return NULL;
     }
     if (raw->index != APPLIED) {
         bool is = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
         resolve_fail(r, E_Type, span_in(scope, is ? raw : raw->kids[0]),
-                     is ? "%s(f) is a function: it can be called, or handed to one"
-                        : "here stands a value, but %s derives a function", word);
+                     is ? "grad(f) is a function: it can be called, or handed to one"
+                        : "here stands a value, but grad derives a function");
         return NULL;
     }
     int nparams = raw->count - 1;
@@ -455,15 +453,14 @@ static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *r
     if (found) nparams = head->nparams;
     Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
     node->bits = raw->bits;
-    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[raw->kind].usage);
+    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[N_Grad].usage);
     int tallest = r->height;
     for (int i = 1; i < node->count && node->kids[0]; i++) {
         node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
         if (!node->kids[i]) return NULL;
         Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
         if (argument && strncmp(argument->name, DERIVED, strlen(DERIVED)) == 0)
-            node->kids[i]->text = argument->name =
-                found && i <= nparams ? head->params[i - 1]->name : "tangent";
+            node->kids[i]->text = argument->name = found ? head->params[i - 1]->name : "a";
         if (r->height > tallest) tallest = r->height;
     }
     r->height = tallest + 1;
@@ -656,8 +653,7 @@ Node *elaborate(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     if (!within_limits(r, span)) return NULL;
     r->depth++;
     switch (raw->kind) {
-    case N_Grad:
-    case N_Jvp: node = elaborate_derivative(r, scope, raw); break;
+    case N_Grad: node = elaborate_derivative(r, scope, raw); break;
     case N_Ident: node = elaborate_ident(r, scope, raw, role); break;
     case N_Let: node = elaborate_let(r, scope, raw, role); break;
     case N_Apply: node = elaborate_apply(r, scope, raw, role); break;

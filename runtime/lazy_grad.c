@@ -34,7 +34,8 @@ static void write_fragment(Buf *out, const Program *program, int64_t own) {
     buf_printf(out, "| (");
     program_print(out, program, false);
     buf_printf(out, ")(");
-    for (int64_t i = 0; i < all; i++) buf_printf(out, i ? ", %c%lld" : "%c%lld", i < own ? 'r' : 'q', (long long)i);
+    for (int64_t i = 0; i < all; i++)
+        buf_printf(out, i ? ", %c%lld" : "%c%lld", i < own ? 'r' : 'q', (long long)i);
     buf_printf(out, ")");
     for (int64_t i = 0; i < own; i++) buf_printf(out, ", %lld", (long long)i);
     buf_printf(out, ")(");
@@ -57,9 +58,11 @@ static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, weld_error_t h
         leaves[count++] = graph->lazies[i];
     }
     if (program) write_fragment(&text, program, own);
-    if (!leaves || (program && text.failed)) error_set(&error, E_OutOfMemory, nowhere, "no memory for a gradient");
+    if (!leaves || (program && text.failed))
+        error_set(&error, E_OutOfMemory, nowhere, "no memory for a gradient");
     if (callback)
-        error_set(&error, E_Argument, nowhere, "a gradient goes through a callback, whose derivative is not known");
+        error_set(&error, E_Argument, nowhere,
+                  "a gradient goes through a callback, whose derivative is not known");
     if (error.code != E_None)
         report(handle, &error, NULL);
     else

@@ -99,39 +99,78 @@ static void form(Maker *m, const char *text) {
 }
 
 static const char *const forms[3][32] = {
-    {"sin(%s)", "tanh(%s)", "(%s + %s)", "(%s - %s)", "tanh(%s * %s)", "(%s / (1.5 + cos(%s)))", "exp(-(sqrt(1.0 + %s * 0.5 * %s)) * 0.1)",
-     "log(2.5 + sin(%s))", "pow(1.5 + sin(%s), cos(%s))", "min(%s, %s)", "max(%s, %s)", "if(%s > %s, %s, %s)",
-     "select(%s > %s, %s, %s)", "(let %S = %s; %s)", "(let %V = %v; %s)", "(let %M = %m; %s)",
-     "tanh(sum(%v))", "tanh(result(for(%v, merger[f64, %p], |b, i, %S| merge(b, cos(%s) + 0.1 * %s))))",
+    {"sin(%s)",
+     "tanh(%s)",
+     "(%s + %s)",
+     "(%s - %s)",
+     "tanh(%s * %s)",
+     "(%s / (1.5 + cos(%s)))",
+     "exp(-(sqrt(1.0 + %s * 0.5 * %s)) * 0.1)",
+     "log(2.5 + sin(%s))",
+     "pow(1.5 + sin(%s), cos(%s))",
+     "min(%s, %s)",
+     "max(%s, %s)",
+     "if(%s > %s, %s, %s)",
+     "select(%s > %s, %s, %s)",
+     "(let %S = %s; %s)",
+     "(let %V = %v; %s)",
+     "(let %M = %m; %s)",
+     "tanh(sum(%v))",
+     "tanh(result(for(%v, merger[f64, %p], |b, i, %S| merge(b, cos(%s) + 0.1 * %s))))",
      "tanh(result(for(%v, merger[f64, %p](%s), |b, i, %S| if(%s > %s, merge(b, %s), b))))",
      "(let %V = %v; if(len(%0) > %dL, lookup(%0, %dL %% len(%0)), %s))",
      "(let %M = %m; if(len(%0) > %dL, tanh(sum(lookup(%0, %dL %% len(%0)))), %s))",
      "iterate({%s, %dL}, |t| (let %S = t.$0; {{sin(%s) + %s, t.$1 - 1L}, t.$1 > 0L})).$0",
-     "(let %V = %v; let %S = %s; iterate({%1, %dL}, |t| (let %S = t.$0; {{cos(%s) + if(len(%0) > t.$1, lookup(%0, t.$1), %2), t.$1 - 1L}, t.$1 > 0L})).$0)",
-     "(let d = result(for(%v, dictmerger[i64, f64, %p], |b, i, %S| merge(b, {i %% 3L, cos(%s)}))); tanh(optlookup(d, 1L).$1 + optlookup(d, 5L).$1))",
-     "(let q = for(%m, {appender[f64], merger[f64, +]}, |b, i, %V| {for(%0, b.$0, |c, j, %S| if(%s > %s, merge(c, %s), c)), %;merge(b.$1, %s)}); let %V = result(q.$0); let %S = result(q.$1); tanh(%s))",
-     "tanh(sum(map(%m, |%V| (let %S = sum(%v); %s))))", "erf(%s)", "atan(%s)",
-     "(asin(0.5 * sin(%s)) + acos(0.5 * tanh(%s)))", "tanh(sinh(0.3 * sin(%s)) + cosh(sin(%s)) + tan(0.5 * sin(%s)))",
-     "(({%s, %v}).$0 + f64(f32(0.5) * f32(%s > %s)))", "(5.5 %% (2.2 + sin(%s)))"},
-    {"map(%v, |%S| %s)", "map(%v, |%S| cos(%s * %0))", "result(for(%v, appender[f64], |b, i, %S| if(%s > %s, merge(b, %s), b)))",
-     "result(for(%v, appender[f64], |b, i, %S| merge(merge(b, %s), sin(%0))))", "slice(%v, %dL, %dL)",
-     "sort(%v, |a, b| compare(a, b))", "flatten(%m)", "(let %V = %v; result(for(zip(%0, %0), appender, |b, i, e| (let %S = e.$0; merge(b, e.$1 * %s)))))",
+     "(let %V = %v; let %S = %s; iterate({%1, %dL}, |t| (let %S = t.$0; {{cos(%s) + if(len(%0) > t.$1, "
+     "lookup(%0, t.$1), %2), t.$1 - 1L}, t.$1 > 0L})).$0)",
+     "(let d = result(for(%v, dictmerger[i64, f64, %p], |b, i, %S| merge(b, {i %% 3L, cos(%s)}))); "
+     "tanh(optlookup(d, 1L).$1 + optlookup(d, 5L).$1))",
+     "(let q = for(%m, {appender[f64], merger[f64, +]}, |b, i, %V| {for(%0, b.$0, |c, j, %S| if(%s > %s, "
+     "merge(c, %s), c)), %;merge(b.$1, %s)}); let %V = result(q.$0); let %S = result(q.$1); tanh(%s))",
+     "tanh(sum(map(%m, |%V| (let %S = sum(%v); %s))))",
+     "erf(%s)",
+     "atan(%s)",
+     "(asin(0.5 * sin(%s)) + acos(0.5 * tanh(%s)))",
+     "tanh(sinh(0.3 * sin(%s)) + cosh(sin(%s)) + tan(0.5 * sin(%s)))",
+     "(({%s, %v}).$0 + f64(f32(0.5) * f32(%s > %s)))",
+     "(5.5 %% (2.2 + sin(%s)))"},
+    {"map(%v, |%S| %s)",
+     "map(%v, |%S| cos(%s * %0))",
+     "result(for(%v, appender[f64], |b, i, %S| if(%s > %s, merge(b, %s), b)))",
+     "result(for(%v, appender[f64], |b, i, %S| merge(merge(b, %s), sin(%0))))",
+     "slice(%v, %dL, %dL)",
+     "sort(%v, |a, b| compare(a, b))",
+     "flatten(%m)",
+     "(let %V = %v; result(for(zip(%0, %0), appender, |b, i, e| (let %S = e.$0; merge(b, e.$1 * %s)))))",
      "(let %V = %v; let %V = map(%0, |%S| %s); %v)",
-     "(let %V = %v; result(for(zip(%0, map(%0, |%S| cos(%s))), appender[f64], |b, i, e| merge(b, e.$0 * e.$1 + f64(i)))))",
-     "result(for(k, vecmerger[f64, %p](slice([%s, %s, %s, %s], 0L, 4L)), |b, i, n| merge(b, {n, cos(f64(i)) + 0.1 * %s})))",
+     "(let %V = %v; result(for(zip(%0, map(%0, |%S| cos(%s))), appender[f64], |b, i, e| merge(b, e.$0 * e.$1 "
+     "+ f64(i)))))",
+     "result(for(k, vecmerger[f64, %p](slice([%s, %s, %s, %s], 0L, 4L)), |b, i, n| merge(b, {n, cos(f64(i)) "
+     "+ 0.1 * %s})))",
      "result(for(%v, vecmerger[f64, %p]([%s, %s, 1.5]), |b, i, %S| merge(b, {i %% 3L, cos(%s)})))",
-     "(let d = result(for(%v, dictmerger[i64, f64, %p], |b, i, %S| merge(b, {i %% 3L, cos(%s)}))); map(tovec(d), |e| e.$1 * 0.5))",
-     "(let d = result(for(%v, groupmerger[i64, f64], |b, i, %S| merge(b, {i %% 3L, sin(%s)}))); map(tovec(d), |e| (let %V = e.$1; %s)))",
-     "if(%s > %s, %v, %v)", "[%s, %s]", "map(%m, |%V| %s)",
+     "(let d = result(for(%v, dictmerger[i64, f64, %p], |b, i, %S| merge(b, {i %% 3L, cos(%s)}))); "
+     "map(tovec(d), |e| e.$1 * 0.5))",
+     "(let d = result(for(%v, groupmerger[i64, f64], |b, i, %S| merge(b, {i %% 3L, sin(%s)}))); "
+     "map(tovec(d), |e| (let %V = e.$1; %s)))",
+     "if(%s > %s, %v, %v)",
+     "[%s, %s]",
+     "map(%m, |%V| %s)",
      "(let %M = %m; map(k, |n| if(len(%0) <= n, %s, (let %V = lookup(%0, n); %s))))",
      "(let %V = %v; map(k, |n| if(len(%0) > n, sin(lookup(%0, n) * %s), %s)))",
      "iterate({%v, %dL}, |t| (let %V = t.$0; {{map(%0, |%S| sin(%s)), t.$1 - 1L}, t.$1 > 0L})).$0",
-     "(let %V = %v; let n = len(%0) / 2L * 2L; result(for(iter(%0, 0L, n, 2L), appender[f64], |b, i, %S| merge(b, %s))))",
-     "(let s = map(%v, |%S| {%s, {i32(1), %0}}); map(s, |e| e.$0 * e.$1.$1))", "(let %M = %m; if(len(%0) > 0L, lookup(%0, 0L), %v))",
-     "result(for(nditer([%s, %s, %s, %s], 0L, 4L, 1L, [2L, 2L], [1L, 2L]), appender[f64], |b, i, %S| merge(b, %s)))", NULL},
+     "(let %V = %v; let n = len(%0) / 2L * 2L; result(for(iter(%0, 0L, n, 2L), appender[f64], |b, i, %S| "
+     "merge(b, %s))))",
+     "(let s = map(%v, |%S| {%s, {i32(1), %0}}); map(s, |e| e.$0 * e.$1.$1))",
+     "(let %M = %m; if(len(%0) > 0L, lookup(%0, 0L), %v))",
+     "result(for(nditer([%s, %s, %s, %s], 0L, 4L, 1L, [2L, 2L], [1L, 2L]), appender[f64], |b, i, %S| "
+     "merge(b, %s)))",
+     NULL},
     {"map(%m, |%V| %v)", "map(%m, |%V| map(%0, |%S| %s))", "map(%v, |%S| [%s, %s])", "slice(%m, %dL, %dL)",
-     "result(for(%m, appender[vec[f64]], |b, i, %V| if(%s > %s, merge(b, %v), b)))", "[%v, %v]", "if(%s > %s, %m, %m)", "(let %M = %m; %m)",
-     "(let d = result(for(%v, groupmerger[i64, f64], |b, i, %S| merge(b, {i %% 2L, %s}))); map(tovec(d), |e| e.$1))", NULL}};
+     "result(for(%m, appender[vec[f64]], |b, i, %V| if(%s > %s, merge(b, %v), b)))", "[%v, %v]",
+     "if(%s > %s, %m, %m)", "(let %M = %m; %m)",
+     "(let d = result(for(%v, groupmerger[i64, f64], |b, i, %S| merge(b, {i %% 2L, %s}))); map(tovec(d), |e| "
+     "e.$1))",
+     NULL}};
 
 static void make(Maker *m, int kind) {
     if (--m->left > 0 && draw(m, 6)) {
@@ -154,7 +193,8 @@ static void make_program(uint64_t seed, int size, Buf *function, bool *second) {
     if (*second) put(&m, "(let g = grad(|s0, v0, m0| ");
     form(&m, draw(&m, 2) ? "sin(%s) + sum(%v)" : "%s * 0.5 + sum(flatten(%m))");
     if (*second)
-        put(&m, ")(s0, v0, m0); g.$0 + sin(g.$1.$0) + sum(map(g.$1.$1, |e| e * e * 0.1)) + sum(flatten(g.$1.$2)))");
+        put(&m, ")(s0, v0, m0); g.$0 + sin(g.$1.$0) + sum(map(g.$1.$1, |e| e * e * 0.1)) + "
+                "sum(flatten(g.$1.$2)))");
 }
 
 /* ---- values ---- */
@@ -266,12 +306,13 @@ static bool flatten(const Gradient *g, double out[SCALARS]) {
 }
 
 /* Does the slope that differences give agree? Where they do not agree among themselves: a kink. */
-static bool check_scalar(weld_module_t f, weld_context_t context, Point *p, int which, double slope, double value,
-                         Counts *counts) {
+static bool check_scalar(weld_module_t f, weld_context_t context, Point *p, int which, double slope,
+                         double value, Counts *counts) {
     double x = p->scalars[which], seen[3], left = 0, right = 0;
     static const double widths[] = {1e-4, 1e-5, 1e-6};
     for (int i = 0; i < 3; i++) {
-        double up = value_at(f, context, p, which, x + widths[i]), down = value_at(f, context, p, which, x - widths[i]);
+        double up = value_at(f, context, p, which, x + widths[i]),
+               down = value_at(f, context, p, which, x - widths[i]);
         seen[i] = (up - down) / (2 * widths[i]);
         right = (up - value) / widths[i];
         left = (value - down) / widths[i];
@@ -280,7 +321,8 @@ static bool check_scalar(weld_module_t f, weld_context_t context, Point *p, int 
             return true;
         }
     }
-    bool rough = !is_near(left, right, 1e-3) || !is_near(seen[0], seen[1], 1e-3) || !is_near(seen[1], seen[2], 1e-3);
+    bool rough =
+        !is_near(left, right, 1e-3) || !is_near(seen[0], seen[1], 1e-3) || !is_near(seen[1], seen[2], 1e-3);
     if (!rough && is_near(seen[1], slope, 1e-3)) rough = true;
     counts->kinks += rough;
     if (!rough) printf("scalar %d: the gradient is %.12g, differences say %.12g\n", which, slope, seen[1]);
@@ -294,21 +336,25 @@ static bool check_compiled(const char *text, weld_context_t context, Point *p, c
     bool agree = value && flatten(weld_value_data(value), got);
     for (int i = 0; agree && i < SCALARS; i++) {
         agree = is_near(got[i], want[i], 1e-8) || (isnan(got[i]) && isnan(want[i]));
-        if (!agree) printf("scalar %d: the interpreter gives %.17g, compiled code %.17g\n", i, want[i], got[i]);
+        if (!agree)
+            printf("scalar %d: the interpreter gives %.17g, compiled code %.17g\n", i, want[i], got[i]);
     }
     weld_value_free(value);
     weld_module_free(module);
     return agree;
 }
 
-static bool check(weld_context_t context, uint64_t seed, int size, bool compiled, bool shows, Counts *counts) {
+static bool check(weld_context_t context, uint64_t seed, int size, bool compiled, bool shows,
+                  Counts *counts) {
     Buf function = {0}, gradient = {0};
     bool second, agree = true;
     make_program(seed, size, &function, &second);
     Point *p = calloc(1, sizeof *p);
     point_init(p, seed);
-    buf_printf(&gradient, "|s0: f64, v0: vec[f64], m0: vec[vec[f64]], k: vec[i64]| let f = %s; grad(f, 0, 1, 2)(s0, v0, m0, k)",
-               function.text);
+    buf_printf(
+        &gradient,
+        "|s0: f64, v0: vec[f64], m0: vec[vec[f64]], k: vec[i64]| let f = %s; grad(f, 0, 1, 2)(s0, v0, m0, k)",
+        function.text);
     if (shows) printf("%s\n", gradient.text);
     weld_module_t f = compile(function.text, "eval"), g = compile(gradient.text, "eval");
     weld_value_t value = f && g ? run(g, context, p) : NULL;
@@ -354,12 +400,14 @@ int main(int argc, char **argv) {
         wrong++;
         int smaller = 1;
         Counts none = {0};
-        while (smaller < size && check(context, seed + (uint64_t)i, smaller, jit == 1, false, &none)) smaller++;
+        while (smaller < size && check(context, seed + (uint64_t)i, smaller, jit == 1, false, &none))
+            smaller++;
         printf("program %llu of size %d\n", (unsigned long long)(seed + (uint64_t)i), smaller);
         check(context, seed + (uint64_t)i, smaller, jit == 1, true, &none);
     }
     weld_context_free(context);
-    printf("%ld programs, %ld with second derivatives, %ld compiled; %ld slopes agree, %ld at kinks, %ld programs without "
+    printf("%ld programs, %ld with second derivatives, %ld compiled; %ld slopes agree, %ld at kinks, %ld "
+           "programs without "
            "finite gradients, %ld wrong\n",
            count, counts.second, counts.compiled, counts.smooth, counts.kinks, counts.skipped, wrong);
     bool many = counts.kinks * 50 > counts.smooth || counts.skipped * 20 > count;

@@ -612,12 +612,14 @@ Test(lazy, gradients_are_lazy_values) {
     expect_lazy(context, gradients[1], "[6.0, 16.0]");
     expect_lazy(context, gradients[2], "[18.0, 64.0]");
     weld_lazy_t step[] = {both[0], gradients[0]}, second, length;
-    weld_lazy_t next = lazy_apply("mine.step", "|w, g| map(zip(w, g), |e| e.$0 - 0.5 * e.$1)", step, 2, false);
+    weld_lazy_t next =
+        lazy_apply("mine.step", "|w, g| map(zip(w, g), |e| e.$0 - 0.5 * e.$1)", step, 2, false);
     expect_lazy(context, next, "[-8.0, -30.0]");
     length = lazy_of("|g| result(for(g, merger[f64, +], |b, i, e| merge(b, e)))", gradients[0]);
     cr_assert(weld_lazy_grad(length, both, 1, &second, error), "%s", weld_error_message(error));
     expect_lazy(context, second, "[18.0, 32.0]");
-    weld_lazy_t all[] = {both[0], both[1], products, loss, gradients[0], gradients[1], gradients[2], next, length, second};
+    weld_lazy_t all[] = {both[0],      both[1],      products, loss,   gradients[0],
+                         gradients[1], gradients[2], next,     length, second};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) weld_lazy_free(all[i]);
     weld_error_free(error);
     weld_context_free(context);
@@ -632,7 +634,8 @@ Test(lazy, gradients_that_there_are_not) {
     cr_assert_not(weld_lazy_grad(v, &v, 1, &none, error));
     cr_assert(strstr(weld_error_message(error), "vec[f64]"), "%s", weld_error_message(error));
     cr_assert_not(weld_lazy_grad(bytes, &v, 1, &none, error));
-    cr_assert(strstr(weld_error_message(error), "serialize has no derivative"), "%s", weld_error_message(error));
+    cr_assert(strstr(weld_error_message(error), "serialize has no derivative"), "%s",
+              weld_error_message(error));
     cr_assert_not(weld_lazy_grad(bytes, NULL, 1, &none, error));
     cr_assert_eq(weld_error_code(error), WELD_ARGUMENT_ERROR);
     cr_assert_not(weld_lazy_grad(NULL, &v, 1, &none, error));
