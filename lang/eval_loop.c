@@ -176,6 +176,10 @@ ErrorCode eval_Iter(Eval *e, const Node *node, void *out) {
     return worker_fail(e->worker, E_Internal, node->span, 0, 0);
 }
 
+ErrorCode eval_Grad(Eval *e, const Node *node, void *out) {
+    return eval_Zip(e, node, out);
+}
+
 ErrorCode eval_Zip(Eval *e, const Node *node, void *out) {
     (void)out;
     return worker_fail(e->worker, E_Internal, node->span, 0, 0);

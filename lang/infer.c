@@ -11,7 +11,8 @@
  * a list that is swept, to and fro, until nothing changes. Then rules may choose the usual (`last`), and
  * sweeping goes on. Expected types need no pass of their own: in `[]: vec[i64]` the variable of `[]` is
  * solved by the ascription around it. At the end all types are resolved, anything still unknown is an error,
- * and the sugar that needed types is taken apart: ascriptions, merge and result of a struct of builders.
+ * and the sugar that needed types is taken apart: ascriptions, merge and result of a struct of builders, and derivatives
+ * (grad.c).
  *
  * Requires what program_read leaves. Linear for programs whose types are known in data-flow order. Recursion
  * goes into values only, never along lets. Algorithm W's constraints (Damas and Milner, 1982) without
@@ -215,7 +216,8 @@ bool infer_judge(Infer *in, const Type *type, Span span) {
 
 int infer_function_kid(const Node *node) {
     switch (node->kind) {
-    case N_Apply: return 0;
+    case N_Apply:
+    case N_Grad: return 0;
     case N_Sort:
     case N_Iterate: return 1;
     case N_For: return node->count - 1;
@@ -230,7 +232,7 @@ bool infer_check_functions(Infer *in, const Node *node) {
         if (is && i != function)
             return infer_fail(in, node->kids[i]->span,
                               "a function cannot be a value here; call it, or bind it with let");
-        if (!is && i == function && node->kind == N_Apply)
+        if (!is && function == 0 && i == 0)
             return infer_fail(in, node->kids[i]->span, "this is not a function, so it cannot be called");
         if (!is && i == function)
             return infer_fail(in, node->kids[i]->span, "%s needs a function written here: %s",
@@ -374,6 +376,7 @@ static void resolve_node(Walk *walk, Node **slot) {
     if (!infer_judge(in, node->type, node->span)) return;
     if (node->kind == N_Let) node->symbol->type = type_resolve(in->types, node->symbol->type);
     if (node->kind == N_Ascribe) *slot = node->kids[0];
+    if (node->kind == N_Grad) in->derives = true;
     if ((node->kind == N_And || node->kind == N_Or) && node->type->kind == TY_simd) {
         node->op = node->kind == N_And ? OP_bitand : OP_bitor; /* lanes have no short circuit */
         node->kind = N_Binary;
@@ -428,11 +431,9 @@ static void infer_run(void *data) {
     if (!ok) return;
     Walk walk = {in->program, resolve_enter, resolve_node, in};
     node_walk(&walk, &in->program->root);
-    job->ok = in->program->error.code == E_None;
-    if (job->ok && in->waiting) {
+    if (in->program->error.code == E_None && in->waiting)
         error_set(&in->program->error, E_Internal, in->pending[0]->span, "a rule of types did not decide");
-        job->ok = false;
-    }
+    job->ok = in->program->error.code == E_None && (!in->derives || program_derive(in->program));
 }
 
 bool program_infer(Program *program, const Type *want) {

@@ -17,6 +17,7 @@ typedef struct Infer {
     bool checking;   /* the verifier runs the rules: what does not fit is a fault of a pass */
     bool entering;   /* the node's function was not visited yet: give its parameters their types */
     bool last;       /* nothing else can be decided: choose what is usual */
+    bool derives;    /* there are derivatives to take */
     size_t progress; /* grows when a variable is solved or a node decided */
     Node **pending;  /* nodes to ask again, in data-flow order */
     size_t waiting, room;

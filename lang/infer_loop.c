@@ -66,6 +66,34 @@ Verdict infer_Apply(Infer *in, Node *node) {
     return in->entering ? DONE : infer_give(in, node, infer_type(in, lambda->kids[0]));
 }
 
+/* The parameters of a derivative's function are what its arguments are, which come first. */
+static bool derived_params(Infer *in, Node *node) {
+    Node *lambda = node->kids[0];
+    for (int i = 0; i < lambda->nparams; i++) {
+        Symbol *param = lambda->params[i];
+        if (!param->type) param->type = infer_type(in, node->kids[i + 1]);
+        if (!infer_expect(in, node->kids[i + 1], param->type, "the parameter %s", param->name)) return false;
+    }
+    return true;
+}
+
+/* {value, gradient}, or {value, {gradient by a, gradient by c}}, of those that were chosen, else of all with floats. */
+Verdict infer_Grad(Infer *in, Node *node) {
+    Node *lambda = node->kids[0];
+    Type *parts[64];
+    int count = 0;
+    if (!derived_params(in, node)) return FAIL;
+    if (in->entering) return DONE;
+    for (int i = 0; i < lambda->nparams; i++) {
+        Type *type = type_resolve(in->types, lambda->params[i]->type);
+        if (node->bits ? !(node->bits >> i & 1) : !type->open && !type_has_floats(type)) continue;
+        if (!node->bits && type->open) return WAIT;
+        parts[count++] = type;
+    }
+    Type *gradient = count == 1 ? parts[0] : type_make(in->types, TY_struct, OP_none, count, parts);
+    return infer_give(in, node, infer_pair(in, infer_type(in, lambda->kids[0]), gradient));
+}
+
 Verdict infer_Sort(Infer *in, Node *node) {
     Node *lambda = node->kids[1];
     Type **element = infer_shape(in, node->kids[0], TY_vec, "what sort orders");

@@ -439,6 +439,13 @@ bool program_infer(Program *program, const Type *want);
  * error says what is wrong where; code Type for what a user can write, Internal for the rest. */
 bool program_verify(Program *program);
 
+/* ---- grad*.c: derivatives ----------------------------------------------------------------------------------- */
+
+/* Puts programs that compute derivatives in the place of grad; program_infer calls it. False: error set. */
+bool program_derive(Program *program);
+/* Has a value of this type parts that are floats, by which one can differentiate? */
+bool type_has_floats(const Type *type);
+
 /* ---- splice.c: programs made of others ------------------------------------------------------------------ */
 
 /* Typed functions of one program that are copied into another, which is only read. Without copy_texts names and texts are

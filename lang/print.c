@@ -352,6 +352,18 @@ static void print_lambda(Printer *p, const Node *node) {
     }
 }
 
+/* grad(f, 0, 2)(arguments) */
+static void print_derivative(Printer *p, const Node *node) {
+    put(p, node_classes[node->kind].spelling);
+    put(p, "(");
+    print(p, node->kids[0], EXPR);
+    for (int i = 0; i < 64; i++) {
+        if (node->bits >> i & 1) buf_printf(p->out, ", %d", i);
+    }
+    put(p, ")");
+    print_list(p, node->kids + 1, node->count - 1, "(", ")");
+}
+
 /* Lets in a loop, then what they stand before. */
 static void print_lets(Printer *p, const Node *node) {
     for (; node->kind == N_Let; node = node->kids[1]) {
@@ -446,6 +458,7 @@ static void print_node(Printer *p, const Node *node) {
         print(p, node->kids[0], POSTFIX);
         print_list(p, node->kids + 1, node->count - 1, "(", ")");
         break;
+    case N_Grad: print_derivative(p, node); break;
     case N_Ascribe:
         print(p, node->kids[0], PREFIX);
         put(p, ": ");

@@ -238,6 +238,56 @@ static Role role_of_call(Resolver *r, Scope scope, const Node *raw, const Node *
     return role_within(r, inside, macro ? macro->body : function->kids[0], head, where, fuel);
 }
 
+/* ---- derivatives ---- */
+
+#define DERIVED "derived " /* begins names that no program can write */
+
+enum { APPLIED = 1, MISCHOSEN = 2, MOST_DERIVED = 60 }; /* what Node.index says; parameters */
+
+/* Which parameters grad(f, 0, 2) names, ascending, as bits; false: it does not. */
+static bool chosen(const Node *raw, int nparams, uint64_t *bits) {
+    int64_t before = -1;
+    *bits = 0;
+    for (int i = 1; i < raw->count; i++) {
+        const Node *number = raw->kids[i];
+        bool integer = number->kind == N_Literal && type_is_integer(number->type);
+        int64_t value = integer ? (int64_t)number->bits : -1;
+        if (value <= before || value >= nparams) return false;
+        *bits |= (uint64_t)1 << value;
+        before = value;
+    }
+    return true;
+}
+
+/* What grad(f) is as a function, of the parameters of f:
+ *
+ *     grad(f, 0)   =>   |a, b| Grad(f, a, b), in which 0 is noted; a and b are names that no program can write
+ */
+static const Node *derivative(Resolver *r, const Node *raw, const Node *function) {
+    int count = function->nparams < MOST_DERIVED ? function->nparams : MOST_DERIVED;
+    uint64_t bits;
+    bool fits = count == function->nparams && chosen(raw, count, &bits);
+    Node *node = node_new(r->program, raw->kind, raw->span, NULL, count + 1);
+    Node *lambda = node_make(r->program, N_Lambda, raw->span, NULL, 1, node);
+    lambda->params = arena_alloc(&r->program->arena, sizeof *lambda->params * (size_t)(count + 1));
+    if (!lambda->params || node->count != count + 1) return NULL;
+    node->index = fits ? APPLIED : MISCHOSEN;
+    node->bits = fits ? bits : 0;
+    node->kids[0] = raw->kids[0];
+    for (int i = 0; i < count; i++) {
+        char text[32];
+        snprintf(text, sizeof text, DERIVED "%d", i);
+        Name *name = name_intern(r->program, text, strlen(text));
+        if (!name) return NULL;
+        Node *argument = node_new(r->program, N_Ident, raw->span, NULL, 0);
+        argument->text = name->text;
+        node->kids[i + 1] = argument;
+        lambda->params[lambda->nparams++] =
+            symbol_new(r->program, name->text, type_unknown(&r->program->types));
+    }
+    return lambda;
+}
+
 static Role role_within(Resolver *r, Scope scope, const Node *raw, const Node **head, Scope *where,
                         int *fuel) {
     while (--*fuel > 0) {
@@ -249,6 +299,15 @@ static Role role_within(Resolver *r, Scope scope, const Node *raw, const Node **
         case N_Zip:
         case N_Iter: return DATA;
         case N_Apply: return role_of_call(r, scope, raw, head, where, fuel);
+        case N_Grad: {
+            const Node *function, *derived = NULL;
+            Scope inside;
+            if (raw->index == 0 && role_within(r, scope, raw->kids[0], &function, &inside, fuel) == FUNCTION)
+                derived = derivative(r, raw, function);
+            if (!derived) return VALUE;
+            *head = derived;
+            return FUNCTION;
+        }
         case N_Let:
             scope_bind(r, &scope, raw->text, binding_closure(r, raw->text, raw->kids[0], &scope));
             raw = raw->kids[1];
@@ -360,13 +419,62 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
     return chain_close(r, &chain, apply);
 }
 
+/* Is this grad(f) itself, of as many values as it takes? Then head, made for this use, gets them as arguments. */
+static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *raw, const Node *head) {
+    const Node *callee = raw->kids[0], *inner;
+    Scope where;
+    if (callee->kind != N_Grad || head->nparams != raw->count - 1) return false;
+    for (int i = 1; i < raw->count; i++) {
+        if (role_of(r, scope, raw->kids[i], &inner, &where) != VALUE) return false;
+    }
+    for (int i = 1; i < raw->count; i++) head->kids[0]->kids[i] = raw->kids[i];
+    return true;
+}
+
+/* A derivative that is applied. */
+static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *raw) {
+    const Node *head;
+    Scope where;
+    if (raw->index == MISCHOSEN) {
+        resolve_fail(r, E_Type, span_in(scope, raw),
+                     "grad chooses parameters, of at most %d, by their numbers, from 0 and ascending: %s",
+                     MOST_DERIVED, node_classes[N_Grad].usage);
+        return NULL;
+    }
+    if (raw->index != APPLIED) {
+        bool is = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
+        resolve_fail(r, E_Type, span_in(scope, is ? raw : raw->kids[0]),
+                     is ? "grad(f) is a function: it can be called, or handed to one"
+                        : "here stands a value, but grad derives a function");
+        return NULL;
+    }
+    int nparams = raw->count - 1;
+    bool found = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
+    if (found) nparams = head->nparams;
+    Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
+    node->bits = raw->bits;
+    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[N_Grad].usage);
+    int tallest = r->height;
+    for (int i = 1; i < node->count && node->kids[0]; i++) {
+        node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
+        if (!node->kids[i]) return NULL;
+        Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
+        if (argument && strncmp(argument->name, DERIVED, strlen(DERIVED)) == 0)
+            node->kids[i]->text = argument->name = found ? head->params[i - 1]->name : "a";
+        if (r->height > tallest) tallest = r->height;
+    }
+    r->height = tallest + 1;
+    return node->kids[0] ? node : NULL;
+}
+
 static Node *elaborate_apply(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     const Macro *macro = macro_called(r, scope, raw);
     if (macro) return macro_expand(r, scope, raw, macro, role);
     const Node *head, *callee = raw->kids[0];
     Scope where;
     if (role_of(r, scope, callee, &head, &where) == FUNCTION)
-        return function_apply(r, scope, raw, head, where);
+        return derivative_is_applied(r, scope, raw, head) ? elaborate_derivative(r, scope, head->kids[0])
+                                                          : function_apply(r, scope, raw, head, where);
     if (callee->kind == N_Ident && !scope_find(r, scope, callee->text)) {
         fail_unknown(r, scope, callee, "function or macro");
     } else {
@@ -545,6 +653,7 @@ Node *elaborate(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     if (!within_limits(r, span)) return NULL;
     r->depth++;
     switch (raw->kind) {
+    case N_Grad: node = elaborate_derivative(r, scope, raw); break;
     case N_Ident: node = elaborate_ident(r, scope, raw, role); break;
     case N_Let: node = elaborate_let(r, scope, raw, role); break;
     case N_Apply: node = elaborate_apply(r, scope, raw, role); break;
@@ -618,7 +727,7 @@ static int measure(const Node *root, int64_t nodes) {
 bool resolve(Program *program, Macro *macros, Node **root) {
     (void)macros; /* every macro's Name knows it */
     Resolver r = {.program = program, .levels = 1};
-    while (program->names.count >> (3 * r.levels)) r.levels++;
+    while ((program->names.count + 2 * MOST_DERIVED) >> (3 * r.levels)) r.levels++; /* see derivative */
     size_t length = program->source[0].length;
     r.most = length > (MOST_NODES - FEW_NODES) / NODES_PER_BYTE
                  ? MOST_NODES

@@ -180,20 +180,31 @@ static bool add_kept(Collector *c) {
     return true;
 }
 
-bool graph_collect(Graph *graph, Lazy *const *roots, int64_t count, Error *error) {
+/* The leaves count as data, whatever they are computed from. */
+static bool collect(Graph *graph, Lazy *const *roots, int64_t count, Lazy *const *leaves, int64_t leaf_count,
+                    Error *error) {
     *graph = (Graph){.recipe = calloc(1, sizeof *graph->recipe)};
     Collector c = {.graph = graph, .recipe = graph->recipe};
     bool ok = graph->recipe != NULL;
     if (ok) atomic_init(&graph->recipe->refs, 1);
+    for (int64_t i = 0; ok && i < leaf_count; i++) ok = add_step(&c, leaves[i], true);
     for (int64_t i = 0; ok && i < count; i++) ok = collect_from(&c, roots[i]);
     for (int64_t i = 0; ok && i < count; i++) ok = add_root(&c, number_of(&c.lazies, roots[i]));
-    ok = ok && add_kept(&c);
+    if (!leaves) ok = ok && add_kept(&c);
     numbering_free(&c.lazies);
     numbering_free(&c.emissions);
     free(c.stack);
     if (ok) return true;
     graph_release(graph);
     return error_set(error, E_OutOfMemory, nowhere, "no memory to merge the lazy values");
+}
+
+bool graph_collect(Graph *graph, Lazy *const *roots, int64_t count, Error *error) {
+    return collect(graph, roots, count, NULL, 0, error);
+}
+
+bool graph_collect_until(Graph *graph, Lazy *root, Lazy *const *leaves, int64_t count, Error *error) {
+    return collect(graph, &root, 1, leaves, count, error);
 }
 
 void graph_release(Graph *graph) {

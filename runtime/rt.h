@@ -362,6 +362,8 @@ typedef struct Graph {
 } Graph;
 /* What these lazy values are computed from. The roots of the recipe are first these, then what is to be kept. */
 bool graph_collect(Graph *graph, Lazy *const *roots, int64_t count, Error *error);
+/* What one is computed from, up to these leaves, each given once, which are the first steps. */
+bool graph_collect_until(Graph *graph, Lazy *root, Lazy *const *leaves, int64_t count, Error *error);
 void graph_release(Graph *graph);
 Recipe *recipe_hold(Recipe *recipe);
 void recipe_drop(Recipe *recipe);                  /* takes NULL */

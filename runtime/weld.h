@@ -290,6 +290,13 @@ WELD_API weld_lazy_t weld_lazy_argument(weld_lazy_t lazy, int64_t index);
 WELD_API char *weld_lazy_program(const weld_lazy_t *lazies, int64_t count, weld_error_t error);
 WELD_API char *weld_lazy_plan(const weld_lazy_t *lazies, int64_t count, weld_error_t error);
 
+/* The gradient of a scalar, f32 or f64, by each of `count` values, at most 60, data or computed
+ * from others, all else being as it is. True: gradients has a lazy value for each, of the same type, which the caller
+ * frees: docs/language.md, Derivatives, says what is 0 in it. They merge with whatever else is evaluated. False: error
+ * says what has no derivative, and gradients is as before. */
+WELD_API bool weld_lazy_grad(weld_lazy_t scalar, const weld_lazy_t *by, int64_t count, weld_lazy_t *gradients,
+                             weld_error_t error);
+
 /* Computes lazy values, all by one program, in the context and with its configuration. True: values holds a value for each,
  * which the caller frees. False: error says why, values is as before, and so is the context. Values that were computed
  * together share memory, which goes with the last of them. */

@@ -205,3 +205,30 @@ Test(tables, the_corpus_uses_every_word) {
         cr_expect(mentions(corpus, words[i]), "no program of tests/golden/run uses %s", words[i]);
     free(corpus);
 }
+
+/* ---- derivatives ---- */
+
+/* An operator whose operands may be floats has a derivative. */
+Test(tables, operators_on_floats_have_partials) {
+    static const char *const partials[OP_COUNT] = {
+#define PARTIAL(id, a, b) [OP_##id] = a,
+#include "../lang/scalar.def"
+    };
+    for (int op = OP_none + 1; op < OP_COUNT; op++) {
+        const OpClass *class = &op_classes[op];
+        bool floats = class->form != 'c' && (class->class == 'n' || class->class == 'f');
+        cr_expect(floats == (partials[op] != NULL), "%s", class->name);
+    }
+}
+
+/* A builder whose operator is not + is a sequence, and has a rule. */
+Test(tables, builders_have_adjoints) {
+    int rules = 0, want = 0;
+#define SEQUENCE(builder, op, text) rules += strlen(text) > 0;
+#include "../lang/grad.def"
+    for (int op = OP_none + 1; op < OP_COUNT; op++) {
+        if ((op_classes[op].traits & REDUCE) && op != OP_add)
+            want += 2; /* merger, vecmerger: dictmerger has the latter's */
+    }
+    cr_expect_eq(rules, want);
+}

@@ -15,7 +15,8 @@
  *
  * Both loops would have run, so nothing fails that did not; merges into one builder keep their order. Loops
  * with an assert or a foreign call stay. A vector that only loops walk is left for fuse-vertical. Loops that
- * fill dictionaries do not join those that add or append, which may vectorize alone.
+ * scatter do not join those that add or append, which may vectorize alone; those with loops in them do not, so they
+ * join one another: a sum over rows and its gradient become one pass over the rows.
  *
  * A loop gets at most MOST_BUILDERS builders: so the time to compile stays linear, and registers suffice. One walk;
  * groups are found by a hash of their iterators. Linear.
@@ -77,6 +78,23 @@ static bool scatters(const Type *builder) {
     return builder->kind == TY_dictmerger || builder->kind == TY_groupmerger || builder->kind == TY_vecmerger;
 }
 
+static bool has_loop(const Node *node) {
+    if (node->kind == N_For) return true;
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (has_loop(node->kids[0])) return true;
+    }
+    for (int i = 0; i < node->count; i++) {
+        if (has_loop(node->kids[i])) return true;
+    }
+    return false;
+}
+
+/* Loops with loops in them do not vectorize in any case. */
+static int company(const Node *loop) {
+    if (has_loop(loop->kids[loop->count - 1]->kids[0])) return 2;
+    return scatters(loop->type);
+}
+
 /* A hash of an operand that is free to compute anywhere. False: it is not. */
 static bool operand_hash(const Node *node, uint64_t *hash) {
     uint64_t own = node->kind == N_Ident     ? (uint64_t)node->symbol->id
@@ -89,7 +107,7 @@ static bool operand_hash(const Node *node, uint64_t *hash) {
 }
 
 static bool iters_hash(const Node *loop, uint64_t *hash) {
-    *hash = (uint64_t)loop->count << 1 | scatters(loop->type);
+    *hash = (uint64_t)loop->count << 2 | (uint64_t)company(loop);
     for (int i = 0; i < loop->count - 2; i++) {
         const Node *iter = loop->kids[i];
         *hash = hash_mix(*hash, (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
@@ -101,7 +119,7 @@ static bool iters_hash(const Node *loop, uint64_t *hash) {
 }
 
 static bool same_iters(const Node *a, const Node *b) {
-    if (a->count != b->count || scatters(a->type) != scatters(b->type)) return false;
+    if (a->count != b->count || company(a) != company(b)) return false;
     for (int i = 0; i < a->count - 2; i++) {
         if (!node_equal(a->kids[i], b->kids[i])) return false;
     }
@@ -110,8 +128,7 @@ static bool same_iters(const Node *a, const Node *b) {
 
 /* New builders, and nothing that needs an order. */
 static bool is_fresh(const Node *node) {
-    int budget = 16;
-    if (node->kind == N_NewBuilder) return !node->count || node_is_cheap(node->kids[0], &budget);
+    if (node->kind == N_NewBuilder) return !node->count || !node->kids[0]->type->builders;
     if (node->kind != N_Struct || !node->count) return false;
     for (int i = 0; i < node->count; i++) {
         if (!is_fresh(node->kids[i])) return false;

@@ -589,3 +589,58 @@ Test(lazy, one_graph_is_evaluated_in_many_threads) {
         }
     }
 }
+
+/* ---- gradients ---- */
+
+static weld_lazy_t lazy_doubles(Doubles *vector) {
+    weld_lazy_t lazy = weld_lazy_data("vec[f64]", vector, NULL, NULL, NULL);
+    cr_assert_not_null(lazy);
+    return lazy;
+}
+
+Test(lazy, gradients_are_lazy_values) {
+    double weights[] = {1, 2}, samples[] = {3, 4};
+    Doubles w = {weights, 2}, x = {samples, 2};
+    weld_context_t context = context_for(0);
+    weld_lazy_t both[] = {lazy_doubles(&w), lazy_doubles(&x)}, gradients[3];
+    weld_lazy_t products = lazy_apply("mine.times", "|a, b| map(zip(a, b), |e| e.$0 * e.$1)", both, 2, false);
+    weld_lazy_t loss = lazy_of("|v| result(for(v, merger[f64, +], |b, i, e| merge(b, e * e)))", products);
+    weld_lazy_t by[] = {both[0], products, both[0]};
+    weld_error_t error = weld_error_new();
+    cr_assert(weld_lazy_grad(loss, by, 3, gradients, error), "%s", weld_error_message(error));
+    expect_lazy(context, gradients[0], "[18.0, 64.0]");
+    expect_lazy(context, gradients[1], "[6.0, 16.0]");
+    expect_lazy(context, gradients[2], "[18.0, 64.0]");
+    weld_lazy_t step[] = {both[0], gradients[0]}, second, length;
+    weld_lazy_t next =
+        lazy_apply("mine.step", "|w, g| map(zip(w, g), |e| e.$0 - 0.5 * e.$1)", step, 2, false);
+    expect_lazy(context, next, "[-8.0, -30.0]");
+    length = lazy_of("|g| result(for(g, merger[f64, +], |b, i, e| merge(b, e)))", gradients[0]);
+    cr_assert(weld_lazy_grad(length, both, 1, &second, error), "%s", weld_error_message(error));
+    expect_lazy(context, second, "[18.0, 32.0]");
+    weld_lazy_t all[] = {both[0],      both[1],      products, loss,   gradients[0],
+                         gradients[1], gradients[2], next,     length, second};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) weld_lazy_free(all[i]);
+    weld_error_free(error);
+    weld_context_free(context);
+}
+
+Test(lazy, gradients_that_there_are_not) {
+    double numbers[] = {1, 2};
+    Doubles vector = {numbers, 2};
+    weld_lazy_t v = lazy_doubles(&vector), none = (weld_lazy_t)1;
+    weld_lazy_t bytes = lazy_of("|v| f64(len(serialize(v))) + lookup(v, 0l)", v);
+    weld_error_t error = weld_error_new();
+    cr_assert_not(weld_lazy_grad(v, &v, 1, &none, error));
+    cr_assert(strstr(weld_error_message(error), "vec[f64]"), "%s", weld_error_message(error));
+    cr_assert_not(weld_lazy_grad(bytes, &v, 1, &none, error));
+    cr_assert(strstr(weld_error_message(error), "serialize has no derivative"), "%s",
+              weld_error_message(error));
+    cr_assert_not(weld_lazy_grad(bytes, NULL, 1, &none, error));
+    cr_assert_eq(weld_error_code(error), WELD_ARGUMENT_ERROR);
+    cr_assert_not(weld_lazy_grad(NULL, &v, 1, &none, error));
+    cr_assert_not(weld_lazy_grad(bytes, &v, 61, &none, error));
+    cr_assert(none == (weld_lazy_t)1, "left as it was");
+    weld_lazy_free(bytes), weld_lazy_free(v);
+    weld_error_free(error);
+}

@@ -1,0 +1,243 @@
+/* grad.h: what the files of differentiation (grad*.c) share. Read grad.c first.
+ *
+ * Words: the *primal* program is what is differentiated. The *leaves* of a type are its parts that are floats, as vectors
+ * of vectors: those of {i64, f64, vec[{f32, vec[f64]}]} are f64, vec[f32], vec[vec[f64]]; a dictionary's are those of its
+ * values, in the order of tovec. The adjoint of a value is one value for each leaf. A *body* is a primal function's or arm's
+ * chain of lets in normal form (grad_normal.c); a *block* is a chain of lets that is being written.
+ */
+#ifndef GRAD_H
+#define GRAD_H
+
+#include "lang.h"
+
+typedef struct Leaves {
+    int count;
+    Type **types; /* each f32, f64, or vec of such, any number of times */
+} Leaves;
+
+typedef struct Grad Grad;
+typedef struct Block Block;
+typedef struct Info Info;
+typedef struct Rule Rule;
+
+/* Adjoints of a leaf that are added up in a builder: a vecmerger of all its scalars, whatever the nesting. The scalar
+ * at [i][j] is at offsets[0][i] + j, and so on. The builder is handed from one loop to the next: each block has a name
+ * for it as it is now. */
+typedef struct Acc {
+    Type *scalar;
+    int rank;         /* of the leaf, from 1 */
+    Symbol **offsets; /* rank - 1 */
+    Symbol **levels;  /* the primal values level by level, whose lengths the result gets: rank - 1 */
+    Info *owner;
+    int number;  /* of the owner's leaf */
+    Symbol *now; /* in the owner's block */
+    bool closed;
+} Acc;
+
+/* The adjoint of a leaf so far: nothing, a value, or in a builder: elements from `base` of that level. */
+typedef struct Leaf {
+    Symbol *value; /* or NULL */
+    Acc *acc;      /* or NULL; one that was closed counts as none */
+    int level;
+    Symbol *base; /* NULL: 0 */
+} Leaf;
+
+/* A builder of the primal program, from where it is made to its result. What its result's adjoint means for a merged
+ * value: it is g (merger), g at the value's index or key (vecmerger, dictmerger), of the operator +; otherwise the builder
+ * is taken for an appender of what was merged, and g are the adjoints of that, in the order of the merges. */
+typedef struct Cell {
+    Type *type;
+    int depth; /* of the body that makes it */
+    bool sequence;
+    bool *active; /* by the leaves of its result */
+    Leaves leaves;
+    bool live;     /* the result's adjoint is there: */
+    Info *last;    /* what the result is taken of */
+    Symbol **g;    /* by leaf; NULL: none */
+    Symbol *index; /* of a dictmerger: places of keys in g */
+    Symbol **own;  /* in a loop that merges once an iteration: g at this iteration, or NULL */
+} Cell;
+
+/* What is known of a name of the primal program, as it is being computed in the innermost block that does. */
+struct Info {
+    Symbol *symbol;
+    Node *def;    /* its value in normal form; NULL: a parameter */
+    Block *block; /* where it has its value now */
+    int depth;    /* of the body that binds it */
+    Leaves leaves;
+    bool *active; /* does the leaf depend on what one differentiates by? */
+    Leaf *leaf;
+    int cells; /* of a builder, or a struct with builders: in order */
+    Cell **cell;
+    Symbol **position; /* by cell: so many values were merged into a sequence before; NULL: not computed */
+    Symbol **part;     /* by part (grad_forward.c) while part of it is computed anew */
+    int *merges;       /* by cell: since the body began, 2 added; 0: not known, 1: it differs */
+    struct Loop *loop; /* of a loop's parameter for builders */
+    Symbol *index;     /* of a dictionary: a dictionary of its keys' places */
+    Symbol *states;    /* of an iterate: all states that its function was given */
+};
+
+/* How a loop of the primal program is computed anew: where its iterations merge. */
+typedef struct Loop {
+    const Node *node;
+    Symbol *index;   /* in the block of the loop's body */
+    Info *before;    /* the loop's builder, before it */
+    Symbol **starts; /* by cell: where merges differ, the number of each iteration's first, or NULL */
+} Loop;
+
+/* What a block changes of the blocks around it: a scalar's adjoint, or a builder. */
+typedef struct Import {
+    Leaf *scalar; /* of the outer block, or NULL; then here is the block's own */
+    Info *owner;  /* its name, and which of its leaves */
+    int number;
+    Leaf here;
+    Acc *acc; /* or NULL */
+    Symbol *now;
+    Type *type;
+} Import;
+
+typedef enum BlockKind { B_TOP, B_LOOP, B_ARM, B_STEP } BlockKind;
+
+struct Block {
+    BlockKind kind;
+    Block *parent;
+    int depth;
+    Node *first, *last; /* lets */
+    Import **imports;
+    int count, room;
+    Symbol *param; /* of a loop or step: the struct whose fields are the imports', after `fixed` others */
+    int fixed;
+    struct Uses {
+        Node *field; /* of the parameter, whose type is known at the end */
+        struct Uses *next;
+    } *fields;
+};
+
+struct Grad {
+    Program *program;
+    Block *block; /* that is written */
+    Info **infos; /* by symbol */
+    int known;    /* symbols */
+    Rule *rules;
+    Span span; /* of what is written */
+    /* While part of a program is computed anew (grad_forward.c): cells of bodies less deep are left out, save: */
+    int keep;
+    bool saving;         /* iterates keep their states */
+    Cell *target;        /* which becomes another builder */
+    Type *replacement;   /* of this type */
+    int record;          /* of what: RECORD_... */
+    const Node *counted; /* the loop whose index that is, */
+    Symbol *counter;
+};
+
+enum { RECORD_VALUE, RECORD_KEY, RECORD_COUNTER };
+
+/* ---- grad.c ---- */
+bool grad_fail(Grad *g, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static inline bool grad_failed(const Grad *g) {
+    return g->program->error.code != E_None || g->program->arena.exhausted;
+}
+/* The adjoints of what the body computes from, given those of its result, which is at the end of its lets. */
+void grad_reverse(Grad *g, Node *body);
+
+/* The name that has the primal name's value now. */
+static inline Symbol *now_of(Symbol *primal) {
+    return primal->twin ? primal->twin : primal;
+}
+
+/* ---- grad_block.c: writing programs ---- */
+void *grad_alloc(Grad *g, size_t count, size_t size);
+Symbol *emit(Grad *g, const char *name, Node *value); /* a let in the block */
+Node *use(Grad *g, Symbol *symbol);
+Node *field_of(Grad *g, Symbol *symbol, int number);
+Node *i64_literal(Grad *g, int64_t value);
+Node *zero_of(Grad *g, Type *scalar);
+Node *number_of(Grad *g, Type *scalar, double value);
+Node *binary(Grad *g, Op op, Node *a, Node *b);
+Node *struct_of(Grad *g, int count, Node **kids);
+Node *make_if(Grad *g, Node *condition, Node *a, Node *b);
+Node *make_merge(Grad *g, Node *builder, Node *value);
+Node *make_result(Grad *g, Symbol *builder, Type *type);
+Node *make_new(Grad *g, Type *builder, Node *argument);
+Node *make_lambda(Grad *g, int nparams, Symbol **params, Node *body);
+Node *make_for(Grad *g, int iters, Node **iter, Node *builder, Node *lambda);
+Node *make_iter(Grad *g, Node *vector);
+Type *builder_of(Grad *g, TypeKind kind, Op op, Type *a, Type *b);
+Type *struct_type(Grad *g, int count, Type **types);
+/* A function of the language, as text, applied: T becomes f32 or f64 where `scalar` is that. */
+Node *apply_text(Grad *g, Type *scalar, const char *text, int count, Symbol **arguments);
+void grad_rules_free(Grad *g);
+Block *block_open(Grad *g, BlockKind kind);
+/* The block's lets around this. */
+Node *block_close(Grad *g, Node *result);
+
+/* ---- grad_leaf.c: leaves and adjoints ---- */
+Leaves leaves_of(Grad *g, const Type *type);
+Type *leaf_scalar(const Type *leaf);
+int leaf_rank(const Type *leaf);
+Info *info_of(const Grad *g, const Symbol *symbol);
+/* Zeros, shaped like a leaf of the value, or of what the primal name stands for. */
+Symbol *info_zeros(Grad *g, const Info *info, int number);
+Symbol *leaf_zeros(Grad *g, Symbol *value, int number);
+void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint);
+/* Adds to an element, or to the elements from the index on if `many`. */
+void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint, bool many);
+/* The adjoint as a value, of a name of this block; NULL: none, or it was added up elsewhere. */
+Symbol *leaf_value(Grad *g, Info *info, int number);
+bool leaf_resolve(Grad *g, Info *info, int number); /* is it in a builder? */
+Acc *leaf_open(Grad *g, Info *info, int number);    /* it is from now on */
+Symbol *acc_now(Grad *g, Block *block, Acc *acc);
+void acc_set(Grad *g, Block *block, Acc *acc, Symbol *now);
+Leaf *leaf_slot(Grad *g, Info *info, int number); /* of a scalar, in this block */
+/* A field of the block's parameter. */
+Symbol *param_field(Grad *g, Block *block, int number, Type *type, const char *name);
+Leaf leaf_element(Grad *g, Leaf whole, Symbol *index, Block *home);
+void acc_add(Grad *g, Leaf at, Symbol *index, Symbol *adjoint);
+
+/* ---- grad_value.c, grad_tidy.c ---- */
+/* A value of the type from adjoints of its leaves (NULL: zeros), shaped like `value`. */
+Node *from_leaves(Grad *g, Type *type, Symbol *value, Symbol **leaves, Span span);
+Type *leaf_type(Grad *g, const Type *type, int number);
+void grad_tidy(Program *program); /* after all derivatives were taken */
+
+/* ---- grad_normal.c, grad_study.c: the primal program in normal form; what depends on what ---- */
+void normalize(Grad *g, Node **body);
+Node *body_end(Node *body); /* the name that the lets end in */
+Info *info_make(Grad *g, Symbol *symbol, Node *def, int depth);
+void study(Grad *g, Node *body, int depth);
+int type_leaves(const Type *type); /* how many */
+
+/* ---- grad_forward.c: computing anew ---- */
+void forward(Grad *g, Node *body); /* the body's lets, in the block */
+void forget(Grad *g, Node *body);  /* its names have no values any more */
+void bind_value(Grad *g, Symbol *primal, Symbol *now);
+void unbind_value(Grad *g, Symbol *primal);
+int parts_of(const Type *type);
+void bind_state(Grad *g, const Node *lambda, Symbol *state);
+Symbol *states_of(Grad *g, Info *iterate); /* all states that its function was given */
+/* What the cell becomes by this name when it is another builder of such records. */
+Symbol *forward_replaced(Grad *g, Info *info, Cell *cell, Type *replacement, int record);
+/* For each value that the loop merges into its cell, in order, the number of the iteration. */
+Symbol *forward_sources(Grad *g, const Node *loop, int cell);
+
+/* ---- grad_loop.c, grad_branch.c, grad_position.c, grad_sequence.c: rules for what has bodies, and builders ---- */
+void reverse_for(Grad *g, Info *info);
+void reverse_iterate(Grad *g, Info *info, Symbol **adjoints);
+void reverse_if(Grad *g, Info *info, Symbol **adjoints);
+/* What two arms have added is added if the condition is true, or false. */
+void close_arms(Grad *g, Symbol *condition, Block *a, Block *b);
+void reverse_result(Grad *g, Info *info, Symbol **adjoints);
+void reverse_merge(Grad *g, Info *info);
+void reverse_new(Grad *g, Info *info);
+Symbol *dict_index(Grad *g, Info *dict);
+bool can_redo(Grad *g, Node *body); /* false: error set */
+Symbol *lookup_in(Grad *g, Symbol *vector, Symbol *index);
+/* How many values were merged into the sequence before it became what this name stands for. */
+Symbol *position_of(Grad *g, Symbol *symbol, int cell);
+int merges_each(Grad *g, const Node *body, int cell);     /* iteration; -1: they differ */
+Symbol *loop_starts(Grad *g, const Node *loop, int cell); /* the number of each iteration's first merge */
+Symbol *loop_length(Grad *g, const Node *loop);
+/* The adjoints of a sequence's values, for the builder's result and its adjoints. */
+void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints);
+
+#endif

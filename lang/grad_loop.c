@@ -1,0 +1,402 @@
+/* grad_loop.c: the adjoint of a loop is a loop.
+ *
+ *     r = result(for(zip(x, w), appender, |b, i, e| merge(b, e.$0 * lookup(c, i))))        by x and c
+ *
+ *     for(zip(x, w, r'), {appender, sums of c'}, |b, i, e|
+ *       let p = e.$0; let q = lookup(c, i);                     the body anew
+ *       {merge(b.$0, e.$2 * q), merge(b.$1, {i, e.$2 * p})})    and backwards
+ *
+ * An iteration's element of a vector that the loop walks once from end to end gets its adjoint as an element of an
+ * appender, to which what is known of that vector's adjoint already is added on the way. Everything else that the body
+ * uses from outside is added up: scalars in mergers, once for all an iteration uses; vectors in vecmergers that the loop
+ * takes in and hands on (grad_leaf.c). Of a builder with one merge an iteration the adjoint is walked along.
+ */
+#include "grad.h"
+
+/* An iterator of the primal loop over data that has adjoints. */
+typedef struct Walked {
+    Info *data;
+    int first, count; /* of the element's leaves */
+    bool own;         /* the adjoint is made element by element */
+    Symbol *place;    /* else: where in the data an element is, inside */
+} Walked;
+
+/* A leaf whose adjoint is made element by element. */
+typedef struct Made {
+    Info *data;
+    int number;
+    int sum; /* the iterator over what is known of it already, or -1 */
+} Made;
+
+typedef struct Job {
+    Node *node, *lambda;
+    Info *info, *before, *element;
+    Block *block;
+    Node **iters;
+    int count, room, primal; /* iterators; of the primal loop */
+    Walked *walked;          /* by iterator */
+    Made *made;
+    int makes;
+    int *places; /* by iterator: which yields the places of its elements, or -1 */
+    int **own;   /* by cell and leaf: the iterator over its adjoint, or -1; NULL: none */
+    Symbol *params[3];
+    Symbol **starts; /* by cell */
+    Symbol ***owned; /* of cells: what was there before */
+} Job;
+
+static int add_iter(Grad *g, Job *job, Node *iter) {
+    if (job->count == job->room) {
+        int room = 2 * job->room + 8;
+        Node **iters = grad_alloc(g, (size_t)room, sizeof *iters);
+        for (int i = 0; i < job->count; i++) iters[i] = job->iters[i];
+        job->iters = iters;
+        job->room = room;
+    }
+    job->iters[job->count] = iter;
+    return job->count++;
+}
+
+/* ---- what the loop walks ---- */
+
+typedef struct Find {
+    const Symbol *symbol;
+    bool found;
+} Find;
+
+static bool find_enter(Walk *walk, Node **slot) {
+    Find *find = walk->data;
+    if ((*slot)->kind == N_Ident && (*slot)->symbol == find->symbol) find->found = true;
+    return !find->found;
+}
+
+static bool uses(Grad *g, Node *body, const Symbol *symbol) {
+    Find find = {symbol, false};
+    Walk walk = {g->program, find_enter, NULL, &find};
+    node_walk(&walk, &body);
+    return find.found;
+}
+
+static bool is_full(const Node *iter) {
+    return iter->iter == IT_scalar && iter->count == 1;
+}
+
+/* Can the adjoint of this data be made element by element? */
+static bool is_made(Grad *g, const Job *job, const Node *iter, const Info *data) {
+    if (!is_full(iter) || data->block != g->block) return false;
+    for (int i = 0; i < job->primal; i++) {
+        const Node *other = job->node->kids[i];
+        if (other->count > 1 && iter_classes[other->iter].has_data && other->kids[0]->symbol == data->symbol)
+            return false;
+    }
+    return !uses(g, job->lambda->kids[0], data->symbol);
+}
+
+/* The iterator that yields where in its data each element of this one is; -1: that is the index. */
+static int add_places(Grad *g, Job *job, const Node *iter) {
+    if (is_full(iter)) return -1;
+    int data = iter_classes[iter->iter].has_data;
+    Node *places =
+        node_new(g->program, N_Iter, g->span, type_scalar(&g->program->types, TY_i64), iter->count);
+    places->iter = iter->iter;
+    Symbol *vector = now_of(iter->kids[0]->symbol);
+    Symbol *numbers =
+        emit(g, "numbers",
+             apply_text(g, NULL,
+                        "|v| result(for(rangeiter(0L, len(v), 1L), appender[i64], |b, i, x| merge(b, x)))", 1,
+                        &vector));
+    places->kids[0] = use(g, numbers);
+    for (int i = data; i < iter->count; i++) places->kids[i] = use(g, now_of(iter->kids[i]->symbol));
+    return add_iter(g, job, places);
+}
+
+static void walk_data(Grad *g, Job *job, int number, int first) {
+    const Node *iter = job->node->kids[number];
+    Walked *walked = &job->walked[number];
+    *walked = (Walked){.first = first, .count = type_leaves(iter->type)};
+    job->places[number] = -1;
+    if (!iter_classes[iter->iter].has_data) return;
+    Info *data = info_of(g, iter->kids[0]->symbol);
+    bool any = false;
+    for (int i = 0; data && i < walked->count; i++) any |= data->active[i];
+    if (!any) return;
+    walked->data = data;
+    walked->own = is_made(g, job, iter, data);
+    for (int i = 0; i < walked->count && walked->own; i++) {
+        if (data->active[i] && leaf_resolve(g, data, i) &&
+            (data->leaf[i].acc->owner != data || data->leaf[i].acc->number != i))
+            walked->own = false; /* a part of what is in a builder */
+    }
+    if (!walked->own) {
+        for (int i = 0; i < walked->count; i++) {
+            if (data->active[i]) leaf_open(g, data, i);
+        }
+        job->places[number] = add_places(g, job, iter);
+        return;
+    }
+    for (int i = 0; i < walked->count; i++) {
+        bool known = !data->active[i];
+        for (int k = 0; k < job->makes && !known; k++)
+            known = job->made[k].data == data && job->made[k].number == i;
+        if (known) continue;
+        Symbol *value = leaf_value(g, data, i);
+        int sum = value ? add_iter(g, job, make_iter(g, use(g, value))) : -1;
+        job->made[job->makes++] = (Made){data, i, sum};
+    }
+}
+
+static void walk_all(Grad *g, Job *job) {
+    int leaves = 0;
+    job->primal = job->node->count - 2;
+    job->walked = grad_alloc(g, (size_t)job->primal, sizeof *job->walked);
+    job->places = grad_alloc(g, (size_t)job->primal, sizeof *job->places);
+    for (int i = 0; i < job->primal; i++) leaves += type_leaves(job->node->kids[i]->type);
+    job->made = grad_alloc(g, (size_t)leaves, sizeof *job->made);
+    for (int i = 0; i < job->primal; i++) add_iter(g, job, node_clone(g->program, job->node->kids[i]));
+    leaves = 0;
+    for (int i = 0; i < job->primal && !grad_failed(g); i++) {
+        walk_data(g, job, i, leaves);
+        leaves += job->walked[i].count;
+    }
+}
+
+/* ---- the adjoints of what it merges ---- */
+
+/* The builder from which the loop's is taken without a merge. */
+static const Info *origin(const Grad *g, const Info *info, int *cell) {
+    const Cell *wanted = info->cell[*cell];
+    while (info->def &&
+           (info->def->kind == N_Ident || info->def->kind == N_Struct || info->def->kind == N_Field)) {
+        const Info *next = NULL;
+        if (info->def->kind == N_Ident) next = info_of(g, info->def->symbol);
+        for (int i = 0; i < info->def->count && !next; i++) {
+            const Info *kid = info_of(g, info->def->kids[i]->symbol);
+            for (int k = 0; kid && k < kid->cells; k++) {
+                if (kid->cell[k] == wanted) next = kid;
+            }
+        }
+        if (!next) break;
+        info = next;
+    }
+    for (int k = 0; k < info->cells; k++) {
+        if (info->cell[k] == wanted) *cell = k;
+    }
+    return info;
+}
+
+static bool is_all(const Grad *g, const Job *job, int cell) {
+    int first = cell, last = 0;
+    const Info *from = origin(g, job->before, &first);
+    const Info *to = origin(g, job->info->cell[cell]->last, &last);
+    return from->def && from->def->kind == N_NewBuilder &&
+           (!from->def->count || from->def->type->kind == TY_appender) && to == job->info;
+}
+
+static void own_adjoints(Grad *g, Job *job) {
+    Info *info = job->info;
+    job->own = grad_alloc(g, (size_t)info->cells, sizeof *job->own);
+    job->starts = grad_alloc(g, (size_t)info->cells, sizeof *job->starts);
+    for (int c = 0; c < info->cells; c++) {
+        Cell *cell = info->cell[c];
+        if (!cell->live || !cell->sequence) continue;
+        int each = merges_each(g, job->lambda->kids[0], c);
+        if (each < 0)
+            job->starts[c] = loop_starts(g, job->node, c); /* now: later its names have other values */
+        if (each != 1) continue;
+        job->own[c] = grad_alloc(g, (size_t)cell->leaves.count, sizeof **job->own);
+        for (int k = 0; k < cell->leaves.count; k++) {
+            job->own[c][k] = -1;
+            if (!cell->g[k]) continue;
+            Symbol *adjoint = cell->g[k];
+            if (!is_all(g, job, c)) {
+                Symbol *arguments[3] = {adjoint, position_of(g, job->before->symbol, c),
+                                        loop_length(g, job->node)};
+                adjoint = emit(g, "adjoint", apply_text(g, NULL, "|v, i, n| slice(v, i, n)", 3, arguments));
+            }
+            if (!grad_failed(g)) job->own[c][k] = add_iter(g, job, make_iter(g, use(g, adjoint)));
+        }
+    }
+}
+
+/* ---- the body ---- */
+
+static Symbol *yielded(Grad *g, const Job *job, int number) {
+    return job->count == 1 ? job->params[2] : emit(g, "e", field_of(g, job->params[2], number));
+}
+
+static void bind_element(Grad *g, Job *job) {
+    Symbol *element = job->params[2];
+    if (job->count > job->primal && job->primal == 1) element = yielded(g, job, 0);
+    if (job->count > job->primal && job->primal > 1) {
+        Node **parts = grad_alloc(g, (size_t)job->primal, sizeof *parts);
+        for (int i = 0; i < job->primal; i++) parts[i] = field_of(g, job->params[2], i);
+        element = emit(g, "e", struct_of(g, job->primal, parts));
+    }
+    bind_value(g, job->lambda->params[2], element);
+    job->element = info_of(g, job->lambda->params[2]);
+    for (int n = 0; n < job->primal; n++) {
+        Walked *walked = &job->walked[n];
+        if (!walked->data || walked->own) continue;
+        walked->place = job->places[n] < 0 ? job->params[1] : yielded(g, job, job->places[n]);
+        for (int i = 0; i < walked->count; i++) {
+            bool vector = job->element->leaves.types[walked->first + i]->kind == TY_vec;
+            if (!walked->data->active[i] || !vector) continue;
+            leaf_open(g, walked->data, i);
+            job->element->leaf[walked->first + i] =
+                leaf_element(g, walked->data->leaf[i], walked->place, job->block);
+        }
+    }
+}
+
+static void open_body(Grad *g, Job *job) {
+    Type **types = grad_alloc(g, (size_t)job->count, sizeof *types),
+         *i64 = type_scalar(&g->program->types, TY_i64);
+    Info *info = job->info, *builder = info_of(g, job->lambda->params[0]);
+    for (int i = 0; i < job->count; i++) types[i] = job->iters[i]->type;
+    job->block = block_open(g, B_LOOP);
+    job->block->fixed = job->makes;
+    job->params[0] = job->block->param = symbol_new(g->program, "b", NULL);
+    job->params[1] = symbol_new(g->program, "i", i64);
+    job->params[2] =
+        symbol_new(g->program, "e", job->count == 1 ? types[0] : struct_type(g, job->count, types));
+    bind_value(g, job->lambda->params[1], job->params[1]);
+    bind_value(g, job->lambda->params[0], NULL);
+    builder->part = grad_alloc(g, (size_t)info->cells, sizeof *builder->part);
+    builder->loop = grad_alloc(g, 1, sizeof *builder->loop);
+    *builder->loop = (Loop){job->node, job->params[1], job->before, job->starts};
+    bind_element(g, job);
+    job->owned = grad_alloc(g, (size_t)info->cells, sizeof *job->owned);
+    for (int c = 0; c < info->cells; c++) {
+        Cell *cell = info->cell[c];
+        job->owned[c] = cell->own;
+        cell->own = NULL;
+        if (!job->own[c]) continue;
+        cell->own = grad_alloc(g, (size_t)cell->leaves.count, sizeof *cell->own);
+        for (int k = 0; k < cell->leaves.count; k++) {
+            if (job->own[c][k] >= 0) cell->own[k] = yielded(g, job, job->own[c][k]);
+        }
+    }
+}
+
+/* ---- what the body adds to outside ---- */
+
+static Symbol *element_adjoint(Grad *g, Job *job, const Made *made) {
+    Symbol *sum = made->sum >= 0 ? yielded(g, job, made->sum) : NULL;
+    Info holder = *job->element;
+    Leaf whole = {.value = sum};
+    Type *type = made->data->leaves.types[made->number]->args[0];
+    bool active = true;
+    int number = 0;
+    for (int n = 0; n < job->primal; n++) {
+        Walked *walked = &job->walked[n];
+        if (walked->data != made->data) continue;
+        number = walked->first + made->number;
+        holder = (Info){.symbol = job->element->symbol,
+                        .block = g->block,
+                        .leaves = {1, &type},
+                        .active = &active,
+                        .leaf = &whole};
+        leaf_add(g, &holder, 0, leaf_value(g, job->element, number));
+    }
+    return whole.value ? whole.value : leaf_zeros(g, now_of(job->element->symbol), number);
+}
+
+static Node *close_body(Grad *g, Job *job, Type **types) {
+    Block *block = job->block;
+    for (int n = 0; n < job->primal; n++) {
+        Walked *walked = &job->walked[n];
+        for (int i = 0; walked->data && !walked->own && i < walked->count; i++) {
+            int number = walked->first + i;
+            if (!walked->data->active[i] || job->element->leaves.types[number]->kind == TY_vec) continue;
+            Symbol *adjoint = leaf_value(g, job->element, number);
+            if (!adjoint) continue;
+            leaf_open(g, walked->data, i);
+            acc_add(g, walked->data->leaf[i], walked->place, adjoint);
+        }
+    }
+    Symbol **made = grad_alloc(g, (size_t)job->makes, sizeof *made);
+    for (int i = 0; i < job->makes; i++) made[i] = element_adjoint(g, job, &job->made[i]);
+    int count = job->makes + block->count;
+    Node **results = grad_alloc(g, (size_t)count, sizeof *results);
+    for (int i = 0; i < job->makes; i++) {
+        types[i] = builder_of(g, TY_appender, OP_none, made[i]->type, NULL);
+        results[i] = make_merge(g, use(g, param_field(g, block, i, types[i], "b")), use(g, made[i]));
+    }
+    for (int i = job->makes; i < count; i++) {
+        Import *import = block->imports[i - job->makes];
+        types[i] = import->acc ? import->type : builder_of(g, TY_merger, OP_add, import->type, NULL);
+        if (import->acc) {
+            results[i] = use(g, import->now);
+            continue;
+        }
+        Symbol *merger = param_field(g, block, i, types[i], "sum");
+        results[i] =
+            import->here.value ? make_merge(g, use(g, merger), use(g, import->here.value)) : use(g, merger);
+    }
+    Type *type = count == 1 ? types[0] : struct_type(g, count, types);
+    block->param->type = type;
+    for (struct Uses *field = block->fields; field; field = field->next) {
+        Node *node = field->field;
+        node->kids[0]->type = type;
+        if (count == 1) *node = *node->kids[0];
+    }
+    return block_close(g, count == 1 ? results[0] : struct_of(g, count, results));
+}
+
+static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
+    Block *block = job->block;
+    int count = job->makes + block->count;
+    for (int i = 0; i < count; i++) {
+        Symbol *built = count == 1 ? loop : emit(g, "built", field_of(g, loop, i));
+        Import *import = i < job->makes ? NULL : block->imports[i - job->makes];
+        if (import && import->acc) {
+            acc_set(g, g->block, import->acc, built);
+            continue;
+        }
+        Type *type = types[i]->args[0];
+        if (!import) type = type_vec(&g->program->types, type);
+        Symbol *value = emit(g, "adjoint", make_result(g, built, type));
+        if (import)
+            leaf_add(g, import->owner, import->number, value);
+        else
+            job->made[i].data->leaf[job->made[i].number] = (Leaf){.value = value};
+    }
+}
+
+void reverse_for(Grad *g, Info *info) {
+    Node *node = info->def, *lambda = node->kids[node->count - 1], *body = lambda->kids[0];
+    Job job = {.node = node, .lambda = lambda, .info = info};
+    int keep = g->keep;
+    job.before = info_of(g, node->kids[node->count - 2]->symbol);
+    if (!can_redo(g, body)) return;
+    walk_all(g, &job);
+    if (!grad_failed(g)) own_adjoints(g, &job);
+    if (grad_failed(g)) return;
+    g->keep = info_of(g, lambda->params[0])->depth;
+    open_body(g, &job);
+    forward(g, body);
+    grad_reverse(g, body);
+    g->span = node->span;
+    g->keep = keep;
+    if (grad_failed(g)) return;
+    int most = job.makes + job.block->count + 1;
+    for (int n = 0; n < job.primal; n++) most += job.walked[n].count;
+    Type **types = grad_alloc(g, (size_t)most, sizeof *types);
+    Node *made = close_body(g, &job, types);
+    int count = job.makes + job.block->count;
+    for (int c = 0; c < info->cells; c++) info->cell[c]->own = job.owned[c];
+    if (count > 0 && !grad_failed(g)) {
+        Node **builders = grad_alloc(g, (size_t)count, sizeof *builders);
+        for (int i = 0; i < count; i++) {
+            Import *import = i < job.makes ? NULL : job.block->imports[i - job.makes];
+            builders[i] = import && import->acc ? use(g, acc_now(g, g->block, import->acc))
+                                                : make_new(g, types[i], NULL);
+        }
+        Node *function = make_lambda(g, 3, job.params, made);
+        Symbol *loop = emit(g, "back",
+                            make_for(g, job.count, job.iters,
+                                     count == 1 ? builders[0] : struct_of(g, count, builders), function));
+        take_results(g, &job, loop, types);
+    }
+    forget(g, body);
+    for (int i = 0; i < 3; i++) unbind_value(g, lambda->params[i]);
+}

@@ -1,0 +1,197 @@
+/* grad_position.c: which value of a sequence a merge was.
+ *
+ *     let b1 = for(v, appender, |b, i, x| if(x > 0, merge(b, f(x)), b)); let b2 = merge(b1, y); r = result(b2)
+ *
+ * The adjoint of the y that is merged is r'[n], where n is how many values b1 had; that of f(x), r'[p], where p is how many
+ * came before in the loop. Where each iteration merges equally often, p = i * often, which is computed. Elsewhere the loop is
+ * run once more with an appender of its index in the builder's place:
+ *
+ *     sources = for(v, appender, |b, i, x| if(x > 0, merge(b, i), b))      [1, 4, 5]: the iterations that merged
+ *     start[sources[p]] = min p                                            where an iteration's values begin
+ *
+ * so that iterations of the adjoint loop stay independent of one another.
+ */
+#include "grad.h"
+
+enum { DIFFERS = -1 };
+
+/* Merges into the cell between the beginning of the body and this name. */
+static int merges_to(Grad *g, const Node *ident, int cell) {
+    Info *info = info_of(g, ident->symbol);
+    if (!info || cell >= info->cells) return DIFFERS;
+    if (!info->def) return 0;
+    if (info->merges[cell]) return info->merges[cell] - 2;
+    const Node *node = info->def;
+    int count = DIFFERS, inner;
+    switch (node->kind) {
+    case N_NewBuilder: count = 0; break;
+    case N_Ident: count = merges_to(g, node, cell); break;
+    case N_Merge:
+        count = merges_to(g, node->kids[0], cell);
+        if (count != DIFFERS) count++;
+        break;
+    case N_Struct:
+    case N_Field: {
+        const Info *own = info;
+        for (int i = 0; i < node->count; i++) {
+            Info *kid = info_of(g, node->kids[i]->symbol);
+            for (int k = 0; kid && k < kid->cells; k++) {
+                if (kid->cell[k] == own->cell[cell]) count = merges_to(g, node->kids[i], k);
+            }
+        }
+        break;
+    }
+    case N_If:
+        count = merges_to(g, body_end(node->kids[1]), cell);
+        if (count != merges_to(g, body_end(node->kids[2]), cell)) count = DIFFERS;
+        break;
+    case N_For:
+        inner = merges_each(g, node->kids[node->count - 1]->kids[0], cell);
+        if (inner == 0) count = merges_to(g, node->kids[node->count - 2], cell);
+        break;
+    default: break;
+    }
+    info->merges[cell] = count + 2;
+    return count;
+}
+
+int merges_each(Grad *g, const Node *body, int cell) {
+    return merges_to(g, body_end((Node *)(uintptr_t)body), cell);
+}
+
+Symbol *loop_length(Grad *g, const Node *loop) {
+    const Node *iter = loop->kids[0];
+    const IterClass *class = &iter_classes[iter->iter];
+    Type *i64 = type_scalar(&g->program->types, TY_i64);
+    if (iter->count == 1)
+        return emit(g, "length",
+                    node_make(g->program, N_Len, g->span, i64, 1, use(g, now_of(iter->kids[0]->symbol))));
+    int bound = class->has_data;
+    Symbol *start = now_of(iter->kids[bound]->symbol), *end = now_of(iter->kids[bound + 1]->symbol);
+    Node *length = binary(g, OP_sub, use(g, end), use(g, start));
+    if (class->bounds != 's')
+        length = binary(g, OP_div, length, use(g, now_of(iter->kids[bound + 2]->symbol)));
+    return emit(g, "length", length);
+}
+
+static Symbol *add(Grad *g, Symbol *a, Symbol *b) {
+    return emit(g, "position", binary(g, OP_add, use(g, a), use(g, b)));
+}
+
+static Symbol *times(Grad *g, Symbol *a, int64_t count) {
+    if (count == 1) return a;
+    return emit(g, "position", binary(g, OP_mul, use(g, a), i64_literal(g, count)));
+}
+
+static Symbol *position_after_loop(Grad *g, const Node *node, int cell) {
+    Symbol *before = position_of(g, node->kids[node->count - 2]->symbol, cell);
+    int each = merges_each(g, node->kids[node->count - 1]->kids[0], cell);
+    if (each >= 0) return add(g, before, times(g, loop_length(g, node), each));
+    Symbol *sources = forward_sources(g, node, cell);
+    return add(g, before,
+               emit(g, "length", node_make(g->program, N_Len, g->span, before->type, 1, use(g, sources))));
+}
+
+Symbol *loop_starts(Grad *g, const Node *loop, int cell) {
+    Symbol *arguments[2] = {forward_sources(g, loop, cell), loop_length(g, loop)};
+    if (grad_failed(g)) return NULL;
+    return emit(g, "starts",
+                apply_text(g, NULL,
+                           "|s, n| let none = result(for(rangeiter(0L, n, 1L), appender[i64],"
+                           " |b, i, x| merge(b, 9223372036854775807L)));"
+                           " result(for(s, vecmerger[i64, min](none), |b, p, i| merge(b, {i, p})))",
+                           2, arguments));
+}
+
+/* At the beginning of an iteration of the loop whose builder this is. */
+static Symbol *position_in_loop(Grad *g, Info *info, int cell) {
+    Loop *loop = info->loop;
+    Block *inside = g->block;
+    g->block = inside->parent;
+    Symbol *before = position_of(g, loop->before->symbol, cell);
+    g->block = inside;
+    if (grad_failed(g)) return before;
+    int each = merges_each(g, loop->node->kids[loop->node->count - 1]->kids[0], cell);
+    return add(g, before,
+               each >= 0 ? times(g, loop->index, each) : lookup_in(g, loop->starts[cell], loop->index));
+}
+
+static Symbol *position_of_new(Grad *g, const Node *node) {
+    bool sized = node->count && node->type->kind == TY_vecmerger;
+    if (!sized) return emit(g, "position", i64_literal(g, node->count && node->type->kind == TY_merger));
+    return emit(g, "position",
+                node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1,
+                          use(g, now_of(node->kids[0]->symbol))));
+}
+
+static Symbol *position_of_if(Grad *g, Info *info, int cell) {
+    const Node *node = info->def;
+    Node *arms[2];
+    int keep = g->keep;
+    bool saving = g->saving;
+    g->keep = info->depth + 1;
+    g->saving = false;
+    for (int k = 0; k < 2; k++) {
+        block_open(g, B_ARM);
+        forward(g, node->kids[k + 1]);
+        Symbol *end = position_of(g, body_end(node->kids[k + 1])->symbol, cell);
+        arms[k] = block_close(g, use(g, end));
+        forget(g, node->kids[k + 1]);
+    }
+    g->keep = keep;
+    g->saving = saving;
+    return emit(g, "position", make_if(g, use(g, now_of(node->kids[0]->symbol)), arms[0], arms[1]));
+}
+
+static Symbol *position_after_iterate(Grad *g, Info *info, int cell) {
+    const Node *node = info->def;
+    int each = merges_each(g, node->kids[1]->kids[0], cell);
+    Symbol *before = position_of(g, node->kids[0]->symbol, cell), *states = states_of(g, info);
+    if (each < 0) {
+        grad_fail(
+            g, node->span,
+            "there is no derivative through an iterate that collects more at some steps than at others");
+        return before;
+    }
+    Symbol *steps = emit(g, "steps", node_make(g->program, N_Len, g->span, before->type, 1, use(g, states)));
+    return add(g, before, times(g, steps, each));
+}
+
+static Symbol *find_position(Grad *g, Info *info, int cell) {
+    const Node *node = info->def;
+    if (!node) return position_in_loop(g, info, cell);
+    Symbol *one;
+    switch (node->kind) {
+    case N_NewBuilder: return position_of_new(g, node);
+    case N_Ident: return position_of(g, node->symbol, cell);
+    case N_Merge:
+        one = emit(g, "one", i64_literal(g, 1));
+        return add(g, position_of(g, node->kids[0]->symbol, cell), one);
+    case N_For: return position_after_loop(g, node, cell);
+    case N_Iterate: return position_after_iterate(g, info, cell);
+    case N_If: return position_of_if(g, info, cell);
+    case N_Struct:
+    case N_Field:
+        for (int i = 0; i < node->count; i++) {
+            Info *kid = info_of(g, node->kids[i]->symbol);
+            for (int k = 0; kid && k < kid->cells; k++) {
+                if (kid->cell[k] == info->cell[cell]) return position_of(g, node->kids[i]->symbol, k);
+            }
+        }
+        break;
+    default: break;
+    }
+    grad_fail(g, node->span, "there is no derivative through this value with builders");
+    return emit(g, "position", i64_literal(g, 0));
+}
+
+Symbol *position_of(Grad *g, Symbol *symbol, int cell) {
+    Info *info = info_of(g, symbol);
+    Block *at = g->block;
+    if (info->position[cell] || grad_failed(g))
+        return info->position[cell] ? info->position[cell] : emit(g, "position", i64_literal(g, 0));
+    g->block = info->block;
+    Symbol *position = find_position(g, info, cell);
+    g->block = at;
+    return info->position[cell] = position;
+}
