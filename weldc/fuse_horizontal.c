@@ -153,7 +153,8 @@ static Node *loop_of(Node *node) {
 static bool walk_block(Fuse *fuse, Node **slot);
 static bool walk_node(Fuse *fuse, Block *block, Node **slot, Node *let);
 
-/* Puts the loop into a group. ready: the greatest number of a name of the block that it uses. */
+/* Puts the loop into a group. ready: the greatest number of a name of the block that it uses. A loop that has no name may be
+ * within what another one needs, its first value: that one's group comes later. */
 static void join(Fuse *fuse, Block *block, Node **slot, Node *let, int ready) {
     Node *loop = loop_of(*slot);
     uint64_t hash;
@@ -180,6 +181,7 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let, int ready) {
     group->builders += builders;
     if (++group->count == 2) block->any = true;
     if (bound) bound->number = group->place;
+    if (!let && block->ready < group->place) block->ready = group->place;
 }
 
 /* The function of a loop runs in a block of its own. */
