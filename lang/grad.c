@@ -83,6 +83,8 @@ static void reverse_select(Grad *g, const Node *node, Symbol **adjoints, int cou
 }
 
 Symbol *lookup_in(Grad *g, Symbol *vector, Symbol *index) {
+    Symbol *fill = fill_of(g, vector);
+    if (fill) return fill;
     return emit(g, "adjoint",
                 node_make(g->program, N_Lookup, g->span, vector->type->args[vector->type->kind == TY_dict], 2,
                           use(g, vector), use(g, index)));
@@ -126,6 +128,21 @@ static void reverse_lookup(Grad *g, const Node *node, Symbol **adjoints, int cou
     for (int i = 0; i < count; i++) leaf_add_at(g, whole, i, index, adjoints[i], node->kind == N_Slice);
 }
 
+typedef struct Order {
+    Grad *g;
+    Symbol **elements, *pairs[2];
+} Order;
+
+/* An element that is compared is the second of its pair; not by a let, so that an order by a key is still seen as one. */
+static void take_element(Walk *walk, Node **slot) {
+    Order *order = walk->data;
+    for (int i = 0; i < 2; i++) {
+        if ((*slot)->kind != N_Ident || (*slot)->symbol != order->elements[i]) continue;
+        *slot = field_of(order->g, order->pairs[i], 1);
+        return;
+    }
+}
+
 /* Elements and where they were are sorted together; then every element knows where it went. */
 static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count) {
     Info *whole = info_of(g, node->kids[0]->symbol);
@@ -135,15 +152,11 @@ static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count
              apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {i, x})))", 1, &vector));
     if (grad_failed(g)) return;
     Node *order = node_clone(g->program, node->kids[1]);
-    Symbol *params[2];
-    block_open(g, B_ARM);
-    for (int i = 0; i < 2; i++) {
-        params[i] = symbol_new(g->program, "pair", pairs->type->args[0]);
-        emit(g, "x", field_of(g, params[i], 1));
-        g->block->last->symbol = order->params[i];
-        g->block->last->text = order->params[i]->name;
-    }
-    Node *lambda = make_lambda(g, 2, params, block_close(g, order->kids[0]));
+    Order replaced = {.g = g, .elements = order->params};
+    for (int i = 0; i < 2; i++) replaced.pairs[i] = symbol_new(g->program, "pair", pairs->type->args[0]);
+    Walk walk = {g->program, NULL, take_element, &replaced};
+    node_walk(&walk, &order->kids[0]);
+    Node *lambda = make_lambda(g, 2, replaced.pairs, order->kids[0]);
     Symbol *sorted =
         emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
     Symbol *places =

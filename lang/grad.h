@@ -119,6 +119,8 @@ struct Grad {
     Info **infos; /* by symbol */
     int known;    /* symbols */
     Rule *rules;
+    struct Fill *fills; /* by Symbol.uses, from 1 */
+    int fill_count, fill_room;
     Span span; /* of what is written */
     /* While part of a program is computed anew (grad_forward.c): cells of bodies less deep are left out, save: */
     int keep;
@@ -148,6 +150,9 @@ static inline Symbol *now_of(Symbol *primal) {
 /* ---- grad_block.c: writing programs ---- */
 void *grad_alloc(Grad *g, size_t count, size_t size);
 Symbol *emit(Grad *g, const char *name, Node *value); /* a let in the block */
+/* All elements of this vector, made just now, are this scalar. What every element is, or NULL. */
+void note_fill(Grad *g, Symbol *vector, Symbol *scalar);
+Symbol *fill_of(const Grad *g, const Symbol *vector);
 Node *use(Grad *g, Symbol *symbol);
 Node *field_of(Grad *g, Symbol *symbol, int number);
 Node *i64_literal(Grad *g, int64_t value);

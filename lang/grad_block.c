@@ -34,6 +34,30 @@ Symbol *emit(Grad *g, const char *name, Node *value) {
     return symbol;
 }
 
+/* The adjoints of a sum's elements are one number. Who takes one of them takes that; the vector goes if nobody walks it. */
+struct Fill {
+    const Symbol *vector;
+    Symbol *scalar;
+};
+
+void note_fill(Grad *g, Symbol *vector, Symbol *scalar) {
+    if (g->fill_count == g->fill_room) {
+        int room = g->fill_room ? 2 * g->fill_room : 16;
+        struct Fill *fills = grad_alloc(g, (size_t)room, sizeof *fills);
+        if (g->fill_count) memcpy(fills, g->fills, sizeof *fills * (size_t)g->fill_count);
+        g->fills = fills;
+        g->fill_room = room;
+    }
+    g->fills[g->fill_count++] = (struct Fill){vector, scalar};
+    vector->uses = g->fill_count;
+}
+
+Symbol *fill_of(const Grad *g, const Symbol *vector) {
+    int number = vector->uses;
+    bool noted = number > 0 && number <= g->fill_count && g->fills[number - 1].vector == vector;
+    return noted ? g->fills[number - 1].scalar : NULL;
+}
+
 Block *block_open(Grad *g, BlockKind kind) {
     Block *block = grad_alloc(g, 1, sizeof *block);
     block->kind = kind;

@@ -25,7 +25,9 @@ typedef struct Walked {
 typedef struct Made {
     Info *data;
     int number;
-    int sum; /* the iterator over what is known of it already, or -1 */
+    int sum;       /* the iterator over what is known of it already, or -1 */
+    Symbol *fill;  /* what every element of that is, or NULL */
+    Symbol *every; /* what every element is in the end, if that is from outside, or NULL */
 } Made;
 
 typedef struct Job {
@@ -139,8 +141,9 @@ static void walk_data(Grad *g, Job *job, int number, int first) {
             known = job->made[k].data == data && job->made[k].number == i;
         if (known) continue;
         Symbol *value = leaf_value(g, data, i);
-        int sum = value ? add_iter(g, job, make_iter(g, use(g, value))) : -1;
-        job->made[job->makes++] = (Made){data, i, sum};
+        Symbol *fill = value ? fill_of(g, value) : NULL;
+        int sum = value && !fill ? add_iter(g, job, make_iter(g, use(g, value))) : -1;
+        job->made[job->makes++] = (Made){data, i, sum, fill, NULL};
     }
 }
 
@@ -205,8 +208,8 @@ static void own_adjoints(Grad *g, Job *job) {
         job->own[c] = grad_alloc(g, (size_t)cell->leaves.count, sizeof **job->own);
         for (int k = 0; k < cell->leaves.count; k++) {
             job->own[c][k] = -1;
-            if (!cell->g[k]) continue;
             Symbol *adjoint = cell->g[k];
+            if (!adjoint || fill_of(g, adjoint)) continue;
             if (!is_all(g, job, c)) {
                 Symbol *arguments[3] = {adjoint, position_of(g, job->before->symbol, c),
                                         loop_length(g, job->node)};
@@ -272,15 +275,16 @@ static void open_body(Grad *g, Job *job) {
         if (!job->own[c]) continue;
         cell->own = grad_alloc(g, (size_t)cell->leaves.count, sizeof *cell->own);
         for (int k = 0; k < cell->leaves.count; k++) {
-            if (job->own[c][k] >= 0) cell->own[k] = yielded(g, job, job->own[c][k]);
+            Symbol *fill = cell->g[k] ? fill_of(g, cell->g[k]) : NULL;
+            cell->own[k] = job->own[c][k] >= 0 ? yielded(g, job, job->own[c][k]) : fill;
         }
     }
 }
 
 /* ---- what the body adds to outside ---- */
 
-static Symbol *element_adjoint(Grad *g, Job *job, const Made *made) {
-    Symbol *sum = made->sum >= 0 ? yielded(g, job, made->sum) : NULL;
+static Symbol *element_adjoint(Grad *g, Job *job, Made *made) {
+    Symbol *sum = made->sum >= 0 ? yielded(g, job, made->sum) : made->fill;
     Info holder = *job->element;
     Leaf whole = {.value = sum};
     Type *type = made->data->leaves.types[made->number]->args[0];
@@ -297,6 +301,7 @@ static Symbol *element_adjoint(Grad *g, Job *job, const Made *made) {
                         .leaf = &whole};
         leaf_add(g, &holder, 0, leaf_value(g, job->element, number));
     }
+    if (whole.value && whole.value->id < job->params[0]->id) made->every = whole.value;
     return whole.value ? whole.value : leaf_zeros(g, now_of(job->element->symbol), number);
 }
 
@@ -359,6 +364,7 @@ static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
             leaf_add(g, import->owner, import->number, value);
         else
             job->made[i].data->leaf[job->made[i].number] = (Leaf){.value = value};
+        if (!import && job->made[i].every) note_fill(g, value, job->made[i].every);
     }
 }
 
