@@ -105,8 +105,8 @@ Test(session, stages) {
                             "k\n:asm |x: i64| x\n:time k + 1l\n:help\n",
                             0);
     cr_expect_str_eq(got.err, "");
-    static const char *const parts[] = {"arguments: x: i64", "define i32 @", ".text",
-                                        "4l: i64\nparse ",   " run ",        ":load"};
+    static const char *const parts[] = {"arguments: k: i64, x: i64", "define i32 @", ".text",
+                                        "4l: i64\nparse ",           " run ",        ":load"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         cr_expect(strstr(got.out, parts[i]), "%s in\n%s", parts[i], got.out);
     outcome_release(&got);

@@ -19,10 +19,12 @@
 #define SANITIZED 1
 #endif
 #endif
+/* The bar is 2 s, which `weldc-bench --only large` reports; a slow or busy machine may take longer. What is not linear takes far
+ * more than this. */
 #ifdef SANITIZED
-enum { SLOWER = 20, LARGER = 10 };
+enum { MOST_SECONDS = 40, LARGER = 10 };
 #else
-enum { SLOWER = 1, LARGER = 1 };
+enum { MOST_SECONDS = 6, LARGER = 1 };
 #endif
 
 enum { MOST_BUILDERS = 32 };
@@ -46,7 +48,7 @@ static void compile_within_bounds(const char *what, int count, const Buf *text) 
     cr_assert(module, "%d %s: %s: %s", count, what, error_name(error.code), error.text);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    cr_expect(took < 2.0 * SLOWER, "%d %s take %.2f s", count, what, took);
+    cr_expect(took < MOST_SECONDS, "%d %s take %.2f s", count, what, took);
     cr_expect(usage.ru_maxrss < 500L * 1024 * LARGER, "%d %s take %ld KB", count, what, usage.ru_maxrss);
     if (getenv("VERBOSE")) fprintf(stderr, "%5d %-24s %.2f s %ld KB\n", count, what, took, usage.ru_maxrss);
     Vec empty = {NULL, 0};
