@@ -7,52 +7,80 @@
  *     let s = result(bs.$0);
  *     let t = result(bs.$1);
  *
+ * So do loops of which one vector is the same, as sum(v) and dot(v, w): both run, so all their vectors are of equal length, or
+ * the program fails either way. The loop of all walks each vector once:
+ *
+ *     for(zip(v, w), {merger[i64,+], merger[i64,+]}, |bs, i, e| {merge(bs.$0, e.$0), merge(bs.$1, e.$0 * e.$1)})
+ *
  * A *block* is a chain of lets and what it ends with: the body of a function, or of an arm. Its loops are
  * those that run whenever the block does, wherever they stand in its values. The first loop over some
- * iterators founds a group, at its place; a later one over the same joins if it uses no name that is bound
+ * iterators founds a group, at its place; a later one that shares an iterator joins if it uses no name that is bound
  * there or later (the names of the group's own results count as bound at the group's place). So whatever
- * depends on a group comes after it, and no two groups wait for each other.
+ * depends on a group comes after it, and no two groups wait for each other. A vector that only loops walk may be made
+ * earlier than it is written: where a loop could join but for that, such vectors are made just before the group. Other
+ * vectors stay where they are, since they would be held for longer.
  *
- * Both loops would have run, so nothing fails that did not; merges into one builder keep their order. Loops
+ * Both loops would have run, so nothing fails that did not, though of several failures any may be reported; merges into one
+ * builder keep their order. Loops
  * with an assert or a foreign call stay. A vector that only loops walk is left for fuse-vertical. Loops that
  * scatter do not join those that add or append, which may vectorize alone; those with loops in them do not, so they
  * join one another: a sum over rows and its gradient become one pass over the rows.
  *
  * A loop gets at most MOST_BUILDERS builders: so the time to compile stays linear, and registers suffice. One walk;
- * groups are found by a hash of their iterators. Linear.
+ * groups are found by hashes of their iterators. Linear.
  */
 #include "weldc.h"
 
 bool pass_fuse_horizontal(Program *program);
 
-enum { MOST_BUILDERS = 32 }; /* of a loop: more accumulators than that are no faster together */
+enum {
+    MOST_BUILDERS = 32, /* of a loop: more accumulators than that are no faster together */
+    MOST_ITERS = 16     /* of a loop that walks what several walked */
+};
 
 typedef struct Member Member;
 struct Member {
     Node **slot; /* of the loop, or of its result */
     Node *let;   /* whose value it is; NULL: it stands in an expression */
+    int *at;     /* which of the group's iterators its own are */
     Member *next;
 };
 
 typedef struct Group Group;
 struct Group {
     int block, place; /* it goes before statement number `place` of the block */
-    uint64_t hash;
     int count, builders;
     Member *first, **last;
-    Group *bucket, *next; /* next: in the block, by place */
+    Node **iters; /* of all members */
+    int niters;
+    bool wider;    /* than a member's iterators */
+    Group *leader; /* the first one of this place: it has the lets that go before all of them */
+    Node **lets;
+    int nlets, room;
+    Group *next; /* in the block, by place */
+};
+
+/* A group is found by each of its iterators. */
+typedef struct Entry Entry;
+struct Entry {
+    uint64_t hash;
+    Group *group;
+    Entry *next;
 };
 
 typedef struct Block {
     int id, at, ready; /* at: number of the statement; ready: the greatest number of a name that was used */
-    Group *first, **last;
+    int early;         /* the same if vectors were made as early as they can be */
+    Group *first, **last, *newest;
     bool any;  /* a group has two members */
     Node *end; /* what the block ends with */
 } Block;
 
 typedef struct Bound {
     Block *block; /* where a let binds it; NULL: a parameter, or the block is done */
-    int number;
+    int number, early;
+    bool placed;
+    Node *let; /* of a vector that can be made before statement early + 1 */
     int walks; /* uses as the data of a loop */
 } Bound;
 
@@ -60,7 +88,7 @@ typedef struct Fuse {
     Program *program;
     Bound *bound; /* by symbol id */
     int limit, blocks;
-    Group **buckets;
+    Entry **buckets;
     uint64_t mask;
 } Fuse;
 
@@ -106,24 +134,24 @@ static bool operand_hash(const Node *node, uint64_t *hash) {
     return (node->kind == N_Len || node->kind == N_Field) && operand_hash(node->kids[0], hash);
 }
 
-static bool iters_hash(const Node *loop, uint64_t *hash) {
-    *hash = (uint64_t)loop->count << 2 | (uint64_t)company(loop);
-    for (int i = 0; i < loop->count - 2; i++) {
-        const Node *iter = loop->kids[i];
-        *hash = hash_mix(*hash, (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
-        for (int j = 0; j < iter->count; j++) {
-            if (!operand_hash(iter->kids[j], hash)) return false;
-        }
+static bool iter_hash(const Node *loop, int number, uint64_t *hash) {
+    const Node *iter = loop->kids[number];
+    *hash = hash_mix((uint64_t)company(loop), (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
+    for (int j = 0; j < iter->count; j++) {
+        if (!operand_hash(iter->kids[j], hash)) return false;
     }
     return true;
 }
 
-static bool same_iters(const Node *a, const Node *b) {
-    if (a->count != b->count || company(a) != company(b)) return false;
-    for (int i = 0; i < a->count - 2; i++) {
-        if (!node_equal(a->kids[i], b->kids[i])) return false;
-    }
-    return true;
+static bool is_plain(const Node *iter) {
+    return iter->iter == IT_scalar && iter->count == 1;
+}
+
+/* Where the group has this iterator; niters: nowhere. */
+static int iter_find(const Group *group, const Node *iter) {
+    int at = 0;
+    while (at < group->niters && !node_equal(group->iters[at], iter)) at++;
+    return at;
 }
 
 /* New builders, and nothing that needs an order. */
@@ -153,43 +181,131 @@ static Node *loop_of(Node *node) {
 static bool walk_block(Fuse *fuse, Node **slot);
 static bool walk_node(Fuse *fuse, Block *block, Node **slot, Node *let);
 
-/* Puts the loop into a group. ready: the greatest number of a name of the block that it uses. A loop that has no name may be
- * within what another one needs, its first value: that one's group comes later. */
-static void join(Fuse *fuse, Block *block, Node **slot, Node *let, int ready) {
-    Node *loop = loop_of(*slot);
-    uint64_t hash;
-    if (!iters_hash(loop, &hash)) return;
-    Bound *bound = let && let->symbol->id < fuse->limit ? &fuse->bound[let->symbol->id] : NULL;
-    if (bound && (*slot)->type->kind == TY_vec && let->symbol->uses && bound->walks == let->symbol->uses)
-        return;
-    Group **head = &fuse->buckets[hash & fuse->mask], *group = *head;
-    while (group && (group->block != block->id || group->hash != hash ||
-                     !same_iters(loop_of(*group->first->slot), loop)))
-        group = group->bucket;
-    Member *member = arena_alloc(&fuse->program->arena, sizeof *member);
-    *member = (Member){slot, let, NULL};
-    int builders = builder_count(loop->type);
-    if (!group || ready >= group->place || group->builders + builders > MOST_BUILDERS) {
-        group = arena_alloc(&fuse->program->arena, sizeof *group);
-        *group = (Group){block->id, block->at, hash, 0, 0, NULL, &group->first, *head, NULL};
-        *head = group;
-        *block->last = group;
-        block->last = &group->next;
+static void let_early(Fuse *fuse, Group *group, Node *node);
+
+/* Of the names that a node uses, those that are bound too late for the group are bound just before it. */
+static void names_early(Fuse *fuse, Group *group, Node *node) {
+    if (node->kind == N_Ident && node->symbol->id < fuse->limit) {
+        const Bound *bound = &fuse->bound[node->symbol->id];
+        bool late = bound->block && bound->block->id == group->block && bound->number >= group->place;
+        if (late) let_early(fuse, group, bound->let);
     }
-    *group->last = member;
-    group->last = &member->next;
-    group->builders += builders;
-    if (++group->count == 2) block->any = true;
-    if (bound) bound->number = group->place;
-    if (!let && block->ready < group->place) block->ready = group->place;
+    for (int i = 0; i < node->count; i++) names_early(fuse, group, node->kids[i]);
 }
 
-/* The function of a loop runs in a block of its own. */
+static void let_early(Fuse *fuse, Group *group, Node *let) {
+    Group *leader = group->leader;
+    names_early(fuse, group, let->kids[0]);
+    if (leader->nlets == leader->room) {
+        leader->room = 2 * leader->room + 4;
+        Node **lets = arena_alloc(&fuse->program->arena, sizeof *lets * (size_t)leader->room);
+        for (int i = 0; i < leader->nlets; i++) lets[i] = leader->lets[i];
+        leader->lets = lets;
+    }
+    leader->lets[leader->nlets++] = let;
+    let->index = 1;
+    fuse->bound[let->symbol->id].number = fuse->bound[let->symbol->id].early = group->place - 1;
+}
+
+/* Can the loop go into the group: both walk the same, or vectors of which one is the same, so that all are of equal length. */
+static bool fits(const Block *block, const Group *group, const Node *loop) {
+    const Node *first = loop_of(*group->first->slot);
+    int same = 0, count = loop->count - 2;
+    bool plain = true;
+    if (group->block != block->id || block->early >= group->place || company(first) != company(loop) ||
+        group->builders + builder_count(loop->type) > MOST_BUILDERS)
+        return false;
+    for (int i = 0; i < count; i++) {
+        same += iter_find(group, loop->kids[i]) < group->niters;
+        plain &= is_plain(loop->kids[i]);
+    }
+    for (int i = 0; i < group->niters; i++) plain &= is_plain(group->iters[i]);
+    if (plain) return same > 0 && group->niters + count - same <= MOST_ITERS;
+    return same == count && count == group->niters;
+}
+
+/* The newest group of one of the loop's iterators, if the loop fits there. */
+static Group *group_find(Fuse *fuse, const Block *block, const Node *loop, const uint64_t *hashes) {
+    for (int i = 0; i < loop->count - 2; i++) {
+        for (const Entry *entry = fuse->buckets[hashes[i] & fuse->mask]; entry; entry = entry->next) {
+            if (entry->hash != hashes[i] || entry->group->block != block->id) continue;
+            if (fits(block, entry->group, loop)) return entry->group;
+            break;
+        }
+    }
+    return NULL;
+}
+
+static Group *group_new(Fuse *fuse, Block *block, const Node *loop) {
+    Arena *arena = &fuse->program->arena;
+    Group *group = arena_alloc(arena, sizeof *group);
+    int room = loop->count - 2 > MOST_ITERS ? loop->count - 2 : MOST_ITERS;
+    *group = (Group){.block = block->id, .place = block->at};
+    group->last = &group->first;
+    group->iters = arena_alloc(arena, sizeof *group->iters * (size_t)room);
+    group->leader = block->newest && block->newest->place == block->at ? block->newest->leader : group;
+    *block->last = block->newest = group;
+    block->last = &group->next;
+    return group;
+}
+
+/* The loop's iterators become the group's as well. */
+static void add_iters(Fuse *fuse, Group *group, Member *member, const Node *loop, const uint64_t *hashes) {
+    bool fresh = !group->count;
+    int count = loop->count - 2;
+    for (int i = 0; i < count; i++) {
+        member->at[i] = fresh ? i : iter_find(group, loop->kids[i]);
+        if (member->at[i] != i) group->wider = true;
+        if (member->at[i] < group->niters) continue;
+        group->iters[group->niters++] = loop->kids[i];
+        Entry *entry = arena_alloc(&fuse->program->arena, sizeof *entry);
+        *entry = (Entry){hashes[i], group, fuse->buckets[hashes[i] & fuse->mask]};
+        fuse->buckets[hashes[i] & fuse->mask] = entry;
+    }
+    if (!fresh && group->niters != loop_of(*group->first->slot)->count - 2) group->wider = true;
+    if (count != group->niters) group->wider = true;
+}
+
+/* Puts the loop, whose names are ready where the block says, into a group. */
+static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
+    Node *loop = loop_of(*slot);
+    int count = loop->count - 2;
+    Member *member = arena_alloc(&fuse->program->arena, sizeof *member);
+    uint64_t *hashes = arena_alloc(&fuse->program->arena, sizeof *hashes * (size_t)count);
+    *member =
+        (Member){slot, let, arena_alloc(&fuse->program->arena, sizeof *member->at * (size_t)count), NULL};
+    for (int i = 0; i < count; i++) {
+        if (!iter_hash(loop, i, &hashes[i])) return;
+    }
+    Bound *bound = let && let->symbol->id < fuse->limit ? &fuse->bound[let->symbol->id] : NULL;
+    if (bound && (*slot)->type->kind == TY_vec && let->symbol->uses && bound->walks == let->symbol->uses) {
+        bound->early = block->early;
+        bound->let = let;
+        return;
+    }
+    Group *group = group_find(fuse, block, loop, hashes);
+    if (group && block->ready >= group->place) names_early(fuse, group, loop);
+    if (!group) group = group_new(fuse, block, loop);
+    add_iters(fuse, group, member, loop, hashes);
+    *group->last = member;
+    group->last = &member->next;
+    group->builders += builder_count(loop->type);
+    if (++group->count == 2) block->any = true;
+    if (bound) {
+        bound->number = bound->early = group->place;
+        bound->placed = true;
+    } else if (block->early < group->place) {
+        block->early = group->place;
+    }
+}
+
+/* The function of a loop runs in a block of its own. So does what a builder begins with: its loops are to stay where they are,
+ * before the loop that fills the builder, whatever that one joins. */
 static bool walk_kids(Fuse *fuse, Block *block, Node *node) {
     bool keeps = node_keeps(node);
     bool lazy = node->kind == N_If || node->kind == N_And || node->kind == N_Or;
     for (int i = 0; i < node->count; i++) {
-        bool apart = (lazy && i > 0) || node->kids[i]->kind == N_Let;
+        bool apart = (lazy && i > 0) || node->kids[i]->kind == N_Let || node->kind == N_NewBuilder;
         if (node->kids[i]->kind == N_Lambda)
             keeps |= walk_block(fuse, &node->kids[i]->kids[0]);
         else if (apart)
@@ -206,18 +322,21 @@ static bool walk_node(Fuse *fuse, Block *block, Node **slot, Node *let) {
     if (node->kind == N_Ident) {
         if (node->symbol->id >= fuse->limit) return false;
         const Bound *bound = &fuse->bound[node->symbol->id];
-        if (bound->block && bound->number > bound->block->ready) bound->block->ready = bound->number;
+        if (!bound->block) return false;
+        if (bound->number > bound->block->ready) bound->block->ready = bound->number;
+        if (bound->early > bound->block->early) bound->block->early = bound->early;
         return false;
     }
     Node *loop = loop_of(node);
     bool bare = loop == node; /* its builders go on */
     if (loop->kind != N_For || (bare && !let) || !is_fresh(loop->kids[loop->count - 2]))
         return walk_kids(fuse, block, node);
-    int before = block->ready;
-    block->ready = 0;
+    int ready = block->ready, early = block->early;
+    block->ready = block->early = 0;
     bool keeps = walk_kids(fuse, block, loop);
-    if (!keeps) join(fuse, block, slot, let, block->ready);
-    if (before > block->ready) block->ready = before;
+    if (!keeps) join(fuse, block, slot, let);
+    if (ready > block->ready) block->ready = ready;
+    if (early > block->early) block->early = early;
     return keeps;
 }
 
@@ -226,15 +345,55 @@ static bool walk_node(Fuse *fuse, Block *block, Node **slot, Node *let) {
 typedef struct Replace {
     Symbol *builder, *index, *element; /* of one member */
     Symbol **params;                   /* of the fused loop */
-    int number;
+    const Group *group;
+    const int *at; /* of one member */
+    int number, count;
 } Replace;
+
+/* What iterator number `number` of the member yields, of the element of a wider loop. */
+static Node *element_part(const Replace *replace, Program *program, Span span, int number) {
+    const Node *iter = replace->group->iters[replace->at[number]];
+    Node *whole = node_ident(program, span, replace->params[2]);
+    Node *part = node_make(program, N_Field, span, iter->type, 1, whole);
+    part->index = replace->at[number];
+    return part;
+}
+
+static void replace_element(Walk *walk, Node **slot) {
+    const Replace *replace = walk->data;
+    Node *node = *slot;
+    if (replace->count == 1) {
+        *slot = element_part(replace, walk->program, node->span, 0);
+        return;
+    }
+    Node *parts = node_new(walk->program, N_Struct, node->span, node->type, replace->count);
+    for (int i = 0; i < replace->count; i++)
+        parts->kids[i] = element_part(replace, walk->program, node->span, i);
+    *slot = parts;
+}
+
+/* Takes a field of the element without putting the element together. */
+static bool replace_field(Walk *walk, Node **slot) {
+    const Replace *replace = walk->data;
+    const Node *node = *slot;
+    if (!replace->group->wider || node->kind != N_Field || replace->count == 1) return true;
+    if (node->kids[0]->kind != N_Ident || node->kids[0]->symbol != replace->element) return true;
+    *slot = element_part(replace, walk->program, node->span, node->index);
+    return false;
+}
 
 static void replace_use(Walk *walk, Node **slot) {
     const Replace *replace = walk->data;
     Node *node = *slot;
     if (node->kind != N_Ident) return;
     if (node->symbol == replace->index) node->symbol = replace->params[1];
-    if (node->symbol == replace->element) node->symbol = replace->params[2];
+    if (node->symbol == replace->element) {
+        if (replace->group->wider)
+            replace_element(walk, slot);
+        else
+            node->symbol = replace->params[2];
+        return;
+    }
     if (node->symbol != replace->builder) return;
     Node *whole = node_ident(walk->program, node->span, replace->params[0]);
     *slot = node_make(walk->program, N_Field, node->span, node->type, 1, whole);
@@ -251,6 +410,22 @@ static Type *struct_of(Program *program, Node *parts) {
     return type_make(&program->types, TY_struct, OP_none, parts->count, types);
 }
 
+/* A loop's iterators become all of the group. */
+static void set_iters(Program *program, const Group *group, Node *loop) {
+    Node **kids = arena_alloc(&program->arena, sizeof *kids * (size_t)(group->niters + 2));
+    for (int i = 0; i < group->niters; i++) kids[i] = group->iters[i];
+    kids[group->niters] = loop->kids[loop->count - 2];
+    kids[group->niters + 1] = loop->kids[loop->count - 1];
+    loop->kids = kids;
+    loop->count = group->niters + 2;
+}
+
+static Type *element_type(Program *program, const Group *group) {
+    Type *types[MOST_ITERS];
+    for (int i = 0; i < group->niters; i++) types[i] = group->iters[i]->type;
+    return type_make(&program->types, TY_struct, OP_none, group->niters, types);
+}
+
 /* The first member's loop becomes the loop of all. */
 static Node *fused_loop(Program *program, Group *group) {
     Node *loop = loop_of(*group->first->slot), *lambda = loop->kids[loop->count - 1];
@@ -258,16 +433,19 @@ static Node *fused_loop(Program *program, Group *group) {
     Node *merges = node_new(program, N_Struct, loop->span, NULL, group->count);
     Node *body = NULL, **hole = &body;
     int number = 0;
-    for (Member *member = group->first; member; member = member->next)
-        builders->kids[number++] = loop_of(*member->slot)->kids[loop->count - 2];
+    for (Member *member = group->first; member; member = member->next) {
+        Node *own = loop_of(*member->slot);
+        builders->kids[number++] = own->kids[own->count - 2];
+    }
     Type *type = builders->type = merges->type = struct_of(program, builders);
     Symbol *params[3] = {symbol_new(program, "bs", type), lambda->params[1], lambda->params[2]};
+    if (group->wider) params[2] = symbol_new(program, "e", element_type(program, group));
     number = 0;
     for (Member *member = group->first; member; member = member->next, number++) {
         Node *own = loop_of(*member->slot);
         Symbol **names = params_of(own);
-        Replace replace = {names[0], names[1], names[2], params, number};
-        Walk walk = {program, NULL, replace_use, &replace};
+        Replace replace = {names[0], names[1], names[2], params, group, member->at, number, own->count - 2};
+        Walk walk = {program, replace_field, replace_use, &replace};
         *hole = own->kids[own->count - 1]->kids[0];
         node_walk(&walk, hole);
         while ((*hole)->kind == N_Let) hole = &(*hole)->kids[1];
@@ -276,11 +454,13 @@ static Node *fused_loop(Program *program, Group *group) {
     *hole = merges;
     set_chain_type(body, merges, type);
     lambda->params[0] = params[0];
+    lambda->params[2] = params[2];
     lambda->kids[0] = body;
     Type *parts[4] = {type, params[1]->type, params[2]->type, type};
     lambda->type = type_make(&program->types, TY_function, OP_none, 4, parts);
     loop->kids[loop->count - 2] = builders;
     loop->type = type;
+    if (group->wider) set_iters(program, group, loop);
     return loop;
 }
 
@@ -324,6 +504,10 @@ static void place_groups(Program *program, Block *block, Node **slot) {
     Node *let = *slot;
     for (int i = 0; i < block->at - 1; i++, let = let->kids[1]) lets[i] = let;
     for (int i = 0; i < block->at; i++) {
+        for (int k = 0; group && group->place == i + 1 && k < group->nlets; k++) {
+            *hole = group->lets[k];
+            hole = &group->lets[k]->kids[1];
+        }
         for (; group && group->place == i + 1; group = group->next) {
             if (group->count > 1) hole = place_group(program, group, hole);
         }
@@ -349,7 +533,9 @@ static bool walk_block(Fuse *fuse, Node **slot) {
         if (let->symbol->id >= fuse->limit) continue;
         Bound *bound = &fuse->bound[let->symbol->id];
         bound->block = &block;
-        if (!bound->number) bound->number = block.at;
+        if (!bound->placed) bound->number = block.at;
+        if (!bound->placed && !bound->let) bound->early = block.at;
+        bound->placed = true;
     }
     block.end = *at;
     keeps |= walk_node(fuse, &block, &block.end, NULL);

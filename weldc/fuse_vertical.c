@@ -513,11 +513,20 @@ static void fuse_loop(Walk *walk, Node *loop) {
         fuse_inside(walk, &tail, element);
     }
     note_site(fuse, tail.hole, builder, site);
+    bool again = fused && consumer.again;
     while (fused && consumer.again && can_fuse(fuse, &consumer, loop, true)) {
         take_feeds(&consumer);
         tail.hole = &lambda->kids[0];
         compose_once(&consumer, &tail, lambda->kids[0]);
         if (site->slot == &lambda->kids[0]) site->slot = tail.hole;
+    }
+    /* What several iterators walked, and now one does, may be what a filter makes. */
+    if (again && can_fuse(fuse, &consumer, loop, false) && consumer.count == 1 &&
+        !consumer.feeds[0].site->plain) {
+        if (consumer.feeds[0].binding) consumer.feeds[0].binding->gone = true;
+        loop->span = consumer.feeds[0].loop->span;
+        tail = (Tail){walk->program, loop->span, &lambda->kids[0], NULL};
+        fuse_at_site(walk, &consumer, &tail, lambda->kids[0]);
     }
 }
 
