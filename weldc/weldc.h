@@ -136,10 +136,29 @@ struct Plan {
  * that of any other node but a field 0. Linear. NULL: the program's error is set. */
 Plan *plan_make(Program *program);
 int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
-void plan_print(Buf *out, const Program *program, const Plan *plan);
+void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
 
 /* ---- reuse.c: loops that write where they read ---- */
 void plan_reuse(Program *program, Plan *plan); /* sets place and heir */
+
+/* ---- plan_memory.c: bytes that live at once ---- */
+
+enum { PLAN_TERMS = 16 };
+/* constant + for each term factor * (the length of `length`, or the iterations of `trips`). */
+typedef struct PlanBytes {
+    int64_t constant, others; /* others: factors of lengths for which there was no term */
+    int count;
+    struct {
+        int64_t factor;
+        const Buffer *length;
+        const Fragment *trips;
+    } term[PLAN_TERMS];
+} PlanBytes;
+typedef struct PlanMemory {
+    PlanBytes most, unshared; /* the most at once; if nothing were released or written in place */
+    int fragment;             /* where it is the most; -1: nothing is made */
+} PlanMemory;
+PlanMemory plan_memory(Program *program, const Plan *plan);
 
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 
