@@ -506,6 +506,9 @@ void region_free(Region *region);                  /* with all that it holds; ta
 void *region_alloc(Region *region, int64_t bytes); /* NULL: no memory, or bytes out of range */
 RegionMark region_mark(const Region *region);
 void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */
+/* Frees an allocation of so many bytes, or a settled builder's block, that is younger than all marks in use; what is
+ * small stays until its chunk goes. */
+void region_release(Region *region, void *data, int64_t bytes);
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
 /* The same at the end of a run; if the region was empty at the mark, builders' blocks are freed as well. */

@@ -7,7 +7,8 @@
  *     block ->  [header|64K] -> [header|8M] -> ...                          one large thing each, newest
  * first builders  a ring of the blocks of builders that still grow, in no order
  *
- * A mark is a place in the first two lists, so freeing what came later is popping both until the mark. A
+ * A mark is a place in the first two lists, so freeing what came later is popping both until the mark. What is
+ * known to be needed no longer leaves the list of large ones before that, if it is younger than all marks. A
  * sweep is that, but spares what a value reaches: the younger blocks are sorted by address, a walk over the
  * value by its type marks those that its pointers fall into, the rest is freed. What a chunk holds lives and
  * goes together.
@@ -23,10 +24,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under a sanitizer nearly everything is a block of its own, and released memory is overwritten, which shows what
+ * compiled code, which has no checks of the sanitizer's, reads too late. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 enum {
     ALIGN = 64,
     HEADER = REGION_HEADER,
-    LARGE = 4096,
+    LARGE = SANITIZED ? 32 : 4096,
+    POISON = 0xa5,
     FIRST_CHUNK = 1024,
     NEXT_CHUNK = 16 << 10,
     LAST_CHUNK = 256 << 10
@@ -36,7 +51,7 @@ static const int64_t most_bytes = (int64_t)1 << 47;
 
 typedef struct Block Block;
 struct Block {
-    Block *prev, *next; /* the next older one; in the ring both ways */
+    Block *prev, *next; /* the next older one, and the next younger; chunks have no next */
     int64_t bytes;      /* with this header */
     char *fill;         /* of a chunk that is not the newest: where its free part begins */
     bool live;          /* during a sweep: it is reached */
@@ -157,6 +172,19 @@ static void block_give(Region *region, Block *block) {
     budget_give(region->budget, block, (size_t)block->bytes);
 }
 
+/* A large one becomes the youngest. */
+static void list_add(Region *region, Block *block) {
+    block->prev = region->block;
+    block->next = NULL;
+    if (region->block) region->block->next = block;
+    region->block = block;
+}
+
+static void list_remove(Region *region, Block *block) {
+    if (block->prev) block->prev->next = block->next;
+    *(block->next ? &block->next->prev : &region->block) = block->prev;
+}
+
 static void ring_add(Block *ring, Block *block) {
     block->prev = ring;
     block->next = ring->next;
@@ -210,8 +238,7 @@ Budget *region_budget(const Region *region) {
 static void *alloc_large(Region *region, int64_t size) {
     Block *block = block_take(region, size + HEADER);
     if (!block) return NULL;
-    block->prev = region->block;
-    region->block = block;
+    list_add(region, block);
     return block_data(block);
 }
 
@@ -266,6 +293,15 @@ void region_reset(Region *region, RegionMark mark) {
         block_give(region, region->block);
         region->block = prev;
     }
+    if (region->block) region->block->next = NULL;
+}
+
+void region_release(Region *region, void *data, int64_t bytes) {
+    if (bytes < LARGE) return; /* it shares a chunk */
+    Block *block = block_of(data);
+    list_remove(region, block);
+    if (SANITIZED) memset(data, POISON, (size_t)(block->bytes - HEADER));
+    block_give(region, block);
 }
 
 static bool block_holds(const Block *block, const void *pointer) {
@@ -387,9 +423,7 @@ void *region_settle(Region *region, void *data, int64_t bytes) {
         }
     }
     ring_remove(block);
-    block->next = NULL;
-    block->prev = region->block;
-    region->block = block;
+    list_add(region, block);
     return block_data(block);
 }
 
@@ -407,6 +441,7 @@ void region_adopt(Region *region, Region *other, bool all) {
     while (oldest && oldest->prev) oldest = oldest->prev;
     if (oldest) {
         oldest->prev = region->block;
+        if (region->block) region->block->next = oldest;
         region->block = other->block;
     }
     oldest = other->chunk;
@@ -549,18 +584,21 @@ static int64_t sweep_ranges(const Region *region, RegionMark mark, bool builders
 }
 
 /* Frees the blocks of a list before stop that are not live; returns the list that is left. */
-static Block *sweep_list(Region *region, Block *list, const Block *stop) {
-    Block **link = &list;
+static Block *sweep_list(Region *region, Block *list, Block *stop) {
+    Block **link = &list, *younger = NULL;
     while (*link != stop) {
         Block *block = *link;
         if (block->live) {
             block->live = false;
+            block->next = younger;
+            younger = block;
             link = &block->prev;
         } else {
             *link = block->prev;
             block_give(region, block);
         }
     }
+    if (stop) stop->next = younger;
     return list;
 }
 

@@ -63,6 +63,20 @@ static P rt_settle(P worker, P block, L bytes, L span) {
     return settled;
 }
 
+static V rt_drop(P worker, P state, L size) {
+    Region *region = ((Worker *)worker)->region;
+    Appender *builder = state;
+    if (builder->capacity)
+        region_grow(region, builder->data, 0);
+    else
+        region_release(region, builder->data, builder->length * size);
+    *builder = (Appender){0};
+}
+
+static V rt_release(P worker, P data, L bytes) {
+    region_release(((Worker *)worker)->region, data, bytes);
+}
+
 static V rt_mark(P worker, P mark) {
     *(RegionMark *)mark = region_mark(((Worker *)worker)->region);
 }

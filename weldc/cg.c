@@ -21,7 +21,9 @@ static const Generator generators[N_COUNT] = {
 /* Along a chain of lets in a loop, so that its length does not matter. */
 Leaf *cg_expr(Cg *cg, const Node *node) {
     for (; node->kind == N_Let; node = node->kids[1]) cg_bind(cg, node->symbol, cg_expr(cg, node->kids[0]));
-    return generators[node->kind](cg, node);
+    Leaf *leaves = generators[node->kind](cg, node);
+    if (node->kind != N_Field) cg_fragment_end(cg, node, leaves);
+    return leaves;
 }
 
 Leaf cg_one(Cg *cg, const Node *node) {
@@ -640,6 +642,7 @@ bool cg_program(Cg *cg) {
     Walk walk = {cg->program, keeps_builders, NULL, cg};
     cg->heap_builders = root->kids[0]->type->builders;
     node_walk(&walk, &root);
+    if (!cg_release_open(cg)) return false;
     LLVMTypeRef params[3] = {cg->ptr, cg->ptr, cg->ptr};
     Fn fn = {.outlines = true};
     cg_fn_open(cg, &fn, "weld_run", params, 3);

@@ -68,6 +68,9 @@ typedef enum CompressKind {
     COMPRESS_BYTES    /* AVX-512 with VBMI2: of 8 and 16 bits, too */
 } CompressKind;
 
+typedef struct Owned Owned;
+typedef struct Passage Passage;
+
 typedef struct Cg {
     Program *program;
     Error *error;
@@ -87,13 +90,15 @@ typedef struct Cg {
     LLVMValueRef type_table, string_base;
     LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
     int nkept;
-    bool iterates;        /* there is an iterate */
-    bool heap_builders;   /* builders' states outlive their function */
-    bool wide;            /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
-    bool masks;           /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
-    bool word_masks;      /* those of 4 or 8 bytes, as AVX2 does */
-    bool fma;             /* AVX2 and FMA */
-    bool sleef;           /* SLEEF's functions can be called */
+    bool iterates;      /* there is an iterate */
+    bool heap_builders; /* builders' states outlive their function */
+    bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
+    bool word_masks;    /* those of 4 or 8 bytes, as AVX2 does */
+    bool fma;           /* AVX2 and FMA */
+    bool sleef;         /* SLEEF's functions can be called */
+    Passage *passages;  /* by a fragment's number (cg_release.c) */
+    int npassages;
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
     const Node *finished; /* the loop whose result is being made, if its builder has no name */
     CompressKind compress;
@@ -189,6 +194,15 @@ LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of ke
 LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 bool key_is_flat(const Type *type);                                                /* made of scalars only */
+
+/* ---- cg_release.c: memory that is given back ---- */
+bool cg_release_open(Cg *cg); /* plans the program; false: the error is set */
+/* For each leaf of a loop's builders: does it write where an iterator reads (reuse.c): that one's number and 1, or 0.
+ * NULL: none does. */
+const int *cg_places(Cg *cg, const Node *loop);
+/* The code of a fragment's node ends here: releases what nobody needs from now on. leaves: of its value, or NULL, then
+ * what it made is kept. */
+void cg_fragment_end(Cg *cg, const Node *node, const Leaf *leaves);
 
 /* ---- cg_foreign.c ---- */
 Leaf *cg_foreign_call(Cg *cg, const Node *node);
@@ -303,6 +317,7 @@ typedef struct Loop {
     Leaf *builders;       /* pointers to the states that the body merges into */
     LLVMValueRef mark;    /* of the region, where each iteration frees what it made; or NULL */
     const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
+    const int *places;    /* as of cg_places */
 } Loop;
 /* for (index = begin; index < end; index += 1), at least once. */
 typedef struct Counter {

@@ -350,6 +350,10 @@ static void make_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMVal
         return;
     }
     if (builder->kind != TY_appender) return;
+    if (loop->places && loop->places[leaf]) {
+        if (!exactly && cg->fn->nroomy < ROOMY) cg->fn->roomy[cg->fn->nroomy++] = loop->builders[leaf];
+        return;
+    }
     MergeBound bound = merge_bound(&cg->merges, loop->lambda->kids[0], loop->lambda->params[0], leaf);
     if (bound.most <= 0 || (exactly && bound.least != bound.most)) return;
     LLVMValueRef few = cg_least(cg, iterations, cg_i64(cg, (int64_t)1 << 48));
@@ -530,14 +534,18 @@ static void loop_in_place(Cg *cg, Loop *loop) {
 
 /* ---- outlined loops ---- */
 
-/* Copies the states of all builders in a builder type. */
-static void copy_states(Cg *cg, const Type *builder, const Leaf *from, const Leaf *to) {
+/* Copies the states of all builders in a builder type, but for those that write where an iterator reads. */
+static void copy_states(Cg *cg, const Type *builder, const Leaf *from, const Leaf *to, const int *places) {
     if (builder->kind == TY_struct) {
         for (int i = 0; i < builder->count; i++) {
-            copy_states(cg, builder->args[i], from, to);
-            from += leaf_count(builder->args[i]);
-            to += leaf_count(builder->args[i]);
+            int count = leaf_count(builder->args[i]);
+            copy_states(cg, builder->args[i], from, to, places);
+            from += count;
+            to += count;
+            if (places) places += count;
         }
+    } else if (places && *places) {
+        return; /* enter_places, leave_places */
     } else if (builder->kind == TY_merger) {
         Leaf *value = cg_leaves(cg, builder->args[0]);
         cg_load(cg, builder->args[0], from[0], NULL, value);
@@ -595,6 +603,40 @@ static void load_cursors(Cg *cg, Loop *loop, LLVMValueRef state, int64_t at) {
     cg_loop_scope(cg, loop);
 }
 
+/* ---- loops that write where they read (reuse.c) ---- */
+
+/* Before the loop, which leaves the appender with a vector that is not its own. */
+static void take_places(Cg *cg, const Loop *loop, int nbuilders) {
+    for (int i = 0; loop->places && i < nbuilders; i++) {
+        if (!loop->places[i]) continue;
+        cg_store_at(cg, loop->cursors[loop->places[i] - 1].data, loop->builders[i], 0);
+    }
+}
+
+/* In the body, for iterations from `begin` on: that the two addresses are one must be seen by LLVM, which may then take
+ * several iterations at once; nor does anything say that they are not. */
+static void enter_places(Cg *cg, Loop *loop, int nbuilders, LLVMValueRef begin) {
+    for (int i = 0; loop->places && i < nbuilders; i++) {
+        if (!loop->places[i]) continue;
+        Cursor *cursor = &loop->cursors[loop->places[i] - 1];
+        cursor->scope = NULL;
+        cg_store_at(cg, cg_element(cg, cursor->element, cursor->data, begin), loop->builders[i], 0);
+        cg_store_at(cg, cg_i64(cg, 0), loop->builders[i], offsetof(Appender, length));
+        cg_store_at(cg, cg_i64(cg, INT64_MAX), loop->builders[i], offsetof(Appender, capacity));
+    }
+}
+
+/* At its end the appender is where it was and has so many elements more. */
+static void leave_places(Cg *cg, const Loop *loop, const Leaf *given, int nbuilders) {
+    for (int i = 0; loop->places && i < nbuilders; i++) {
+        if (!loop->places[i]) continue;
+        int64_t at = (int64_t)offsetof(Appender, length);
+        LLVMValueRef more = cg_load_at(cg, cg->i64, loop->builders[i], at);
+        LLVMValueRef before = cg_load_at(cg, cg->i64, given[i], at);
+        cg_store_at(cg, LLVMBuildAdd(cg->builder, before, more, ""), given[i], at);
+    }
+}
+
 static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     LLVMBuilderRef builder = cg->builder;
     LLVMValueRef state = LLVMGetParam(cg->fn->function, 0), begin = LLVMGetParam(cg->fn->function, 2);
@@ -604,8 +646,9 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     loop->builders = cg_leaves(cg, loop->builder);
     for (int i = 0; i < nbuilders; i++) given[i] = cg_load_at(cg, cg->ptr, state, 8 * i);
     local_states(cg, loop->builder, loop->builders);
-    copy_states(cg, loop->builder, given, loop->builders);
+    copy_states(cg, loop->builder, given, loop->builders, loop->places);
     load_cursors(cg, loop, state, 8 * nbuilders);
+    enter_places(cg, loop, nbuilders, begin);
     alias_outer_builder(cg, loop->node->kids[loop->ncursors], loop->builders);
     LLVMValueRef iterations = LLVMBuildSub(builder, end, begin, "");
     make_room(cg, loop, loop->builder, 0, iterations, false);
@@ -614,7 +657,8 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
     begin_private(cg, loop);
     cg_loop_in_blocks(cg, loop, begin, end);
     cg_deal_close(cg);
-    copy_states(cg, loop->builder, loop->builders, given);
+    copy_states(cg, loop->builder, loop->builders, given, loop->places);
+    leave_places(cg, loop, given, nbuilders);
     LLVMBuildRet(builder, cg_i32(cg, 0));
     cg_closure_leave(cg, closure);
 }
@@ -657,6 +701,7 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     int nbuilders = leaf_count(loop->builder);
     Leaf *outer = loop->builders;
     const Node *given = loop->node->kids[loop->ncursors];
+    take_places(cg, loop, nbuilders);
     make_room(cg, loop, loop->builder, 0, loop->count, true);
     Closure closure = cg_closure(cg, cg_free_names(cg, loop->lambda),
                                  8 * (nbuilders + CURSOR_WORDS * (int64_t)loop->ncursors));
@@ -683,6 +728,7 @@ static void loop_outlined(Cg *cg, Loop *loop) {
 Leaf *cg_for(Cg *cg, const Node *node) {
     Loop loop = {.node = node, .lambda = node->kids[node->count - 1], .ncursors = node->count - 2};
     loop.builder = node->type;
+    loop.places = cg->fn->outlines ? cg_places(cg, node) : NULL;
     loop.cursors = arena_alloc(&cg->program->arena, sizeof *loop.cursors * (size_t)loop.ncursors);
     for (int i = 0; i < loop.ncursors; i++) {
         LLVMValueRef count = cursor_open(cg, node->kids[i], &loop.cursors[i]);

@@ -140,5 +140,6 @@ Leaf *cg_sort_slice(Cg *cg, const Node *slice) {
         cg_try(cg, cg_call(cg, RT_top, cg->fn->worker, data[0], data[1], size, order.function, order.closure,
                            start, count, out, cg_i32(cg, cg_is_divisible(cg, lambda)), cg_span(cg, sort)));
     }
+    cg_fragment_end(cg, sort, NULL);
     return cg_load_new(cg, sort->type, out);
 }

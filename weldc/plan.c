@@ -131,7 +131,8 @@ static const char *field_name(Planner *p, const char *name, int index) {
 
 static Buffer *buffer_new(Planner *p, const char *name, Type *type, Fragment *maker, Size size) {
     Buffer *buffer = arena_alloc(&p->program->arena, sizeof *buffer);
-    *buffer = (Buffer){name, type, size, p->making->plan, maker, -1, 0};
+    *buffer = (Buffer){
+        .name = name, .type = type, .size = size, .plan = p->making->plan, .maker = maker, .last = -1};
     return buffer;
 }
 
@@ -258,7 +259,7 @@ static double cost_of(const Node *node) {
 
 /* ---- fragments ---- */
 
-static Open open_fragment(Planner *p, FragmentKind kind, const Node *node) {
+static Open open_fragment(Planner *p, FragmentKind kind, Node *node) {
     Open open = {.fragment = arena_alloc(&p->program->arena, sizeof(Fragment))};
     *open.fragment = (Fragment){.kind = kind, .number = -1, .node = node, .trips = one};
     return open;
@@ -284,7 +285,8 @@ static int settle(Planner *p, List *list) {
 
 /* May what is made point into what was read? */
 static bool holds(const Fragment *fragment, const Buffer *made, const Buffer *read) {
-    bool copies = fragment->kind != FRAGMENT_code && fragment_classes[fragment->kind].counts;
+    bool copies = fragment->kind != FRAGMENT_code && fragment->kind != FRAGMENT_tovec &&
+                  fragment->node->kind != N_Cudf && fragment_classes[fragment->kind].counts;
     if (!read->type->pointers || !made->type->pointers) return false;
     if (!copies || read->type->builders) return true;
     for (int i = 0; i < made->type->count; i++) {
@@ -309,6 +311,7 @@ static void close_fragment(Planner *p, Open *open) {
         bool kept = !fragment->ninner || input->stamp == p->stamp;
         for (int k = 0; kept && !fragment->held[i] && k < fragment->noutputs; k++)
             fragment->held[i] = holds(fragment, fragment->outputs[k], input);
+        input->shared |= fragment->held[i];
         if (making->holder && input->plan != making->plan) push(p, &making->holder->inputs, input);
     }
 }
@@ -382,6 +385,7 @@ static View make_outputs(Planner *p, Open *open, const Type *type, Node *from, V
     }
     Size size = one;
     View start = {NULL, NULL, 0};
+    MergeBound bound = {0, 0};
     if (from->kind == N_NewBuilder && from->count) {
         start = evaluate(p, from->kids[0], NULL);
         add_view(p, &open->inputs, &start);
@@ -391,12 +395,17 @@ static View make_outputs(Planner *p, Open *open, const Type *type, Node *from, V
                : base.buffer              ? base.buffer->size
                                           : unknown;
     } else if (has_length(type)) {
-        size =
-            times(open->fragment->trips, merge_bound(&p->merges, lambda->kids[0], lambda->params[0], leaf));
+        bound = merge_bound(&p->merges, lambda->kids[0], lambda->params[0], leaf);
+        size = times(open->fragment->trips, bound);
         if (type->kind != TY_appender) size = at_most(size);
         if (from->kind != N_NewBuilder) size = sum(size, base.buffer ? base.buffer->size : unknown);
     }
     View view = {buffer_new(p, name, (Type *)type, open->fragment, size), NULL, 0};
+    bool block = type->kind == TY_appender || type->kind == TY_vecmerger;
+    if (block && from->kind == N_NewBuilder) view.buffer->owns = OWNS_BUILDER;
+    view.buffer->leaf = leaf;
+    view.buffer->one_each = type->kind == TY_appender && from->kind == N_NewBuilder && !from->count &&
+                            bound.least == 1 && bound.most == 1;
     push(p, &open->outputs, view.buffer);
     return view;
 }
@@ -412,18 +421,35 @@ static void judge(Planner *p, Fragment *fragment, const Inside *inside) {
     if (length) fragment->why = arena_copy(&p->program->arena, text, (size_t)length);
 }
 
+/* Is it read just once, so far as is known now? */
+static bool is_read_once(const List *inputs, const Buffer *buffer) {
+    int count = 0;
+    for (int i = 0; i < inputs->count && count < 2; i++) count += inputs->items[i] == buffer;
+    return count == 1;
+}
+
+static void keep_walked(Fragment *loop, const List *inputs, Buffer **walked, int count) {
+    loop->walks = walked;
+    for (int i = 0; walked && i < count; i++) {
+        if (walked[i] && !is_read_once(inputs, walked[i])) walked[i] = NULL;
+    }
+}
+
 static View make_loop(Planner *p, Node *node, const char *name) {
     Open open = open_fragment(p, FRAGMENT_loop, node);
     Fragment *loop = open.fragment;
     Node *builder = node->kids[node->count - 2], *lambda = node->kids[node->count - 1];
     View base = {NULL, NULL, 0};
     loop->trips = unknown;
-    for (int i = 0; i < node->count - 2; i++) {
+    int iters = node->count - 2;
+    Buffer **walked = arena_alloc(&p->program->arena, sizeof *walked * (size_t)iters);
+    for (int i = 0; i < iters; i++) {
         Node *iter = node->kids[i];
         View data = {NULL, NULL, 0};
         bool walks = iter_classes[iter->iter].has_data;
         if (walks) data = evaluate(p, iter->kids[0], NULL);
         add_view(p, &open.inputs, &data);
+        if (walked && iter->iter == IT_scalar && iter->count == 1) walked[i] = data.buffer;
         for (int k = walks; k < iter->count; k++) gather(p, &open.inputs, iter->kids[k]);
         Size trips = iter_size(iter, loop, data);
         bool better = !trips.factor || (trips.length && loop->trips.trips);
@@ -436,6 +462,7 @@ static View make_loop(Planner *p, Node *node, const char *name) {
     judge(p, loop, &inside);
     loop->cost = cost_of(lambda->kids[0]);
     View view = make_outputs(p, &open, node->type, builder, base, 0, name);
+    keep_walked(loop, &open.inputs, walked, iters);
     place(p, &open);
     close_fragment(p, &open);
     return view;
@@ -479,6 +506,7 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     fragment->cost = cost_of(kind == FRAGMENT_sort ? node->kids[1] : node);
     View view = view_new(p, name, node->type, fragment, &open.outputs);
     if (view.buffer && has_length(node->type)) view.buffer->size = size_of(node, data);
+    if (kind == FRAGMENT_sort || kind == FRAGMENT_serialize) view.buffer->owns = OWNS_VECTOR;
     close_fragment(p, &open);
     return view;
 }
@@ -608,12 +636,30 @@ static View evaluate(Planner *p, Node *node, const char *name) {
     return view;
 }
 
+/* Nodes remember their fragments: the marks of has_fragment go. */
+static void forget_marks(Walk *walk, Node **slot) {
+    (void)walk;
+    if ((*slot)->kind != N_Field) (*slot)->index = 0;
+}
+
+static void number_nodes(const Plan *plan) {
+    for (int i = 0; i < plan->nfragments; i++) {
+        Fragment *fragment = plan->fragments[i];
+        fragment->node->index = fragment->number + 1;
+        for (int k = 0; k < fragment->ninner; k++) number_nodes(fragment->inner[k]);
+    }
+}
+
 static void plan_root(void *data) {
     Planner *p = data;
     Walk mark = {p->program, NULL, mark_fragments, NULL};
     Node *root = p->program->root;
     node_walk(&mark, &p->program->root);
     p->plan = make_plan(p, NULL, root->params, root->nparams, root->kids[0]);
+    Walk forget = {p->program, NULL, forget_marks, NULL};
+    node_walk(&forget, &p->program->root);
+    number_nodes(p->plan);
+    plan_reuse(p->program, p->plan);
 }
 
 Plan *plan_make(Program *program) {

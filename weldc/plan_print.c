@@ -67,6 +67,16 @@ static void put_names(Printer *p, Buffer *const *buffers, int count) {
     }
 }
 
+static void put_length(Printer *p, const Buffer *length, const Fragment *trips) {
+    if (!length) {
+        buf_printf(p->out, "runs of %d", trips ? trips->number : 0);
+        return;
+    }
+    put(p, "len(");
+    put_name(p, length);
+    put(p, ")");
+}
+
 static void put_size(Printer *p, Size size) {
     if (size.known == SIZE_UNKNOWN) {
         put(p, "unknown");
@@ -77,13 +87,7 @@ static void put_size(Printer *p, Size size) {
     if (!factor || size.constant) buf_printf(p->out, "%lld%s", (long long)size.constant, factor ? " + " : "");
     if (!factor) return;
     if (size.factor != 1) buf_printf(p->out, "%lld * ", (long long)size.factor);
-    if (size.length) {
-        put(p, "len(");
-        put_name(p, size.length);
-        put(p, ")");
-    } else {
-        buf_printf(p->out, "runs of %d", size.trips ? size.trips->number : 0);
-    }
+    put_length(p, size.length, size.trips);
 }
 
 static void put_typed(Printer *p, const Buffer *buffer) {
@@ -98,6 +102,10 @@ static void put_made(Printer *p, const Buffer *buffer) {
         buffer->type->kind == TY_vec) {
         put(p, ", size ");
         put_size(p, buffer->size);
+    }
+    if (buffer->place) {
+        put(p, ", in the place of ");
+        put_name(p, buffer->maker->walks[buffer->place - 1]);
     }
     if (buffer->last == LIVES_ON)
         put(p, ", in the result");
@@ -202,7 +210,38 @@ static void put_plan(Printer *p, const Plan *plan) {
     put(p, "\n");
 }
 
-void plan_print(Buf *out, const Program *program, const Plan *plan) {
+static void put_term(Printer *p, int64_t factor, const Buffer *length, const Fragment *trips, bool first) {
+    buf_printf(p->out, "%s%lld * ", first ? "" : " + ", (long long)factor);
+    put_length(p, length, trips);
+}
+
+static void put_bytes(Printer *p, const PlanBytes *bytes) {
+    bool first = true;
+    for (int i = 0; i < bytes->count; i++) {
+        if (!bytes->term[i].factor) continue;
+        put_term(p, bytes->term[i].factor, bytes->term[i].length, bytes->term[i].trips, first);
+        first = false;
+    }
+    if (bytes->others)
+        buf_printf(p->out, "%s%lld * other lengths", first ? "" : " + ", (long long)bytes->others);
+    first = first && !bytes->others;
+    if (bytes->constant || first)
+        buf_printf(p->out, "%s%lld", first ? "" : " + ", (long long)bytes->constant);
+    put(p, " bytes");
+}
+
+static void put_memory(Printer *p, const PlanMemory *memory) {
+    if (memory->fragment < 0) return;
+    put(p, "memory: ");
+    put_bytes(p, &memory->most);
+    buf_printf(p->out, " at fragment %d; without reuse ", memory->fragment);
+    put_bytes(p, &memory->unshared);
+    put(p, "\n");
+}
+
+void plan_print(Buf *out, Program *program, const Plan *plan) {
     Printer p = {.out = out, .program = program};
     put_plan(&p, plan);
+    PlanMemory memory = plan_memory(program, plan);
+    put_memory(&p, &memory);
 }

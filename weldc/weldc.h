@@ -92,7 +92,15 @@ struct Buffer {
     Size size;        /* of a vector, dictionary or what builds them; else exactly 1 */
     const Plan *plan; /* that it belongs to */
     Fragment *maker;  /* NULL: it is there when the plan starts */
-    int last;         /* number of the last fragment of its plan that needs it or what may point into it, or
+    /* Whose the memory is: a new builder's that the maker was given, or a vector that the maker made; that is then leaf
+     * number `leaf` of the maker's value. Of others it may be part of another's. */
+    enum { OWNS_NOTHING, OWNS_BUILDER, OWNS_VECTOR } owns;
+    int leaf;
+    bool shared;   /* something may point into it */
+    bool one_each; /* a new appender into which every iteration merges once */
+    int place; /* it takes the place of what iterator place - 1 of its loop walks; 0: it has memory of its own */
+    Buffer *heir; /* that takes its place, or NULL */
+    int last;     /* number of the last fragment of its plan that needs it or what may point into it, or
                          LIVES_ON; -1: none */
     int stamp;
 };
@@ -101,9 +109,11 @@ enum { LIVES_ON = INT32_MAX }; /* in the plan's result */
 struct Fragment {
     FragmentKind kind;
     int number; /* in the order of the program, inner plans' fragments after the one that holds them */
-    const Node *node;
+    Node *node;
     Buffer **inputs, **outputs; /* each once; inputs: those that fragments of inner plans read, too */
-    bool *held;                 /* for each input: may the outputs point into it */
+    Buffer **
+        walks; /* of a loop, for each iterator: what it walks as a whole and nothing else in the loop reads; or NULL */
+    bool *held; /* for each input: may the outputs point into it */
     int ninputs, noutputs;
     Size trips;      /* of a loop: iterations; else exactly 1 */
     double cost;     /* operations of one iteration, roughly; a loop inside is taken to run 16 times */
@@ -122,10 +132,33 @@ struct Plan {
     int nfragments, narguments, nresults;
 };
 
-/* The plan of a typed program, optimized or not. Linear. NULL: the program's error is set. */
+/* The plan of a typed program, optimized or not. Afterwards the index of a fragment's node is the fragment's number and 1,
+ * that of any other node but a field 0. Linear. NULL: the program's error is set. */
 Plan *plan_make(Program *program);
 int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
-void plan_print(Buf *out, const Program *program, const Plan *plan);
+void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
+
+/* ---- reuse.c: loops that write where they read ---- */
+void plan_reuse(Program *program, Plan *plan); /* sets place and heir */
+
+/* ---- plan_memory.c: bytes that live at once ---- */
+
+enum { PLAN_TERMS = 16 };
+/* constant + for each term factor * (the length of `length`, or the iterations of `trips`). */
+typedef struct PlanBytes {
+    int64_t constant, others; /* others: factors of lengths for which there was no term */
+    int count;
+    struct {
+        int64_t factor;
+        const Buffer *length;
+        const Fragment *trips;
+    } term[PLAN_TERMS];
+} PlanBytes;
+typedef struct PlanMemory {
+    PlanBytes most, unshared; /* the most at once; if nothing were released or written in place */
+    int fragment;             /* where it is the most; -1: nothing is made */
+} PlanMemory;
+PlanMemory plan_memory(Program *program, const Plan *plan);
 
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 

@@ -343,3 +343,32 @@ Test(region, adopts_another) {
         cr_expect_eq(region_bytes(region), budget.live);
     }
 }
+
+Test(region, what_is_needed_no_longer_leaves_before_the_rest) {
+    enum { LARGE = 8192 };
+    RegionMark mark = region_mark(region);
+    char *old = region_alloc(region, LARGE), *middle = region_alloc(region, LARGE);
+    char *built = region_settle(region, region_grow(region, NULL, LARGE), LARGE);
+    int64_t live = budget.live;
+    region_release(region, middle, LARGE);
+    cr_expect_eq(budget.live, live - LARGE - REGION_HEADER);
+    cr_expect_not(region_owns(region, middle));
+    region_release(region, built, LARGE);
+    char *small = region_alloc(region, 16);
+    region_release(region, small, 16);
+    cr_expect(region_owns(region, small) && region_owns(region, old));
+    /* What a sweep spares can still leave, as can what came from another region. */
+    Vec vec = {old, LARGE};
+    Region *other = region_new(&budget);
+    char *adopted = region_alloc(other, LARGE);
+    region_adopt(region, other, true);
+    region_free(other);
+    region_sweep(region, mark, type_vec(&types, scalar(TY_i8)), &vec);
+    cr_expect_not(region_owns(region, adopted));
+    char *young = region_alloc(region, LARGE);
+    region_release(region, old, LARGE);
+    cr_expect_not(region_owns(region, old));
+    region_release(region, young, LARGE);
+    region_reset(region, mark);
+    cr_expect_eq(region_bytes(region), budget.live);
+}
