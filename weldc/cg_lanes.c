@@ -477,17 +477,7 @@ static Leaf *emit_slice(Lanes *lanes, const Node *node) {
 }
 
 static Leaf emit_cast(Lanes *lanes, const Node *node) {
-    Cg *cg = lanes->cg;
-    const Type *from = node->kids[0]->type;
-    Leaf value = emit_one(lanes, node->kids[0]);
-    if (!is_wide(value)) return cg_cast_op(cg, from, value, node->type);
-    Leaf out = LLVMGetUndef(LLVMVectorType(cg_scalar_type(cg, node->type), WELD_LANES));
-    for (int i = 0; i < WELD_LANES; i++) {
-        Leaf one = LLVMBuildExtractElement(cg->builder, value, cg_i32(cg, i), "");
-        out = LLVMBuildInsertElement(cg->builder, out, cg_cast_op(cg, from, one, node->type), cg_i32(cg, i),
-                                     "");
-    }
-    return out;
+    return cg_cast_op(lanes->cg, node->kids[0]->type, emit_one(lanes, node->kids[0]), node->type);
 }
 
 static Leaf emit_lookup(Lanes *lanes, const Node *node) {
@@ -496,21 +486,24 @@ static Leaf emit_lookup(Lanes *lanes, const Node *node) {
     return gather(lanes, node->type, vec[0], index);
 }
 
+/* Operators take a scalar's type for wide operands, too, but for math functions without a vector counterpart. */
+static const Type *operand_type(Lanes *lanes, const Node *node, Leaf operand) {
+    const Type *type = node->kids[0]->type;
+    if (!is_wide(operand) || node->kind == N_Compare) return type;
+    bool math = op_classes[node->op].class == 'f' || (node->op == OP_rem && type_is_float(type));
+    return math && !cg_math_has_lanes(lanes->cg, node->op, type, WELD_LANES) ? wide_type(lanes, type) : type;
+}
+
 /* Operators with two operands, of which one or both may be wide. */
 static Leaf emit_binary(Lanes *lanes, const Node *node) {
     Cg *cg = lanes->cg;
-    const Type *type = node->kids[0]->type;
     Leaf a = emit_one(lanes, node->kids[0]), b = emit_one(lanes, node->kids[1]);
-    if (is_wide(a) || is_wide(b)) {
-        a = widen(lanes, a);
-        b = widen(lanes, b);
-        type = wide_type(lanes, type);
-    }
+    if (is_wide(a) || is_wide(b)) a = widen(lanes, a), b = widen(lanes, b);
     switch (node->kind) {
     case N_And: return LLVMBuildAnd(cg->builder, a, b, "");
     case N_Or: return LLVMBuildOr(cg->builder, a, b, "");
-    case N_Compare: return cg_compare_op(cg, node->op, type, a, b);
-    default: return cg_binary_op(cg, node->op, type, a, b, false);
+    case N_Compare: return cg_compare_op(cg, node->op, node->kids[0]->type, a, b);
+    default: return cg_binary_op(cg, node->op, operand_type(lanes, node, a), a, b, false);
     }
 }
 
@@ -528,8 +521,7 @@ static Leaf *emit_select(Lanes *lanes, const Node *node) {
 
 static Leaf emit_unary(Lanes *lanes, const Node *node) {
     Leaf value = emit_one(lanes, node->kids[0]);
-    const Type *type = is_wide(value) ? wide_type(lanes, node->type) : node->type;
-    return cg_unary_op(lanes->cg, node->op, type, value);
+    return cg_unary_op(lanes->cg, node->op, operand_type(lanes, node, value), value);
 }
 
 static Leaf *emit(Lanes *lanes, const Node *node) {
