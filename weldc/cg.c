@@ -326,7 +326,7 @@ static Leaf *optlookup_index(Cg *cg, const Node *node, Leaf *data, const Leaf *k
     Leaf *known = cg_leaves(cg, node->type), *none = zero(cg, type);
     LLVMBasicBlockRef probing = cg_block(cg, ""), after = cg_block(cg, "");
     const Type *entry =
-        key_is_flat(container->args[0]) ? dict_entry_type(&cg->program->types, container) : NULL;
+        type_is_flat(container->args[0]) ? dict_entry_type(&cg->program->types, container) : NULL;
     if (!entry ||
         !cg_prefetched_value(cg, node->kids[1], data[0], entry, key, probing, &known[0], known + 1)) {
         LLVMBuildBr(cg->builder, probing);

@@ -139,7 +139,11 @@ void cg_fn_close(Cg *cg, Fn *fn);
 
 /* ---- cg_type.c: leaves, memory, checks, calls
  * ----------------------------------------------------------------- */
+bool type_is_flat(const Type *type); /* made of scalars only */
 int leaf_types(Cg *cg, const Type *type, LLVMTypeRef *out);
+/* The type of a struct's leaf; its offset is added to *offset, unless that is NULL. Vectors in it are two leaves. */
+const Type *leaf_place(const Type *type, int leaf, int64_t *offset);
+bool cg_is_constant(LLVMValueRef value, int64_t number);
 Leaf *cg_leaves(Cg *cg, const Type *type);
 Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer); /* cg_load into fresh leaves */
 LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type);
@@ -187,13 +191,11 @@ Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to);
 Leaf cg_identity(Cg *cg, Op op, const Type *type);
 /* Operands of the operators above may also be vectors of the type's scalar, at most MOST_LANES long. */
 LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
-Leaf cg_every_lane(Leaf constant, unsigned count);
 bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type,
                        unsigned lanes);                                 /* a math function, on so many */
 LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of keys made of scalars */
 LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
-bool key_is_flat(const Type *type);                                                /* made of scalars only */
 
 /* ---- cg_release.c: memory that is given back ---- */
 bool cg_release_open(Cg *cg); /* plans the program; false: the error is set */
@@ -239,11 +241,38 @@ LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVM
 bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type *entry, const Leaf *key,
                          LLVMBasicBlockRef probing, LLVMValueRef *found, Leaf *value);
 
-/* ---- cg_lanes.c: several iterations at once ---- */
+/* ---- cg_wide.c: values of several iterations at once ---- */
+
+enum { MOST_LANES = 64 };
+/* How expressions are evaluated for a group of iterations, each a lane. */
+typedef struct Wide Wide;
+struct Wide {
+    Cg *cg;
+    unsigned width; /* lanes */
+    /* `count` leaves of a name, from leaf `at` on. */
+    Leaf *(*name)(Wide *wide, const Node *ident, int at, int count);
+    Leaf *(*other)(Wide *wide, const Node *node); /* of a kind that cg_wide_expr does not know */
+};
+/* A value's leaves, wide or uniform: scalars, fields, structs, selections and operators are known. */
+Leaf *cg_wide_expr(Wide *wide, const Node *node);
+Leaf cg_wide_one(Wide *wide, const Node *node); /* of a value that is one leaf */
+bool cg_is_wide(Leaf leaf);
+Leaf cg_wide_spread(const Wide *wide, Leaf leaf);       /* the same in all lanes, if it is uniform */
+void cg_wide_level(const Wide *wide, Leaf *a, Leaf *b); /* either both are wide or none */
+Leaf cg_every_lane(Leaf constant, unsigned count);
+Leaf cg_wide_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
+Leaf cg_wide_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
+/* As many of a scalar as there are lanes, side by side in memory. Bools are bytes there. */
+Leaf cg_wide_load(const Wide *wide, const Type *type, LLVMValueRef at);
+/* Element `index` of each lane's vector; data or index may be uniform. */
+Leaf cg_wide_gather(const Wide *wide, const Type *type, LLVMValueRef data, LLVMValueRef index);
+const Type *cg_wide_type(const Wide *wide, const Type *scalar); /* simd, of WELD_LANES lanes */
+
+/* ---- cg_lanes.c: loops inside that run alike in several iterations ---- */
 
 enum { LANE_ROWS = 8 };
 typedef struct Lanes {
-    Cg *cg;
+    Wide wide;     /* first: what cg_wide_expr hands back is a Lanes */
     bool **varies; /* by symbol id: for each leaf, is it another in each lane; NULL: a name from outside */
     int budget;
     LLVMBasicBlockRef give_up; /* where the iterations are done one by one */
@@ -257,6 +286,11 @@ bool cg_lanes_open(Cg *cg, const Node *lambda, Lanes *lanes);
 bool cg_lanes_can(Lanes *lanes, const Node *let); /* asked of all lets in order, before any is evaluated */
 void cg_lanes_let(Lanes *lanes, const Node *let); /* evaluates and binds it */
 void cg_lanes_store(Lanes *lanes, const Type *type, LLVMValueRef leaf, LLVMValueRef at);
+
+/* ---- cg_lanes_judge.c: which leaves vary ---- */
+
+bool cg_lanes_judge_open(Lanes *lanes, const Node *lambda);
+bool *cg_lanes_judge(Lanes *lanes, const Node *node); /* a flag for each leaf; NULL: it cannot be computed */
 
 /* ---- cg_stages.c: loops that run in stages ---- */
 
@@ -356,12 +390,9 @@ void cg_dots_run(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef fr
 
 /* ---- cg_filter.c: loops that filter, several iterations at once ---- */
 
-enum { MOST_LANES = 64 };
 /* Iterations begin, begin + 1, ... of a loop that filters, as far as groups of lanes reach; returns the first
  * one left, which is `begin` itself where the loop is not one for lanes. */
 LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
-Leaf cg_lane_part(Cg *cg, Leaf vector, unsigned from, unsigned count);
-Leaf cg_lane_join(Cg *cg, Leaf *parts, unsigned count); /* side by side; count: a power of 2 */
 
 /* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
@@ -373,6 +404,7 @@ int64_t builder_state_size(const Type *builder);
 bool cg_has_room(const Cg *cg, LLVMValueRef state); /* made before the loop, for all its merges */
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);
 void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *value);
+void cg_identity_leaves(Cg *cg, const Type *type, Op op, Leaf *out);
 /* Combines a value into the one in memory, field by field. */
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
 Leaf *cg_new_builder(Cg *cg, const Node *node);

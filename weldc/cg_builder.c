@@ -109,13 +109,13 @@ static void appender_new(Cg *cg, const Node *node, LLVMValueRef state, LLVMValue
 
 /* ---- mergers and vecmergers: combining values field by field ---- */
 
-static void identity(Cg *cg, const Type *type, Op op, Leaf *out) {
+void cg_identity_leaves(Cg *cg, const Type *type, Op op, Leaf *out) {
     if (type->kind != TY_struct) {
         out[0] = cg_identity(cg, op, type);
         return;
     }
     for (int i = 0; i < type->count; i++) {
-        identity(cg, type->args[i], op, out);
+        cg_identity_leaves(cg, type->args[i], op, out);
         out += leaf_count(type->args[i]);
     }
 }
@@ -185,7 +185,7 @@ Leaf *cg_new_builder(Cg *cg, const Node *node) {
         vecmerger_new(cg, node, state);
     } else if (type->kind == TY_merger) {
         Leaf *start = argument ? argument : cg_leaves(cg, type->args[0]);
-        if (!argument) identity(cg, type->args[0], type->op, start);
+        if (!argument) cg_identity_leaves(cg, type->args[0], type->op, start);
         cg_store(cg, type->args[0], start, state, NULL);
     } else {
         LLVMValueRef entry = cg_type_pointer(cg, dict_entry_type(&cg->program->types, type));

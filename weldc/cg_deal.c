@@ -25,9 +25,9 @@ enum { AHEAD = 128 }; /* bytes: the lines that a partition will write next are a
 
 /* Keys that lead through a direct table are few. */
 bool cg_deals(const Type *builder) {
-    if (builder->kind != TY_dictmerger || !key_is_flat(builder->args[0])) return false;
+    if (builder->kind != TY_dictmerger || !type_is_flat(builder->args[0])) return false;
     int width = key_width(builder->args[0]);
-    return (width == 0 || width > DIRECT_BITS) && key_is_flat(builder->args[1]) &&
+    return (width == 0 || width > DIRECT_BITS) && type_is_flat(builder->args[1]) &&
            builder->args[0]->size + builder->args[1]->size <= PARTITION_RECORD / 2;
 }
 

@@ -84,7 +84,7 @@ static LLVMValueRef index_value(Cg *cg, const Type *entry, Leaf pointer, const L
 LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key, const Node *node) {
     const Type *entry = entry_type(cg, dict);
     LLVMBuilderRef builder = cg->builder;
-    if (!key_is_flat(dict->args[0])) {
+    if (!type_is_flat(dict->args[0])) {
         return cg_call(cg, RT_dict_find, pointer, cg_type_pointer(cg, entry),
                        cg_spill(cg, dict->args[0], key));
     }
@@ -199,7 +199,7 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
     LLVMValueRef dict = cg_load_at(cg, cg->ptr, state, 0);
     if (builder->kind == TY_groupmerger) {
         group_merge_call(cg, builder, dict, pair, node);
-    } else if (!key_is_flat(key)) {
+    } else if (!type_is_flat(key)) {
         merge_by_call(cg, builder, dict, pair, node);
     } else {
         LLVMBasicBlockRef after = cg_block(cg, "");

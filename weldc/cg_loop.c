@@ -118,13 +118,9 @@ static LLVMValueRef cursor_open(Cg *cg, const Node *iter, Cursor *cursor) {
     return count;
 }
 
-static bool is_constant(LLVMValueRef value, int64_t number) {
-    return LLVMIsAConstantInt(value) && LLVMConstIntGetSExtValue(value) == number;
-}
-
 static LLVMValueRef position(Cg *cg, LLVMValueRef index, LLVMValueRef start, LLVMValueRef stride) {
-    if (!is_constant(stride, 1)) index = LLVMBuildMul(cg->builder, index, stride, "");
-    return is_constant(start, 0) ? index : LLVMBuildAdd(cg->builder, start, index, "");
+    if (!cg_is_constant(stride, 1)) index = LLVMBuildMul(cg->builder, index, stride, "");
+    return cg_is_constant(start, 0) ? index : LLVMBuildAdd(cg->builder, start, index, "");
 }
 
 /* WELD_LANES elements that lie stride apart. */

@@ -69,7 +69,7 @@ static bool is_fixed(const Search *search, const Node *node) {
 static void add_target(Search *search, const Node *dict, const Node *key) {
     Prefetch *plan = search->plan;
     int width = key_width(key->type);
-    if (plan->count == PREFETCH_TARGETS || !is_fixed(search, dict) || !key_is_flat(key->type)) return;
+    if (plan->count == PREFETCH_TARGETS || !is_fixed(search, dict) || !type_is_flat(key->type)) return;
     if ((width && width <= DIRECT_BITS) || !is_cheap(key) || !is_reachable(search, key)) return;
     for (int i = 0; i < plan->count; i++) {
         if (node_equal(plan->target[i].dict, dict) && node_equal(plan->target[i].key, key)) return;

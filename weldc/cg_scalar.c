@@ -26,12 +26,6 @@ LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like) {
     return lanes ? LLVMVectorType(scalar, LLVMGetVectorSize(shape)) : scalar;
 }
 
-Leaf cg_every_lane(Leaf constant, unsigned count) {
-    Leaf lanes[MOST_LANES];
-    for (unsigned i = 0; i < count; i++) lanes[i] = constant;
-    return LLVMConstVector(lanes, count);
-}
-
 /* A constant of the type's scalar, in every lane if `like` has lanes. */
 static Leaf constant(Cg *cg, const Type *type, Leaf like, int64_t value) {
     LLVMTypeRef as = cg_scalar_type(cg, lane(type)), shape = LLVMTypeOf(like);
@@ -137,10 +131,10 @@ static Leaf math_lanes(Cg *cg, const char *name, const Type *type, Leaf a, Leaf 
     LLVMValueRef function = pure_function(cg, symbol, signature);
     Leaf parts[MOST_LANES];
     for (unsigned at = 0; at < lanes; at += step) {
-        Leaf args[2] = {cg_lane_part(cg, a, at, step), b ? cg_lane_part(cg, b, at, step) : NULL};
+        Leaf args[2] = {cg_wide_part(cg, a, at, step), b ? cg_wide_part(cg, b, at, step) : NULL};
         parts[at / step] = LLVMBuildCall2(cg->builder, signature, function, args, arity, "");
     }
-    return cg_lane_join(cg, parts, lanes / step);
+    return cg_wide_join(cg, parts, lanes / step);
 }
 
 /* A math function, lane by lane on simd values. name: of the f64 version in libm. */
@@ -318,14 +312,6 @@ Leaf cg_identity(Cg *cg, Op op, const Type *type) {
     uint64_t value = 0;
     memcpy(&value, bytes, (size_t)type->size);
     return LLVMConstInt(as, value, false);
-}
-
-bool key_is_flat(const Type *type) {
-    if (type->kind != TY_struct) return type_is_scalar(type);
-    for (int i = 0; i < type->count; i++) {
-        if (!key_is_flat(type->args[i])) return false;
-    }
-    return true;
 }
 
 /* As key_bits of lang/: zero-extended, one NaN, one zero. */

@@ -208,7 +208,7 @@ static void buffer_store_wide(Lanes *lanes, const Type *type, const Leaf **leave
     for (int i = 0; type->kind == TY_struct && i < type->count; i++)
         buffer_store_wide(lanes, type->args[i], leaves, buffer, number);
     if (type->kind == TY_struct) return;
-    cg_lanes_store(lanes, type, *(*leaves)++, place(lanes->cg, type, buffer, number));
+    cg_lanes_store(lanes, type, *(*leaves)++, place(lanes->wide.cg, type, buffer, number));
 }
 
 static void buffer_load(Cg *cg, const Type *type, Leaf **leaves, LLVMValueRef *buffer, LLVMValueRef number) {

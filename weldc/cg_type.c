@@ -26,6 +26,28 @@ LLVMTypeRef cg_scalar_type(Cg *cg, const Type *type) {
     }
 }
 
+bool type_is_flat(const Type *type) {
+    if (type->kind != TY_struct) return type_is_scalar(type);
+    for (int i = 0; i < type->count; i++) {
+        if (!type_is_flat(type->args[i])) return false;
+    }
+    return true;
+}
+
+const Type *leaf_place(const Type *type, int leaf, int64_t *offset) {
+    while (type->kind == TY_struct) {
+        int field = 0;
+        while (leaf >= leaf_count(type->args[field])) leaf -= leaf_count(type->args[field++]);
+        if (offset) *offset += type->offsets[field];
+        type = type->args[field];
+    }
+    return type;
+}
+
+bool cg_is_constant(LLVMValueRef value, int64_t number) {
+    return LLVMIsAConstantInt(value) && LLVMConstIntGetSExtValue(value) == number;
+}
+
 int leaf_types(Cg *cg, const Type *type, LLVMTypeRef *out) {
     if (type->kind == TY_vec) {
         out[0] = cg->ptr;

@@ -1,0 +1,55 @@
+/* cg_filter.h: what the files of cg_filter.c share: a loop whose iterations run in groups of lanes. */
+#ifndef CG_FILTER_H
+#define CG_FILTER_H
+
+#include "cg.h"
+
+enum { MOST_LETS = 64, MOST_MERGES = 16 };
+
+/* A let of the body, evaluated when it is first used. */
+typedef struct Late {
+    const Symbol *symbol;
+    const Node *value;
+    Leaf *leaves; /* NULL: not yet */
+} Late;
+
+typedef struct LaneMerge {
+    const Type *builder;
+    LLVMValueRef state;
+    int leaf;  /* of the loop's builders */
+    Leaf mask; /* NULL: all lanes */
+    const Node *value;
+    bool done;
+} LaneMerge;
+
+typedef struct Filter {
+    Wide wide; /* first: what cg_wide_expr hands back is a Filter */
+    const Loop *loop;
+    LLVMValueRef index;    /* of the first iteration of the group */
+    Leaf number, *element; /* of the iterations; element: NULL for leaves that are not loaded yet */
+    Leaf **accumulators;   /* of the mergers' leaves, by the loop's leaf */
+    Late lets[MOST_LETS];
+    int nlets, budget;
+    int64_t widest; /* scalar in the body */
+    LaneMerge merges[MOST_MERGES];
+    int nmerges;
+} Filter;
+
+/* ---- cg_filter_plan.c: which loops ---- */
+
+/* How many lanes there shall be, or 0: the loop is not one for them. Lists the lets of the body. */
+unsigned cg_filter_plan(Filter *lanes);
+Late *cg_filter_late(Filter *lanes, const Symbol *symbol); /* or NULL */
+int64_t cg_filter_largest(const Type *type);               /* the bytes of its largest scalar */
+
+/* ---- cg_filter_load.c: what names of the body mean in a group ---- */
+
+Leaf *cg_filter_name(Wide *wide, const Node *ident, int at, int count); /* Wide.name */
+unsigned cg_filter_even(const Type *type); /* of a struct of 2 or 4 scalars of one size: how many; else 0 */
+
+/* ---- cg_compress.c: lanes that go to an appender ---- */
+
+/* Appends the value in the lanes of merge->mask, in their order. */
+void cg_filter_append(Filter *lanes, const LaneMerge *merge, const Leaf *value);
+
+#endif
