@@ -248,7 +248,8 @@ Node *apply_text(Grad *g, Type *scalar, const char *text, int count, Symbol **ar
         node_walk(&walk, &body);
         return body;
     }
-    if (rule && rule->program)
+    bool read = rule && rule->program && !g->program->arena.exhausted;
+    if (read && rule->program->error.code != E_OutOfMemory)
         error_set(&g->program->error, E_Internal, g->span,
                   "a rule of derivatives is wrong: %.200s, in %.150s", rule->program->error.text,
                   rule->program->source[0].text);

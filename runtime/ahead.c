@@ -108,7 +108,9 @@ static bool fits_here(const Bytes parts[PARTS], Error *error) {
     machine_print(&machine);
     bool same = !machine.failed && machine.length == parts[MACHINE].length &&
                 memcmp(machine.text, parts[MACHINE].data, machine.length) == 0;
+    bool failed = machine.failed;
     buf_release(&machine);
+    if (failed) return error_set(error, E_OutOfMemory, nowhere, "no memory to load the program");
     if (same || processor_has(parts[PROCESSOR])) return true;
     return error_set(
         error, E_Library, nowhere,

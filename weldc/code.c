@@ -72,7 +72,7 @@ static bool fits(TypeKind kind, Op op, uint32_t count) {
     return arguments < 0 || count == (uint32_t)arguments;
 }
 
-/* NULL: these bytes are not a type. */
+/* NULL: these bytes are not a type, or there is no memory and the arena says so. */
 static Type *type_read(Reader *reader, int depth) {
     uint32_t head[3];
     if (depth > TYPE_PARTS || (size_t)(reader->end - reader->at) < sizeof head || reader->left-- == 0)
@@ -85,6 +85,7 @@ static Type *type_read(Reader *reader, int depth) {
     if (type_is_scalar(&(Type){.kind = kind})) return type_scalar(reader->types, kind);
     Type **parts = calloc(head[2] + (size_t)1, sizeof *parts), *type = NULL;
     bool ok = parts != NULL;
+    reader->types->arena->exhausted |= !ok;
     for (uint32_t i = 0; ok && i < head[2]; i++) ok = (parts[i] = type_read(reader, depth + 1)) != NULL;
     if (ok) type = type_make(reader->types, kind, op, (int)head[2], parts);
     free(parts);
@@ -109,6 +110,8 @@ static bool read_types(Code *code, const ImageHeader *header, const char *bytes)
 bool code_missing_symbol(const char *name, Error *error) {
     size_t prefix = sizeof FOREIGN_PREFIX - 1;
     if (strncmp(name, FOREIGN_PREFIX, prefix) == 0) name += prefix;
+    if (math_lacks_memory(name))
+        return error_set(error, E_OutOfMemory, (Span){0}, "no memory to load the library of %s", name);
     return error_set(error, E_Library, (Span){0}, "there is no C function %s; load its library first", name);
 }
 
@@ -153,8 +156,9 @@ static bool load(Code *code, const char *image, size_t size, Error *error) {
     buf_put(&code->strings, strings, header.strings);
     if (code->strings.failed || !arena_init(&code->arena))
         return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    return read_types(code, &header, types) &&
-           link_code(code, strings + header.strings, header.object, error);
+    bool ok = read_types(code, &header, types);
+    if (code->arena.exhausted) return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
+    return ok && link_code(code, strings + header.strings, header.object, error);
 }
 
 Code *code_load(const char *image, size_t size, const CodeOptions *options, const Jit *jit, Error *error) {

@@ -20,6 +20,7 @@
  */
 #include "weldc.h"
 
+#include <errno.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,7 +251,9 @@ static bool link_file(Linker *l, Object *object, const CodeOptions *options, Err
     copy_sections(l);
     if (!bind_symbols(l, options, error) || !relocate_all(l)) return false;
     object->entry = find_entry(l, "weld_run");
-    return object->entry && protect(l);
+    if (!object->entry) return false;
+    return protect(l) || error_set(error, errno == ENOMEM ? E_OutOfMemory : E_Internal, (Span){0},
+                                   "the memory of compiled code cannot be protected: %s", strerror(errno));
 }
 
 Object *object_load(const char *file, size_t size, const CodeOptions *options, Error *error) {

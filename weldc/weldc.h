@@ -162,8 +162,9 @@ PlanMemory plan_memory(Program *program, const Plan *plan);
 
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 
-void *math_symbol(const char *name); /* a function of libm, memcpy and its like, or SLEEF; NULL: none */
-bool math_has_vectors(void);         /* is SLEEF installed */
+void *math_symbol(const char *name);      /* a function of libm, memcpy and its like, or SLEEF; NULL: none */
+bool math_has_vectors(void);              /* is SLEEF installed */
+bool math_lacks_memory(const char *name); /* was there no memory to open the library of this function */
 
 /* ---- code.c: machine code ----------------------------------------------------------------------------- */
 

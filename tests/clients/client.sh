@@ -34,6 +34,11 @@ if [ "$name" = without_jit ]; then
     mkdir -p "$libraries"
     cp "$prefix"/lib/libweld.so.? "$libraries"
 fi
+if [ "$name" = graphs_no_memory ]; then
+    mkdir -p "$folder/graphs_no_memory.ahead"
+    "$prefix/bin/weldc" build "$(dirname "$source")/ahead/model.weld" -o "$folder/graphs_no_memory.ahead/model"
+    flags="-I$folder/graphs_no_memory.ahead -L$folder/graphs_no_memory.ahead -lmodel $flags -Wl,-rpath,$folder/graphs_no_memory.ahead"
+fi
 # shellcheck disable=SC2086 # words on purpose
 "$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$libraries" -lm -lpthread
 "$folder/$name" $argument

@@ -74,7 +74,7 @@ static void expect_usable(void) {
 }
 
 /* With allocation number n failing; negative: none. True: it succeeded, and that many did not happen. */
-static int try(const char *code, long n, int *computed) {
+static int try_code(const char *code, long n, int *computed) {
     const struct {
         double *data;
         int64_t length;
@@ -98,21 +98,20 @@ static int try(const char *code, long n, int *computed) {
     return done && *computed;
 }
 
+static int try(void *code, long n) {
+    int computed;
+    return try_code(code, n, &computed);
+}
+
 static void refuse_allocations(int p, int all) {
     static int texts;
     char code[512];
-    int done = 0, computed;
+    int done = 0;
     long n = 0;
     for (; !done && !bad; n += all || n < DENSE ? 1 : STRIDE) {
-        /* A text of its own, so that nothing of it is cached at first; again, until the caches know it. */
+        /* A text of its own, so that nothing of it is cached at first. */
         snprintf(code, sizeof code, "%s # %d", programs[p].code, texts++);
-        long before = live, repeated = 0;
-        done = try(code, n, &computed);
-        while (live != before && ++repeated < 12 && !bad) {
-            before = live;
-            try(code, n, &computed);
-        }
-        if (repeated == 12) bad = printf("allocation %ld: blocks are lost each time\n", n);
+        done = refuse(try, code, n);
         if (n % 16 == 0) expect_usable();
         if (n > 100000) bad = printf("it never succeeds\n");
     }
@@ -133,7 +132,7 @@ static void refuse_bytes(int p, const char *engine, const char *threads) {
         weld_conf_set(conf, "weld.threads", threads);
         weld_conf_set(conf, "weld.memory.limit", limit);
         context = weld_context_new(conf);
-        try(programs[p].code, -1, &done);
+        try_code(programs[p].code, -1, &done);
         expect_usable();
         weld_context_free(context);
         weld_conf_free(conf);

@@ -1,4 +1,4 @@
-/* refuse.h: a client's own malloc, mmap and mprotect, which fail when told to, and count blocks; and a check
+/* refuse.h: a client's own malloc, mmap and mprotect, which fail when told to, and count blocks; and checks
  * for such a client. Not for sanitizers. */
 #ifndef REFUSE_H
 #define REFUSE_H
@@ -30,6 +30,21 @@ static int bad;        /* a check failed */
             bad = 1;                                                                      \
         }                                                                                 \
     } while (0)
+
+/* Attempts something with allocation number n failing, then again until no block is lost: caches may keep some. Returns what
+ * the first attempt does, which is whether so many allocations did not happen: later ones find more in the caches, and need
+ * fewer. */
+static int refuse(int (*attempt)(void *data, long n), void *data, long n) {
+    enum { MOST = 12 };
+    long before = live, repeated = 0;
+    int done = attempt(data, n);
+    while (live != before && ++repeated < MOST && !bad) {
+        before = live;
+        attempt(data, n);
+    }
+    if (repeated == MOST) bad = printf("allocation %ld: blocks are lost each time\n", n);
+    return done;
+}
 
 static int fails(void) {
     long before = __atomic_load_n(&left, __ATOMIC_SEQ_CST);

@@ -111,3 +111,36 @@ Test(bind, drafts_rows_and_functions) {
     expect(WORDS("bind", "stats.h", "--lib", "no-name"), NULL, 2, "", "--lib takes the name");
     test_folder_remove();
 }
+
+/* A header may declare more than the library has. The draft that leaves this out loads as it is. */
+Test(bind, leaves_out_what_the_library_lacks) {
+    static const char few[] = "double few_twice(double x);\ndouble few_lost(double x);\n"
+                              "double few_gone(const double *x, unsigned long n);\n",
+                      code[] = "double few_twice(double x) { return 2 * x; }\n",
+                      lost[] = "cfun[few_lost, f64]";
+    test_write("few.h", few, sizeof few - 1);
+    test_write("few.c", code, sizeof code - 1);
+    Outcome got = weldc_run(WORDS("bind", "few.h", "--lib", "few"), NULL, false);
+    cr_expect(strstr(got.out, lost) && strstr(got.out, "libfew.so could not be opened"), "%s", got.out);
+    outcome_release(&got);
+    char command[1200];
+    snprintf(command, sizeof command, "cd '%s' && cc -shared -fPIC -o libfew.so few.c", test_folder());
+    cr_assert_eq(system(command), 0);
+    got = weldc_run(WORDS("bind", "few.h", "--lib", "few"), NULL, false);
+    cr_assert_eq(got.status, 0, "%s", got.err);
+    cr_expect(!strstr(got.out, lost) && !strstr(got.out, "could not be opened"), "%s", got.out);
+    cr_expect(strstr(got.out, " * Not drafted:\n *   few_lost: the library has no such function\n"
+                              " *   few_gone: the library has no such function\n"),
+              "%s", got.out);
+    test_write("draft.c", got.out, strlen(got.out));
+    outcome_release(&got);
+    snprintf(command, sizeof command,
+             "cd '%s' && cc -Wall -Wextra -Werror -shared -fPIC -o libweld-few.so -I. -I'%s/runtime' draft.c "
+             "-L. -lfew "
+             "-Wl,-rpath,'%s'",
+             test_folder(), WELD_SOURCE_DIR, test_folder());
+    cr_assert_eq(system(command), 0);
+    cr_assert_eq(setenv("WELD_ADAPTERS", test_folder(), 1), 0);
+    expect(WORDS("run", "-e", "|x: f64| few.twice(x)", "4.0"), NULL, 0, "8.0\n", "");
+    test_folder_remove();
+}

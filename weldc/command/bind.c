@@ -12,10 +12,12 @@
  * Rules: a function of scalars is called by value (cfun). A `const T *` is a vector that is read, a `T *` one that is
  * written; an integer named n, len, length, size or count is the length of the vectors. An int that is returned beside
  * vectors that are written is a status. What does not fit these rules is listed in a comment, for its author to write
- * by hand. A draft is a start: what is pure, what is threadsafe, how long a result is, what arguments would crash the
+ * by hand; so is what the header declares and the library lacks, as a header is often of a later version, or of a build
+ * with more in it: an adapter that named such a function would not load. A draft is a start: what is pure, what is threadsafe, how long a result is, what arguments would crash the
  * library, only its author knows.
  */
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +27,9 @@ typedef struct Bind {
     const Request *request;
     Fault fault;
     const char *name; /* of the library */
+    void *library;    /* it, opened; NULL: it is not where the loader looks */
     Buf shims, rows, others;
+    char direct[128];       /* the first function that programs call without a shim, or "" */
     bool vectors[TY_COUNT]; /* kinds of elements whose vectors are used */
 } Bind;
 
@@ -81,6 +85,7 @@ static void end_row(Buf *out, const Prototype *p) {
 
 static void bind_by_value(Bind *bind, const Prototype *p) {
     Buf *out = &bind->rows;
+    if (!*bind->direct) memcpy(bind->direct, p->name, sizeof bind->direct);
     begin_row(bind, p);
     buf_printf(out, "cfun[%s, %s](", p->name, spelled(p->result.kind));
     put_params(out, p, false);
@@ -207,12 +212,27 @@ static void bind_by_shim(Bind *bind, const Prototype *p) {
 
 static void bind_function(void *data, const Prototype *p) {
     Bind *bind = data;
-    if (p->why)
-        buf_printf(&bind->others, " *   %s: %s\n", p->name, p->why);
+    const char *why = p->why;
+    if (!why && bind->library && !dlsym(bind->library, p->name)) why = "the library has no such function";
+    if (why)
+        buf_printf(&bind->others, " *   %s: %s\n", p->name, why);
     else if (p->reads + p->writes)
         bind_by_shim(bind, p);
     else
         bind_by_value(bind, p);
+}
+
+/* As -lNAME finds it once the program runs: where the loader looks, or in the folder at hand. */
+static void *open_library(const char *name) {
+    static const char *const formats[] = {"lib%s.so", "./lib%s.so"};
+    void *library = NULL;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats && !library; i++) {
+        Buf path = {0};
+        buf_printf(&path, formats[i], name);
+        if (path.text && !path.failed) library = dlopen(path.text, RTLD_LAZY | RTLD_LOCAL);
+        buf_release(&path);
+    }
+    return library;
 }
 
 /* ---- the draft ---- */
@@ -254,6 +274,11 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
                " * - Where the meaning of a function can be said in the language, say it instead of NULL: it "
                "then fuses.\n",
                name, header, name, name, name, name);
+    if (!bind->library)
+        buf_printf(out,
+                   " *\n * lib%s.so could not be opened, so whether it has all of these functions was not "
+                   "checked.\n",
+                   name);
     if (bind->others.length) buf_printf(out, " *\n * Not drafted:\n%s", bind->others.text);
     buf_printf(out,
                " */\n#include <%s>\n#include <weld.h>\n\n#define EXPORT "
@@ -269,6 +294,11 @@ static void write_draft(Bind *bind, const char *header, Buf *out) {
         buf_printf(out, "typedef struct {\n    %s *data;\n    int64_t length;\n} vec_%s;\n\n",
                    element((TypeKind)kind), spelled((TypeKind)kind));
     }
+    if (*bind->direct) /* no shim may name the library, which a linker that links only what is needed then drops */
+        buf_printf(out,
+                   "/* So that the linker keeps the library, whose functions are called by name. */\n"
+                   "__attribute__((used)) static void (*const linked)(void) = (void (*)(void))%s;\n\n",
+                   bind->direct);
     buf_printf(out,
                "%sstatic const weld_function_t functions[] = {\n%s    {NULL, NULL, NULL, NULL, NULL, "
                "NULL},\n};\n\n",
@@ -294,7 +324,7 @@ int command_bind(Request *request) {
     if (request->count != 1) return usage_error(request, "one header is needed");
     if (!is_library_name(request->library))
         return usage_error(request, "--lib takes the name of a library, as in -lNAME, that is one in C");
-    Bind bind = {.request = request, .name = request->library};
+    Bind bind = {.request = request, .name = request->library, .library = open_library(request->library)};
     Buf out = {0};
     int status = EXIT_FAULT;
     if (prototypes_read(request->words[0], bind_function, &bind, &bind.fault)) {
@@ -309,5 +339,6 @@ int command_bind(Request *request) {
     buf_release(&bind.shims);
     buf_release(&bind.rows);
     buf_release(&bind.others);
+    if (bind.library) dlclose(bind.library);
     return status;
 }

@@ -171,7 +171,8 @@ static void write_source(Build *build) {
         "#include <stdatomic.h>\n#include <stddef.h>\n#include <stdint.h>\n\n"
         "void *weld_module_load(const void *, int64_t, void *, void *);\nvoid weld_module_free(void *);\n"
         "void *weld_module_run(void *, void *, void *, void *);\nvoid *weld_value_new(const void *);\n"
-        "void weld_value_free(void *);\n\nstatic const unsigned char program[] = {");
+        "void weld_value_free(void *);\nvoid weld_error_set(void *, uint64_t, const char *);\n\nstatic const "
+        "unsigned char program[] = {");
     for (size_t i = 0; i < build->bytes.length; i++)
         buf_printf(out, "%s%u,", i % 24 ? "" : "\n", (unsigned char)build->bytes.text[i]);
     buf_printf(
@@ -187,9 +188,11 @@ static void write_source(Build *build) {
         "__attribute__((visibility(\"default\"))) void *%s_run(void *context, const void *arguments, void "
         "*error) {\n"
         "    void *code = load(error), *value, *result;\n    if (!code) return NULL;\n"
-        "    value = weld_value_new(arguments);\n    result = weld_module_run(code, context, value, error);\n"
+        "    value = weld_value_new(arguments);\n"
+        "    if (!value) {\n        weld_error_set(error, %d, \"no memory for the arguments\");\n"
+        "        return NULL;\n    }\n    result = weld_module_run(code, context, value, error);\n"
         "    weld_value_free(value);\n    return result;\n}\n",
-        name);
+        name, WELD_OUT_OF_MEMORY);
 }
 
 static bool write_file(Build *build, const char *path, const Buf *text) {
