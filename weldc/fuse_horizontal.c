@@ -35,7 +35,8 @@ bool pass_fuse_horizontal(Program *program);
 
 enum {
     MOST_BUILDERS = 32, /* of a loop: more accumulators than that are no faster together */
-    MOST_ITERS = 16     /* of a loop that walks what several walked */
+    MOST_ITERS = 16,    /* of a loop that walks what several walked */
+    MOST_TRIES = 8      /* groups that are looked at for an iterator */
 };
 
 typedef struct Member Member;
@@ -49,7 +50,7 @@ struct Member {
 typedef struct Group Group;
 struct Group {
     int block, place; /* it goes before statement number `place` of the block */
-    int count, builders;
+    int count, builders, company;
     Member *first, **last;
     Node **iters; /* of all members */
     int niters;
@@ -134,9 +135,9 @@ static bool operand_hash(const Node *node, uint64_t *hash) {
     return (node->kind == N_Len || node->kind == N_Field) && operand_hash(node->kids[0], hash);
 }
 
-static bool iter_hash(const Node *loop, int number, uint64_t *hash) {
+static bool iter_hash(const Node *loop, int number, int company, uint64_t *hash) {
     const Node *iter = loop->kids[number];
-    *hash = hash_mix((uint64_t)company(loop), (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
+    *hash = hash_mix((uint64_t)company, (uint64_t)iter->iter << 8 | (uint64_t)iter->count);
     for (int j = 0; j < iter->count; j++) {
         if (!operand_hash(iter->kids[j], hash)) return false;
     }
@@ -208,11 +209,10 @@ static void let_early(Fuse *fuse, Group *group, Node *let) {
 }
 
 /* Can the loop go into the group: both walk the same, or vectors of which one is the same, so that all are of equal length. */
-static bool fits(const Block *block, const Group *group, const Node *loop) {
-    const Node *first = loop_of(*group->first->slot);
+static bool fits(const Block *block, const Group *group, const Node *loop, int company) {
     int same = 0, count = loop->count - 2;
     bool plain = true;
-    if (group->block != block->id || block->early >= group->place || company(first) != company(loop) ||
+    if (group->block != block->id || block->early >= group->place || group->company != company ||
         group->builders + builder_count(loop->type) > MOST_BUILDERS)
         return false;
     for (int i = 0; i < count; i++) {
@@ -224,23 +224,25 @@ static bool fits(const Block *block, const Group *group, const Node *loop) {
     return same == count && count == group->niters;
 }
 
-/* The newest group of one of the loop's iterators, if the loop fits there. */
-static Group *group_find(Fuse *fuse, const Block *block, const Node *loop, const uint64_t *hashes) {
+/* A group that the loop fits, among the newest of each of its iterators. */
+static Group *group_find(Fuse *fuse, const Block *block, const Node *loop, int company,
+                         const uint64_t *hashes) {
     for (int i = 0; i < loop->count - 2; i++) {
-        for (const Entry *entry = fuse->buckets[hashes[i] & fuse->mask]; entry; entry = entry->next) {
+        const Entry *entry = fuse->buckets[hashes[i] & fuse->mask];
+        for (int tries = MOST_TRIES; entry && tries; entry = entry->next) {
             if (entry->hash != hashes[i] || entry->group->block != block->id) continue;
-            if (fits(block, entry->group, loop)) return entry->group;
-            break;
+            if (fits(block, entry->group, loop, company)) return entry->group;
+            tries--;
         }
     }
     return NULL;
 }
 
-static Group *group_new(Fuse *fuse, Block *block, const Node *loop) {
+static Group *group_new(Fuse *fuse, Block *block, const Node *loop, int company) {
     Arena *arena = &fuse->program->arena;
     Group *group = arena_alloc(arena, sizeof *group);
     int room = loop->count - 2 > MOST_ITERS ? loop->count - 2 : MOST_ITERS;
-    *group = (Group){.block = block->id, .place = block->at};
+    *group = (Group){.block = block->id, .place = block->at, .company = company};
     group->last = &group->first;
     group->iters = arena_alloc(arena, sizeof *group->iters * (size_t)room);
     group->leader = block->newest && block->newest->place == block->at ? block->newest->leader : group;
@@ -269,13 +271,13 @@ static void add_iters(Fuse *fuse, Group *group, Member *member, const Node *loop
 /* Puts the loop, whose names are ready where the block says, into a group. */
 static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
     Node *loop = loop_of(*slot);
-    int count = loop->count - 2;
+    int count = loop->count - 2, own = company(loop);
     Member *member = arena_alloc(&fuse->program->arena, sizeof *member);
     uint64_t *hashes = arena_alloc(&fuse->program->arena, sizeof *hashes * (size_t)count);
     *member =
         (Member){slot, let, arena_alloc(&fuse->program->arena, sizeof *member->at * (size_t)count), NULL};
     for (int i = 0; i < count; i++) {
-        if (!iter_hash(loop, i, &hashes[i])) return;
+        if (!iter_hash(loop, i, own, &hashes[i])) return;
     }
     Bound *bound = let && let->symbol->id < fuse->limit ? &fuse->bound[let->symbol->id] : NULL;
     if (bound && (*slot)->type->kind == TY_vec && let->symbol->uses && bound->walks == let->symbol->uses) {
@@ -283,9 +285,9 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
         bound->let = let;
         return;
     }
-    Group *group = group_find(fuse, block, loop, hashes);
+    Group *group = group_find(fuse, block, loop, own, hashes);
     if (group && block->ready >= group->place) names_early(fuse, group, loop);
-    if (!group) group = group_new(fuse, block, loop);
+    if (!group) group = group_new(fuse, block, loop, own);
     add_iters(fuse, group, member, loop, hashes);
     *group->last = member;
     group->last = &member->next;
