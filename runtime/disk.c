@@ -4,8 +4,8 @@
  *
  *     FileHeader | key | image
  *
- * The key is all that code depends on: the sources that we were built from, the processor, the settings, and
- * the program's own text, whose places are in the code. It is compared in full, so that equal hashes do no
+ * The key is all that code depends on: the sources that we were built from, the processor, the settings, the
+ * program's own text, whose places are in the code, and those of the adapters' functions in it. It is compared in full, so that equal hashes do no
  * harm.
  *
  * A file is written under another name and then renamed, so that it is never seen half. Whatever is wrong

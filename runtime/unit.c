@@ -397,6 +397,24 @@ static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     return true;
 }
 
+/* Was this text read because the program calls a function of a library? Of a merged program all texts count. */
+static bool is_import(const Unit *unit, const Source *source) {
+    const Name *name = unit->recipe ? NULL : name_intern(unit->program, source->name, strlen(source->name));
+    return unit->recipe || !name || name->function;
+}
+
+/* The key holds the texts of the adapters' functions, too: another version of an adapter may have others. */
+static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_conf_t conf) {
+    disk_key(key, conf, origin->text, origin->length, origin->want, unit->math);
+    for (int i = 0; i < unit->program->sources; i++) {
+        const Source *source = &unit->program->source[i];
+        if (!is_import(unit, source)) continue;
+        buf_put(key, "", 1);
+        buf_put(key, source->name, strlen(source->name) + 1);
+        buf_put(key, source->text, source->length);
+    }
+}
+
 static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *error, Timings *timings) {
     Options options;
     Dump dump;
@@ -411,8 +429,7 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (!dump_program(&dump, "weld", unit->program, error)) return false;
     unit->dumps = dump.formats != NULL;
     bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
-    if (cached && !unit->dumps)
-        disk_key(&unit->disk_key, conf, origin->text, origin->length, origin->want, unit->math);
+    if (cached && !unit->dumps) key_program(&unit->disk_key, unit, origin, conf);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
     return code_at_once(unit, origin, &dump, error, timings);
 }

@@ -32,6 +32,10 @@ typedef struct Arg {
         int32_t i32;
         bool b;
         Vector v;
+        struct {
+            Vector elements;
+            int64_t rows, columns;
+        } m;
     } as;
 } Arg;
 
@@ -70,6 +74,13 @@ typedef struct Arg {
         "vec[" element "]", {       \
             .v = {(from), (count) } \
         }                           \
+    }
+/* A matrix, {elements row by row, rows, columns}. */
+#define MATRIX(element, from, r, c)                                              \
+    {                                                                            \
+        "{vec[" element "],i64,i64}", {                                          \
+            .m = {.elements = {(from), (r) * (c)}, .rows = (r), .columns = (c) } \
+        }                                                                        \
     }
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof *(array)))
 

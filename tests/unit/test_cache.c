@@ -231,6 +231,40 @@ Test(cache, many_processes_share_an_empty_folder) {
     end();
 }
 
+/* Processes that find different versions of an adapter, one after the other. */
+Test(cache, another_version_of_an_adapter_is_compiled_anew) {
+    static const char calls[] = "|x: vec[i64]| map(x, |e| tiny.twice(e))";
+    static const char *const versions[][2] = {
+        {WELD_BINARY_DIR "/tests/adapters", "[2l, 4l, 8l]"},
+        {WELD_BINARY_DIR "/tests/adapters/changed", "[10l, 20l, 40l]"},
+        {WELD_BINARY_DIR "/tests/adapters", "[2l, 4l, 8l]"},
+    };
+    begin();
+    for (int i = 0; i < 3; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            setenv("WELD_ADAPTERS", versions[i][0], 1);
+            Error error = {.code = E_None};
+            int64_t data[] = {1, 2, 4};
+            Vec x = {data, 3};
+            weld_conf_t conf = conf_with("jit", "disk");
+            weld_module_t module = module_compile("a", calls, strlen(calls), NULL, conf, &error, NULL);
+            weld_context_t context = weld_context_new(conf);
+            weld_value_t value = module ? module_run(module, context, &x, NULL, &error) : NULL;
+            Buf out = {0};
+            if (!value) _exit(2);
+            value_print(&out, value_type(value), weld_value_data(value));
+            if (strcmp(out.text, versions[i][1]) != 0) _exit(1);
+            _exit(strcmp(module_tier(module), i == 2 ? "cached" : "jit") == 0 ? 0 : 3);
+        }
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_expect_eq(status, 0, "version %d: status %d", i, status >> 8);
+    }
+    cr_expect_eq(files(NULL), 2);
+    end();
+}
+
 Test(cache, the_folder_stays_under_its_limit_and_keeps_what_is_used) {
     enum { LIMIT = 64 << 10, SIZE = 4000, COUNT = 60 };
     begin();

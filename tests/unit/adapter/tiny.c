@@ -11,7 +11,11 @@ EXPORT int64_t weld_tiny_triple(int64_t x) {
 #define ROW(name, code, native) {name, "", code, native, NULL, "a function"}
 
 static const weld_function_t functions[] = {
+#ifdef CHANGED
+    ROW("twice", "|x: i64| let tiny = x; let e = 9L * x; tiny + e", NULL),
+#else
     ROW("twice", "|x: i64| let tiny = x; let e = x; tiny + e", NULL),
+#endif
     ROW("four", "|x: i64| tiny.twice(tiny.twice(x))", NULL),
     ROW("many", "|v: vec[i64]| map(v, tiny.four)", NULL),
     ROW("triple", NULL, "|x: i64| @(pure: true, threadsafe: true)cfun[weld_tiny_triple, i64](x)"),
