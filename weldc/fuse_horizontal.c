@@ -541,6 +541,9 @@ static bool walk_block(Fuse *fuse, Node **slot) {
     }
     block.end = *at;
     keeps |= walk_node(fuse, &block, &block.end, NULL);
+    for (const Node *let = *slot; let->kind == N_Let; let = let->kids[1]) {
+        if (let->symbol->id < fuse->limit) fuse->bound[let->symbol->id].block = NULL;
+    }
     if (block.any) place_groups(fuse->program, &block, slot);
     return keeps;
 }
