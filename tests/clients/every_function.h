@@ -72,6 +72,18 @@ static void export_stream(Call *call) {
     if (stream.release) stream.release(&stream);
 }
 
+/* ---- gradients ---- */
+
+static weld_lazy_t scalar, arguments[MANY];
+
+static void differentiate(Call *call) {
+    static weld_lazy_t slopes[MANY];
+    memset(slopes, 0, sizeof slopes);
+    call->fails = !weld_lazy_grad(P(0), P(1), I(2), P(3) ? slopes : NULL, P(4));
+    if (call->fails && slopes[0]) failures += printf("an output without success\n");
+    for (int i = 0; i < MANY; i++) weld_lazy_free(slopes[i]);
+}
+
 /* ---- opening ---- */
 
 static weld_value_t compute(const char *code) {
@@ -112,6 +124,15 @@ static void open_handles(void) {
     POINTERS('R', false, run, NULL, right[CONF], context, right[VALUE], right[MODULE], right[LAZY], error);
 }
 
+static void open_gradients(void) {
+    static const double half = 0.5;
+    weld_lazy_t x = weld_lazy_data("f64", &half, NULL, NULL, error);
+    scalar = weld_lazy_new("square", "|x: f64| x * x", &x, 1, error);
+    for (int i = 0; i < MANY; i++) arguments[i] = x;
+    POINTERS('%', true, scalar, NULL, right[LAZY], context, right[VALUE], column);
+    POINTERS('&', false, arguments, NULL, first_null, wrong, many, vectors);
+}
+
 static void open_adapters(void) {
     frame = weld_frame_add_data(NULL, "x", WELD_FRAME_I64, numbers, NULL, 2, NULL, NULL, error);
     array = weld_nd_from(WELD_ND_I64, numbers, 1, shape, NULL, NULL, NULL, error);
@@ -145,6 +166,7 @@ static void open_adapters(void) {
 
 static void open_all(void) {
     open_handles();
+    open_gradients();
     open_adapters();
     POINTERS('p', false, &vector, NULL, &backwards, &nowhere);
     POINTERS('6', false, room, NULL);
@@ -203,6 +225,8 @@ static void close_all(void) {
     weld_frame_free(frame);
     weld_nd_free(array);
     weld_value_free(data);
+    weld_lazy_free(scalar);
+    weld_lazy_free(arguments[0]);
     weld_lazy_free(column);
     weld_value_free(own);
     weld_runst_release(run);
