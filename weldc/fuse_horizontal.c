@@ -356,6 +356,7 @@ typedef struct Replace {
 static Node *element_part(const Replace *replace, Program *program, Span span, int number) {
     const Node *iter = replace->group->iters[replace->at[number]];
     Node *whole = node_ident(program, span, replace->params[2]);
+    if (replace->group->niters == 1) return whole;
     Node *part = node_make(program, N_Field, span, iter->type, 1, whole);
     part->index = replace->at[number];
     return part;
@@ -425,6 +426,7 @@ static void set_iters(Program *program, const Group *group, Node *loop) {
 static Type *element_type(Program *program, const Group *group) {
     Type *types[MOST_ITERS];
     for (int i = 0; i < group->niters; i++) types[i] = group->iters[i]->type;
+    if (group->niters == 1) return types[0];
     return type_make(&program->types, TY_struct, OP_none, group->niters, types);
 }
 
