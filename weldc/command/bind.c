@@ -27,7 +27,7 @@ typedef struct Bind {
     const Request *request;
     Fault fault;
     const char *name; /* of the library */
-    void *library;    /* it, opened; NULL: it is not where the loader looks */
+    void *opened;     /* it; NULL: it is not where the loader looks */
     Buf shims, rows, others;
     char direct[128];       /* the first function that programs call without a shim, or "" */
     bool vectors[TY_COUNT]; /* kinds of elements whose vectors are used */
@@ -213,7 +213,7 @@ static void bind_by_shim(Bind *bind, const Prototype *p) {
 static void bind_function(void *data, const Prototype *p) {
     Bind *bind = data;
     const char *why = p->why;
-    if (!why && bind->library && !dlsym(bind->library, p->name)) why = "the library has no such function";
+    if (!why && bind->opened && !dlsym(bind->opened, p->name)) why = "the library has no such function";
     if (why)
         buf_printf(&bind->others, " *   %s: %s\n", p->name, why);
     else if (p->reads + p->writes)
@@ -274,7 +274,7 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
                " * - Where the meaning of a function can be said in the language, say it instead of NULL: it "
                "then fuses.\n",
                name, header, name, name, name, name);
-    if (!bind->library)
+    if (!bind->opened)
         buf_printf(out,
                    " *\n * lib%s.so could not be opened, so whether it has all of these functions was not "
                    "checked.\n",
@@ -324,7 +324,7 @@ int command_bind(Request *request) {
     if (request->count != 1) return usage_error(request, "one header is needed");
     if (!is_library_name(request->library))
         return usage_error(request, "--lib takes the name of a library, as in -lNAME, that is one in C");
-    Bind bind = {.request = request, .name = request->library, .library = open_library(request->library)};
+    Bind bind = {.request = request, .name = request->library, .opened = open_library(request->library)};
     Buf out = {0};
     int status = EXIT_FAULT;
     if (prototypes_read(request->words[0], bind_function, &bind, &bind.fault)) {
@@ -339,6 +339,6 @@ int command_bind(Request *request) {
     buf_release(&bind.shims);
     buf_release(&bind.rows);
     buf_release(&bind.others);
-    if (bind.library) dlclose(bind.library);
+    if (bind.opened) dlclose(bind.opened);
     return status;
 }
