@@ -424,9 +424,9 @@ static void set_iters(Program *program, const Group *group, Node *loop) {
 }
 
 static Type *element_type(Program *program, const Group *group) {
-    Type *types[MOST_ITERS];
+    if (group->niters == 1) return group->iters[0]->type;
+    Type **types = arena_alloc(&program->arena, sizeof *types * (size_t)group->niters);
     for (int i = 0; i < group->niters; i++) types[i] = group->iters[i]->type;
-    if (group->niters == 1) return types[0];
     return type_make(&program->types, TY_struct, OP_none, group->niters, types);
 }
 
