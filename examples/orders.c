@@ -55,14 +55,6 @@ static void by_hand(const Orders *orders, double *out) {
     out[3] = sqrt(squares);
 }
 
-static int count_fragments(const weld_lazy_t *lazies, int64_t count) {
-    char *plan = weld_lazy_plan(lazies, count, NULL);
-    int fragments = 0;
-    for (const char *at = plan; at && (at = strstr(at, "fragment ")); at++) fragments++;
-    free(plan);
-    return fragments;
-}
-
 int main(int count, char **words) {
     static const char *const names[] = {"mean charge", "usual charges", "sum of |score|", "norm of score"};
     Orders orders = {.rows = count > 1 ? atoll(words[1]) : 100000, .mean = 10.2, .deviation = 0.9};
@@ -86,7 +78,7 @@ int main(int count, char **words) {
             printf("%-14s %.9g%s\n", names[i], got, differs ? "   by hand it is another number" : "");
             failed |= differs;
         }
-        int fragments = count_fragments(results, ORDERS_RESULTS);
+        int fragments = orders_fragments(results, ORDERS_RESULTS);
         long long peak = (long long)weld_context_memory_peak(context);
         printf("fragments: %d; bytes at most beside the inputs: %lld\n", fragments, peak);
         failed |=

@@ -3,6 +3,8 @@
 #ifndef ORDERS_H
 #define ORDERS_H
 
+#include <stdlib.h>
+#include <string.h>
 #include <weld_frame.h>
 #include <weld_ndarray.h>
 
@@ -108,6 +110,15 @@ static int orders_emit(const Orders *orders, weld_lazy_t results[ORDERS_RESULTS]
     weld_nd_free(revenue);
     weld_nd_free(score);
     return made;
+}
+
+/* How many passes are left. */
+static int orders_fragments(const weld_lazy_t *lazies, int64_t count) {
+    char *plan = weld_lazy_plan(lazies, count, NULL);
+    int fragments = 0;
+    for (const char *at = plan; at && (at = strstr(at, "fragment ")); at++) fragments++;
+    free(plan);
+    return fragments;
 }
 
 #endif

@@ -18,6 +18,18 @@
 
 #define WELD_LANES 8 /* of every simd[T]; programs are right at any width */
 
+/* Is this build run under a sanitizer of memory or threads: 1 or 0. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* ---- base.c: arena, text buffer, errors ------------------------------------------------------------- */
 
 /* An arena is one reserved range of addresses, so that a pointer into it never moves and a small allocation

@@ -26,17 +26,6 @@
 
 /* Under a sanitizer nearly everything is a block of its own, and released memory is overwritten, which shows what
  * compiled code, which has no checks of the sanitizer's, reads too late. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum {
     ALIGN = 64,
     HEADER = REGION_HEADER,

@@ -26,17 +26,6 @@
 #include <unistd.h>
 #include <jemalloc/jemalloc.h> /* only the MALLOCX_ macros */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum { LINE = 64, HUGE = 2 << 20 };
 
 typedef struct Pool {

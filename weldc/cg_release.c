@@ -102,16 +102,7 @@ static void note_places(Cg *cg, const Fragment *fragment, const Leaf *leaves) {
 }
 
 static const Fragment *fragment_of(const Passage *passage, int number) {
-    const Plan *plan = passage->plan;
-    int low = 0, high = plan->nfragments - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (plan->fragments[middle]->number <= number)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return plan->fragments[low];
+    return passage->plan->fragments[plan_at(passage->plan, number)];
 }
 
 const int *cg_places(Cg *cg, const Node *loop) {

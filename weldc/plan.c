@@ -675,6 +675,18 @@ Plan *plan_make(Program *program) {
     return NULL;
 }
 
+int plan_at(const Plan *plan, int number) {
+    int low = 0, high = plan->nfragments - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (plan->fragments[middle]->number <= number)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
 int plan_count(const Plan *plan) {
     int count = 0;
     for (int i = 0; i < plan->nfragments; i++) {

@@ -111,18 +111,6 @@ typedef struct Dying {
     struct Dying *next;
 } Dying;
 
-static int place_in(const Plan *plan, int number) {
-    int low = 0, high = plan->nfragments - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (plan->fragments[middle]->number <= number)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return low;
-}
-
 static Sum most_of(Program *program, const Plan *plan, int *where, Sum *unshared) {
     Sum now = {.value = 0}, most = {.value = 0};
     *where = -1;
@@ -136,7 +124,7 @@ static Sum most_of(Program *program, const Plan *plan, int *where, Sum *unshared
             add_buffer(&now, made, 1);
             if (made->last < 0 || made->last == LIVES_ON || made->heir) continue;
             Dying *dies = arena_alloc(&program->arena, sizeof *dies);
-            int at = place_in(plan, made->last);
+            int at = plan_at(plan, made->last);
             *dies = (Dying){made, dying[at]};
             dying[at] = dies;
         }

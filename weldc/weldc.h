@@ -135,6 +135,8 @@ struct Plan {
 /* The plan of a typed program, optimized or not. Afterwards the index of a fragment's node is the fragment's number and 1,
  * that of any other node but a field 0. Linear. NULL: the program's error is set. */
 Plan *plan_make(Program *program);
+int plan_at(const Plan *plan,
+            int number);          /* the place in it of the last fragment whose number is at most that */
 int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
 void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
 

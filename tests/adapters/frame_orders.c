@@ -38,14 +38,6 @@ static void by_hand(const Orders *orders, double *out) {
     out[3] = sqrt(out[3]);
 }
 
-static int count_fragments(const weld_lazy_t *lazies, int64_t count) {
-    char *plan = weld_lazy_plan(lazies, count, NULL);
-    int fragments = 0;
-    for (const char *at = plan; at && (at = strstr(at, "fragment ")); at++) fragments++;
-    free(plan);
-    return fragments;
-}
-
 static weld_context_t new_context(int engine) {
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.engine", engine_names[engine]);
@@ -63,7 +55,7 @@ static int64_t compute(int engine, int64_t rows) {
     weld_value_t values[ORDERS_RESULTS];
     double expected[ORDERS_RESULTS];
     cr_assert(orders_emit(&orders, results, error), "%s", weld_error_message(error));
-    cr_assert_eq(count_fragments(results, ORDERS_RESULTS), 1);
+    cr_assert_eq(orders_fragments(results, ORDERS_RESULTS), 1);
     bool good = weld_lazy_evaluate(context, results, ORDERS_RESULTS, values, error);
     cr_assert(good, "%s", weld_error_message(error));
     by_hand(&orders, expected);

@@ -272,21 +272,17 @@ static const struct {
 enum { ROWS = sizeof rows / sizeof *rows };
 
 /* With allocation number n failing; negative: none. True: it succeeded, and that many did not happen. */
-static int try_row(int row, long n, int *computed) {
+static int try(void *data, long n) {
+    const int *row = data;
     handed = released = 0;
     __atomic_store_n(&left, n, __ATOMIC_SEQ_CST);
-    *computed = rows[row].run();
+    int computed = rows[*row].run();
     int code = (int)weld_error_code(error), done = __atomic_load_n(&left, __ATOMIC_SEQ_CST) > 0 || n < 0;
     __atomic_store_n(&left, -1, __ATOMIC_SEQ_CST);
-    CHECK(*computed ? code == WELD_SUCCESS : code == WELD_OUT_OF_MEMORY);
+    CHECK(computed ? code == WELD_SUCCESS : code == WELD_OUT_OF_MEMORY);
     CHECK(released == handed);
     CHECK(weld_context_memory_usage(context) == 0);
-    return done && *computed;
-}
-
-static int try(void *row, long n) {
-    int computed;
-    return try_row(*(int *)row, n, &computed);
+    return done && computed;
 }
 
 static void refuse_allocations(int row, int all) {
@@ -301,27 +297,6 @@ static void refuse_allocations(int row, int all) {
     printf("%s: %ld allocations\n", rows[row].name, n);
 }
 
-/* Limits of a context that grow until they are enough. */
-static void refuse_bytes(int row, const char *engine, const char *threads) {
-    weld_context_t whole = context;
-    int done = 0;
-    for (long bytes = 1024; !done && !bad && bytes < 1L << 32; bytes += bytes / 2) {
-        char limit[32];
-        snprintf(limit, sizeof limit, "%ld", bytes);
-        weld_conf_t conf = weld_conf_new();
-        weld_conf_set(conf, "weld.engine", engine);
-        weld_conf_set(conf, "weld.threads", threads);
-        weld_conf_set(conf, "weld.memory.limit", limit);
-        context = weld_context_new(conf);
-        try_row(row, -1, &done);
-        weld_context_free(context);
-        weld_conf_free(conf);
-    }
-    if (!done) bad = printf("no limit is enough\n");
-    if (bad) printf("%s, engine %s\n", rows[row].name, engine);
-    context = whole;
-}
-
 int main(void) {
     int all = getenv("WELD_ALL") != NULL;
     const char *only = getenv("WELD_ROW");
@@ -334,9 +309,10 @@ int main(void) {
         if (only && strcmp(only, rows[row].name) != 0) continue;
         if (rows[row].needs) CHECK(weld_adapter_find(rows[row].needs, error));
         for (once = 0; once < 2; once++) refuse_allocations(row, all);
-        refuse_bytes(row, "eval", "1");
-        refuse_bytes(row, "jit", "1");
-        refuse_bytes(row, "jit", "2");
+        refuse_bytes(&context, "eval", "1", try, &row);
+        refuse_bytes(&context, "jit", "1", try, &row);
+        refuse_bytes(&context, "jit", "2", try, &row);
+        if (bad) printf("%s\n", rows[row].name);
     }
     weld_error_free(error);
     weld_context_free(context);

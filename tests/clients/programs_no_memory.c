@@ -74,7 +74,7 @@ static void expect_usable(void) {
 }
 
 /* With allocation number n failing; negative: none. True: it succeeded, and that many did not happen. */
-static int try_code(const char *code, long n, int *computed) {
+static int try(void *code, long n) {
     const struct {
         double *data;
         int64_t length;
@@ -84,10 +84,10 @@ static int try_code(const char *code, long n, int *computed) {
     weld_value_t value = NULL;
     weld_lazy_t v = weld_lazy_data("vec[f64]", &vector, count_release, &released, error);
     weld_lazy_t root = v ? weld_lazy_new("mine.step", code, &v, 1, error) : NULL;
-    *computed = root && weld_lazy_evaluate(context, &root, 1, &value, error);
+    int computed = root && weld_lazy_evaluate(context, &root, 1, &value, error);
     int code_of = (int)weld_error_code(error), done = __atomic_load_n(&left, __ATOMIC_SEQ_CST) > 0 || n < 0;
     __atomic_store_n(&left, -1, __ATOMIC_SEQ_CST);
-    CHECK(*computed ? code_of == WELD_SUCCESS : code_of == WELD_OUT_OF_MEMORY);
+    CHECK(computed ? code_of == WELD_SUCCESS : code_of == WELD_OUT_OF_MEMORY);
     int made = v != NULL;
     CHECK(released == 0);
     weld_value_free(value);
@@ -95,12 +95,13 @@ static int try_code(const char *code, long n, int *computed) {
     weld_lazy_free(v);
     CHECK(released == made);
     CHECK(weld_context_memory_usage(context) == 0);
-    return done && *computed;
+    return done && computed;
 }
 
-static int try(void *code, long n) {
-    int computed;
-    return try_code(code, n, &computed);
+static int try_and_go_on(void *code, long n) {
+    int done = try(code, n);
+    expect_usable();
+    return done;
 }
 
 static void refuse_allocations(int p, int all) {
@@ -120,28 +121,6 @@ static void refuse_allocations(int p, int all) {
     if (bad) printf("program %d: %s\n", p, code);
 }
 
-/* Limits of a context that grow until they are enough. */
-static void refuse_bytes(int p, const char *engine, const char *threads) {
-    weld_context_t whole = context;
-    int done = 0;
-    for (long bytes = 1024; !done && !bad && bytes < 1L << 32; bytes += bytes / 2) {
-        char limit[32];
-        snprintf(limit, sizeof limit, "%ld", bytes);
-        weld_conf_t conf = weld_conf_new();
-        weld_conf_set(conf, "weld.engine", engine);
-        weld_conf_set(conf, "weld.threads", threads);
-        weld_conf_set(conf, "weld.memory.limit", limit);
-        context = weld_context_new(conf);
-        try_code(programs[p].code, -1, &done);
-        expect_usable();
-        weld_context_free(context);
-        weld_conf_free(conf);
-    }
-    if (!done) bad = printf("no limit is enough\n");
-    if (bad) printf("program %d, engine %s: %s\n", p, engine, programs[p].code);
-    context = whole;
-}
-
 int main(void) {
     int tried = 0, all = getenv("WELD_ALL") != NULL;
     for (int i = 0; i < LENGTH; i++) numbers[i] = (i * 37 % 11) + (i % 9 == 0 ? 8 : 0.5);
@@ -154,9 +133,10 @@ int main(void) {
         if (programs[p].needs && !weld_adapter_find(programs[p].needs, error)) continue; /* not installed */
         tried++;
         for (once = 0; once < 2; once++) refuse_allocations(p, all);
-        refuse_bytes(p, "eval", "1");
-        refuse_bytes(p, "jit", "1");
-        refuse_bytes(p, "jit", "2");
+        refuse_bytes(&context, "eval", "1", try_and_go_on, (void *)programs[p].code);
+        refuse_bytes(&context, "jit", "1", try_and_go_on, (void *)programs[p].code);
+        refuse_bytes(&context, "jit", "2", try_and_go_on, (void *)programs[p].code);
+        if (bad) printf("program %d: %s\n", p, programs[p].code);
     }
     weld_error_free(error);
     weld_context_free(context);

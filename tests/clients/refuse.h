@@ -46,6 +46,27 @@ static int refuse(int (*attempt)(void *data, long n), void *data, long n) {
     return done;
 }
 
+/* Runs the attempt, whose n is -1, in contexts in the place of the client's, with limits that grow until one is enough. */
+static inline void refuse_bytes(weld_context_t *context, const char *engine, const char *threads,
+                                int (*attempt)(void *data, long n), void *data) {
+    weld_context_t whole = *context;
+    int done = 0;
+    for (long bytes = 1024; !done && !bad && bytes < 1L << 32; bytes += bytes / 2) {
+        char limit[32];
+        snprintf(limit, sizeof limit, "%ld", bytes);
+        weld_conf_t conf = weld_conf_new();
+        weld_conf_set(conf, "weld.engine", engine);
+        weld_conf_set(conf, "weld.threads", threads);
+        weld_conf_set(conf, "weld.memory.limit", limit);
+        *context = weld_context_new(conf);
+        done = attempt(data, -1);
+        weld_context_free(*context);
+        weld_conf_free(conf);
+    }
+    if (!done) bad = printf("no limit is enough, engine %s\n", engine);
+    *context = whole;
+}
+
 static int fails(void) {
     long before = __atomic_load_n(&left, __ATOMIC_SEQ_CST);
     if (before > 0) before = __atomic_fetch_sub(&left, 1, __ATOMIC_SEQ_CST);

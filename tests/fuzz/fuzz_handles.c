@@ -9,33 +9,14 @@
  * To be run under the address sanitizer, too. Exit status: 0 all is well. */
 #include "../../adapters/frame/weld_frame.h"
 #include "../../adapters/ndarray/weld_ndarray.h"
+#include "calls.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SLOTS = 8, LONGEST = 9, WRONG = 30, MODULES = 40 };
-
-static uint64_t state;
-static long at;
-
-static uint64_t draw(uint64_t below) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return (state * 0x2545F4914F6CDD1Dull >> 17) % below;
-}
-
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void complain(const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    fprintf(stderr, "fuzz_handles: call %ld: ", at);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
-    va_end(list);
-    abort();
-}
 
 /* ---- what is there ---- */
 

@@ -8,8 +8,8 @@
  * was called once and the contexts hold nothing. To be run under the address sanitizer, too. Exit status: 0 all is well.
  */
 #include "../../runtime/weld.h"
+#include "calls.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,24 +17,7 @@
 
 enum { LAZIES = 48, VALUES = 16, FUTURES = 4, CONTEXTS = 3, LONGEST = 6, WRONG = 40 };
 
-static uint64_t state;
-static long calls, at;
-
-static uint64_t draw(uint64_t below) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return (state * 0x2545F4914F6CDD1Dull >> 17) % below;
-}
-
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void complain(const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    fprintf(stderr, "fuzz_lazy: call %ld: ", at);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
-    va_end(list);
-    abort();
-}
+static long calls;
 
 /* ---- the model ---- */
 

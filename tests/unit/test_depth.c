@@ -16,16 +16,8 @@
 
 #include "../../weldc/weldc.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLOWER 60
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SLOWER 60
-#endif
-#endif
-#ifndef SLOWER
-#define SLOWER 3 /* than the machine that the bounds were taken on */
-#endif
+/* Than the machine that the bounds were taken on. */
+enum { SLOWER = SANITIZED ? 60 : 3 };
 
 /* Of the processor: other tests run at the same time. */
 static double now(void) {

@@ -161,18 +161,11 @@ Test(runtime, resized_blocks_keep_what_they_hold) {
 }
 
 /* Sanitizers need terabytes of addresses. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 Test(runtime, the_default_limit_respects_the_address_space) {
     int64_t before = memory_default_limit();
     cr_assert_gt(before, 1 << 20);
-#ifndef SANITIZED
+#if !SANITIZED
     struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
     getrlimit(RLIMIT_AS, &limit);
     limit.rlim_cur = (rlim_t)1 << 30;
@@ -181,7 +174,7 @@ Test(runtime, the_default_limit_respects_the_address_space) {
 }
 
 /* The memory of one run's result serves the next one, whose builder grows as the first one's did. */
-#ifndef SANITIZED
+#if !SANITIZED
 static long faults(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
