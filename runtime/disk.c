@@ -31,10 +31,6 @@
 #include <sys/auxv.h>
 #endif
 
-typedef struct Hash {
-    uint64_t low, high;
-} Hash;
-
 typedef struct FileHeader {
     char magic[8];
     uint64_t key, image; /* bytes */
@@ -43,23 +39,6 @@ typedef struct FileHeader {
 static const char magic[8] = "weldc 1";
 
 enum { NAME = 33, STALE_SECONDS = 3600, EXACT = 16 << 20 };
-
-/* Two lanes of hash_mix over the same words, from different starts, the second over rotated ones. */
-static Hash hash_two(Hash hash, const char *bytes, size_t length) {
-    hash = (Hash){hash_mix(hash.low, length), hash_mix(hash.high, ~(uint64_t)length)};
-    while (length > 0) {
-        uint64_t word = 0;
-        size_t size = length < sizeof word ? length : sizeof word;
-        memcpy(&word, bytes, size);
-        hash.low = hash_mix(hash.low, word);
-        hash.high = hash_mix(hash.high, word << 29 | word >> 35);
-        bytes += size;
-        length -= size;
-    }
-    return hash;
-}
-
-static const Hash start = {0x243f6a8885a308d3u, 0x13198a2e03707344u};
 
 /* ---- keys ---- */
 
@@ -94,7 +73,7 @@ void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const
 }
 
 static void name_of_key(const Buf *key, char name[NAME]) {
-    Hash hash = hash_two(start, key->text, key->length);
+    Hash hash = hash_two(hash_start, key->text, key->length);
     snprintf(name, NAME, "%016llx%016llx", (unsigned long long)hash.high, (unsigned long long)hash.low);
 }
 
@@ -119,28 +98,6 @@ static int folder_open(bool make) {
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool read_all(int file, char *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t got = read(file, bytes, size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        bytes += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
-static bool write_all(int file, const char *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t put = write(file, bytes, size);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) return false;
-        bytes += put;
-        size -= (size_t)put;
-    }
-    return true;
-}
-
 /* ---- finding ---- */
 
 /* The image in the bytes of a file, if all is as it should be. */
@@ -153,7 +110,7 @@ static const char *check_file(const char *bytes, size_t size, const Buf *key, si
         header.image != rest - header.key)
         return NULL;
     bytes += sizeof header;
-    Hash check = hash_two(start, bytes, rest);
+    Hash check = hash_two(hash_start, bytes, rest);
     if (check.low != header.check.low || check.high != header.check.high) return NULL;
     if (memcmp(bytes, key->text, key->length) != 0) return NULL;
     *length = header.image;
@@ -167,7 +124,7 @@ static bool find_in(int file, const Buf *key, Buf *image) {
         return false;
     size_t size = (size_t)status.st_size, length;
     char *bytes = malloc(size);
-    const char *found = bytes && read_all(file, bytes, size) ? check_file(bytes, size, key, &length) : NULL;
+    const char *found = bytes && file_read(file, bytes, size) ? check_file(bytes, size, key, &length) : NULL;
     if (found) buf_put(image, found, length);
     free(bytes);
     if (!found || image->failed) return false;
@@ -255,9 +212,9 @@ static bool write_file(int file, const Buf *key, const Buf *image) {
     memcpy(header.magic, magic, sizeof magic);
     buf_put(&both, key->text, key->length);
     buf_put(&both, image->text, image->length);
-    if (!both.failed) header.check = hash_two(start, both.text, both.length);
-    bool ok = !both.failed && write_all(file, (const char *)&header, sizeof header) &&
-              write_all(file, both.text, both.length);
+    if (!both.failed) header.check = hash_two(hash_start, both.text, both.length);
+    bool ok = !both.failed && file_write(file, (const char *)&header, sizeof header) &&
+              file_write(file, both.text, both.length);
     buf_release(&both);
     return ok;
 }

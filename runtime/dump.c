@@ -45,15 +45,6 @@ bool dump_wants(const Dump *dump, const char *format) {
     return false;
 }
 
-static bool write_all(int file, const char *text, size_t length) {
-    while (length) {
-        ssize_t count = write(file, text, length);
-        if (count < 0 && errno != EINTR) return false;
-        if (count > 0) text += count, length -= (size_t)count;
-    }
-    return true;
-}
-
 bool dump_text(const Dump *dump, const char *format, const Buf *text, Error *error) {
     char path[sizeof dump->path + 16];
     const char *ending = NULL;
@@ -64,7 +55,7 @@ bool dump_text(const Dump *dump, const char *format, const Buf *text, Error *err
     if (text->failed) return error_set(error, E_OutOfMemory, nowhere, "no memory for the dump");
     snprintf(path, sizeof path, "%s%s", dump->path, ending);
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool ok = file >= 0 && write_all(file, text->text ? text->text : "", text->length);
+    bool ok = file >= 0 && file_write(file, text->text ? text->text : "", text->length);
     if (!ok) error_set(error, E_File, nowhere, "cannot write %s: %s", path, strerror(errno));
     if (file >= 0) close(file);
     return ok;

@@ -99,6 +99,20 @@ void pages_give(Pages *pages, void *block, size_t bytes);
 /* The block with another size, maybe at another place. NULL: it is as it was. */
 void *pages_resize(Pages *pages, void *block, size_t bytes, size_t wanted);
 
+/* ---- file.c: bytes of files --------------------------------------------------------------------------- */
+
+/* Two lanes of hash_mix over the same words, from different starts, the second over rotated ones. */
+typedef struct Hash {
+    uint64_t low, high;
+} Hash;
+extern const Hash hash_start;
+Hash hash_two(Hash hash, const char *bytes, size_t length);
+/* All bytes, or false: errno says why, unless the file ended. */
+bool file_read(int file, char *bytes, size_t size);
+bool file_write(int file, const char *bytes, size_t size);
+/* The file of this path is these parts, or false: it is as it was, errno says why. */
+bool file_replace(const char *path, const char *const *parts, const size_t *sizes, int count);
+
 /* ---- foreign.c: C functions ------------------------------------------------------------------------- */
 
 bool library_load(const char *path, Error *error); /* for foreign calls; weld_load_library */
@@ -272,6 +286,23 @@ const Type *value_type(weld_value_t value); /* NULL for the user's own values */
  * region. False: failed, the worker has the error. */
 bool value_detach(Worker *worker, const Type *type, void *value,
                   bool (*owns)(const void *module, const void *pointer), const void *module);
+
+/* ---- store.c: values in files ------------------------------------------------------------------------- */
+
+/* A file of a value that was opened: its type, in a program of its own. Zeroed: none. */
+typedef struct Stored {
+    Program *program;
+    Type *type;
+    char *file; /* its bytes */
+    Vec bytes;  /* those of the value */
+} Stored;
+bool store_write(const char *path, const Type *type, const void *value, Error *error);
+bool store_is(const char *path); /* does a file begin like one of these */
+/* Reads and checks the file. False: error set. The caller closes it in any case. */
+bool store_open(Stored *stored, const char *path, Error *error);
+/* The value, of stored->type, in the worker's region. False: error set. */
+bool store_value(const Stored *stored, Worker *worker, void *out, Error *error);
+void store_close(Stored *stored);
 
 /* ---- emission.c: what lazy values were told to compute ------------------------------------------------ */
 

@@ -227,6 +227,12 @@ WELD_API const char *weld_value_type(weld_value_t value);
  * a result, or no memory. */
 WELD_API char *weld_value_print(weld_value_t value);
 WELD_API char *weld_value_json(weld_value_t value);
+/* Writes a result into a file, with its type and a checksum: parameters of a model, say. The file is replaced as a whole: at
+ * no time does it hold a part. False: error says why, and the file is as it was. */
+WELD_API bool weld_value_save(weld_value_t value, const char *path, weld_error_t error);
+/* The value of such a file, as a result of the context. A file that is damaged, cut off, of a later version or something
+ * else is an error, WELD_FILE_ERROR. NULL: error says why. The caller frees the value. */
+WELD_API weld_value_t weld_value_load(weld_context_t context, const char *path, weld_error_t error);
 
 /* ---- Lazy values: computations put together before they are run --------------------------------------- */
 

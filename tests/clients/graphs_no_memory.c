@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DENSE = 150, STRIDE = 11 };
 
@@ -245,6 +246,28 @@ end:
     return computed;
 }
 
+/* ---- values in files ---- */
+
+/* A value goes into a file, and comes back. */
+static int run_store(void) {
+    char path[64], code[80];
+    weld_lazy_t lazy = NULL;
+    weld_value_t value = NULL, again = NULL;
+    snprintf(path, sizeof path, "/tmp/graphs_no_memory.%ld", (long)getpid());
+    snprintf(code, sizeof code, "{map([1l, 2l], |e| e + %dl), [[1.5f], [2.5f]]}", text);
+    if (!(lazy = weld_lazy_new(NULL, code, NULL, 0, error))) goto end;
+    if (!weld_lazy_evaluate(context, &lazy, 1, &value, error) || !weld_value_save(value, path, error))
+        goto end;
+    again = weld_value_load(context, path, error);
+    if (again) CHECK(**(int64_t **)weld_value_data(again) == 1 + text);
+end:
+    weld_lazy_free(lazy);
+    weld_value_free(value);
+    weld_value_free(again);
+    unlink(path);
+    return again != NULL;
+}
+
 /* ---- ahead of time ---- */
 
 static int run_ahead(void) {
@@ -267,7 +290,7 @@ static const struct {
     int (*run)(void);
 } rows[] = {
     {"frame", "frame", run_frame}, {"ndarray", "ndarray", run_ndarray}, {"arrow", NULL, run_arrow},
-    {"lazy", NULL, run_lazy},      {"ahead", NULL, run_ahead},
+    {"lazy", NULL, run_lazy},      {"store", NULL, run_store},          {"ahead", NULL, run_ahead},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

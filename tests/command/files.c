@@ -302,3 +302,26 @@ Test(files, csv_faults) {
         expect(WORDS("run", "-e", rows[i].code, rows[i].argument), NULL, 1, "", rows[i].err);
     }
 }
+
+/* ---- values that were saved
+ * ------------------------------------------------------------------------------------ */
+
+Test(files, saved) {
+    char path[220];
+    snprintf(path, sizeof path, "@%s", test_file("model"));
+    expect(WORDS("run", "--save", path + 1, "-e", "{[0.5f, 1.5f], 2l}"), NULL, 0, "{[0.5f, 1.5f], 2l}\n", "");
+    static const char *const engines[] = {"--eval", "--no-eval"};
+    for (int i = 0; i < 2; i++) {
+        expect(WORDS("run", engines[i], "-e", "|m: {vec[f32], i64}| lookup(m.$0, 1l)", path), NULL, 0,
+               "1.5f\n", "");
+        expect(WORDS("run", engines[i], "-e", "|m| m.$1", path), NULL, 0, "2l\n", "");
+    }
+    expect(WORDS("run", "-e", "|m: vec[f32]| m", path), NULL, 1, "",
+           "error[Argument]: the parameter m is vec[f32], but the argument is {vec[f32],i64}");
+    expect(WORDS("run", "--save", path + 1, "-e", "merge(appender[i64], 1l)"), NULL, 1, "",
+           "error[Argument]: --save: the result is an unfinished builder");
+    expect(WORDS("run", "--save", "/no/such/folder/model", "-e", "1"), NULL, 1, "",
+           "error[File]: cannot write /no/such/folder/model: No such file or directory");
+    test_write("model", "weldvalu\1\0\0\0", 12);
+    expect(WORDS("run", "-e", "|m| m", path), NULL, 1, "", "model is cut off: it ends within its header\n");
+}

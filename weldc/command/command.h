@@ -62,7 +62,7 @@ typedef struct Request {
     int count;
     bool json, stats, times, help;
     int64_t repeat;
-    const char *stage, *after, *input, *output, *library;
+    const char *stage, *after, *input, *output, *save, *library;
     const char **libraries; /* to load, in order */
     int library_count;
     weld_conf_t conf; /* what options have set */
@@ -141,7 +141,8 @@ void *inputs_alloc(Inputs *inputs, size_t bytes, Fault *fault); /* not zeroed; N
  * another, that is in *out, and no data. A failure is rendered at the text under the name. */
 bool inputs_constant(Inputs *inputs, const char *name, const char *text, size_t skip, const Type *want,
                      Datum *out, Fault *fault);
-/* Loads the file of an argument `PATH`, `PATH.csv:COLUMN`; want as above. */
+/* Loads the file of an argument `PATH`, `PATH.csv:COLUMN`: a .npy or .csv file, or a value that was saved; want as
+ * above. */
 bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault);
 bool same_type(const Type *a, const Type *b); /* of any two tables */
 

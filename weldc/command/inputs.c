@@ -158,6 +158,22 @@ static bool has_npy_magic(const char *path) {
     return ok;
 }
 
+/* A file that weld_value_save or --save wrote. */
+static bool value_load(Inputs *inputs, const char *path, Datum *out, Fault *fault) {
+    Error error = {0};
+    Stored stored;
+    bool ok = store_open(&stored, path, &error);
+    if (ok) {
+        Worker worker = {.cancel = &cancel_flag, .region = inputs->region};
+        out->type = type_import(&inputs->types, stored.type);
+        out->data = out->type ? inputs_alloc(inputs, (size_t)out->type->size + 1, fault) : NULL;
+        ok = out->data && store_value(&stored, &worker, out->data, &error);
+    }
+    store_close(&stored);
+    return ok || fault_set(fault, error.code ? error.code : E_OutOfMemory, "%s",
+                           error.code ? error.text : "no memory for the arguments");
+}
+
 bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault) {
     if (ends_with(path, ".npy")) return npy_load(inputs, path, out, fault);
     if (ends_with(path, ".csv")) return csv_load(inputs, path, NULL, want, out, fault);
@@ -170,5 +186,7 @@ bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out,
         return ok;
     }
     if (has_npy_magic(path)) return npy_load(inputs, path, out, fault);
-    return fault_set(fault, E_File, "%s is neither a .npy nor a .csv file", *path ? path : "an empty name");
+    if (store_is(path)) return value_load(inputs, path, out, fault);
+    return fault_set(fault, E_File, "%s is neither a .npy nor a .csv file, nor a value that was saved",
+                     *path ? path : "an empty name");
 }

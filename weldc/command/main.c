@@ -140,6 +140,10 @@ static bool option_after(Request *request, const char *value) {
     request->after = value;
     return true;
 }
+static bool option_save(Request *request, const char *value) {
+    request->save = value;
+    return true;
+}
 static bool option_output(Request *request, const char *value) {
     request->output = value;
     return true;

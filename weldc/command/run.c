@@ -50,6 +50,17 @@ static bool prepare(Run *run) {
     return true;
 }
 
+/* Into the file of --save. */
+static bool save_result(Run *run) {
+    Error error = {0};
+    const Type *type = value_type(run->result);
+    if (!run->request->save) return true;
+    if (type->builders)
+        return fault_set(&run->fault, E_Argument, "--save: the result is an unfinished builder");
+    if (store_write(run->request->save, type, weld_value_data(run->result), &error)) return true;
+    return fault_set(&run->fault, error.code, "%s", error.text);
+}
+
 static int print_result(Run *run) {
     Buf out = {0};
     const Type *type = value_type(run->result);
@@ -111,7 +122,7 @@ int command_run(Request *request) {
         return EXIT_FAULT;
     }
     run.progress = progress_start();
-    int status = prepare(&run) ? EXIT_DONE : EXIT_FAULT;
+    int status = prepare(&run) && save_result(&run) ? EXIT_DONE : EXIT_FAULT;
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
         status = print_result(&run);
