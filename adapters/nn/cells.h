@@ -6,9 +6,10 @@
 FUSES("column_sum", "|x| let rows = " CHECKED(IS_MATRIX("x"), "x.$1") "; let zeros = " ZEROS("x.$2") "; "
     "result(for(" RANGE("rows") ", vecmerger[?, +](zeros), |sums, i, r| "
     "for(" ROW("x", "r") ", sums, |s, j, e| merge(s, {j, e}))))", "the sum of each column")
-FUSES("column_mean", "|x| let rows = " REAL("x.$1") "; map(nn.column_sum(x), |e| e / rows)", "the mean of each column")
-FUSES("column_variance", "|x| let rows = " CHECKED(IS_MATRIX("x"), "x.$1") "; let zeros = " ZEROS("x.$2") "; "
-    "let mean = nn.column_mean(x); let n = " REAL("rows") "; "
+#define SOME_ROWS "let count = " CHECKED("x.$1 > 0L", "x.$1") "; "
+FUSES("column_mean", "|x| " SOME_ROWS "let rows = " REAL("count") "; map(nn.column_sum(x), |e| e / rows)", "the mean of each column")
+FUSES("column_variance", "|x| " SOME_ROWS "let rows = " CHECKED(IS_MATRIX("x"), "x.$1") "; let zeros = " ZEROS("x.$2") "; "
+    "let mean = nn.column_mean(x); let n = " REAL("count") "; "
     "map(result(for(" RANGE("rows") ", vecmerger[?, +](zeros), |sums, i, r| for(zip(" ROW("x", "r") ", mean), sums, "
     "|s, j, e| let d = e.$0 - e.$1; merge(s, {j, d * d})))), |e| e / n)",
     "the mean squared distance of each column from its mean")
@@ -20,6 +21,9 @@ FUSES("batch_norm_by", "|x, mean, variance, gain, bias, epsilon| let rows = " CH
 FUSES("batch_norm", "|x, gain, bias, epsilon| "
     "nn.batch_norm_by(x, nn.column_mean(x), nn.column_variance(x), gain, bias, epsilon)",
     "batch_norm_by the columns' own mean and variance")
+FUSES("batch_norm_track", "|s, x, keep| let blend = |old, new| map(zip(old, new), |e| keep * e.$0 + (" ONE " - keep) * e.$1); "
+    "{blend(s.$0, nn.column_mean(x)), blend(s.$1, nn.column_variance(x))}",
+    "the running s = {mean, variance} after a batch x, for batch_norm_by: keep s + (1 - keep) that of x")
 FUSES("layer_norm", "|x, gain, bias, epsilon| let rows = " CHECKED(IS_MATRIX("x"), "x.$1") "; let n = " REAL("x.$2") "; "
     "{result(for(" RANGE("rows") ", appender(len(x.$0)), |out, i, r| let row = " ROW("x", "r") "; "
     "let mean = " SUM("row", "e") " / n; let variance = " SUM("row", "(let d = e - mean; d * d)") " / n; "

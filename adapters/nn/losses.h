@@ -1,4 +1,4 @@
-/* losses.h: rows for activations, softmax and losses. Losses are means. */
+/* losses.h: rows for activations, softmax and losses. Losses are means, which there are none of no samples. */
 /* clang-format off */
 #define SIZE "select(e <= " ZERO ", -e, e)"
 #define ACTIVATION(name, parameters, text, doc) \
@@ -17,7 +17,7 @@ FUSES("softmax", BY_ROWS("for(row, out, |o, j, e| merge(o, exp(e - top) / total)
     "exp(e) over the sum of these in its row")
 FUSES("log_softmax", BY_ROWS("let scale = top + log(total); for(row, out, |o, j, e| merge(o, e - scale))"),
     "the logarithm of softmax")
-FUSES("cross_entropy", "|x, labels| let rows = " CHECKED(IS_MATRIX("x") " && x.$1 == len(labels)", "x.$1") "; "
+FUSES("cross_entropy", "|x, labels| let rows = " CHECKED(IS_MATRIX("x") " && x.$1 == len(labels) && x.$1 > 0L", "x.$1") "; "
     "result(for(zip(" RANGE("rows") ", labels), merger[?, +], |sum, i, at| let r = at.$0; " TOP
     "merge(sum, top + log(total) - lookup(row, at.$1)))) / " REAL("rows"),
     "the mean of -log(softmax) at each row's label, an i64 from 0")
@@ -26,16 +26,19 @@ FUSES("argmax", "|x| let rows = " CHECKED(IS_MATRIX("x") " && x.$2 > 0L", "x.$1"
     "let at = result(for(row, merger[i64, min], |m, k, e| if(e == top, merge(m, k), m))); "
     "select(at == 9223372036854775807L, 0L, at))",
     "where the first greatest element of each row is; 0 if all are NaN")
-FUSES("accuracy", "|x, labels| result(for(zip(nn.argmax(x), labels), merger[f64, +], |sum, i, e| "
-    "merge(sum, select(e.$0 == e.$1, 1.0, 0.0)))) / f64(len(labels))",
+FUSES("accuracy", "|x, labels| let n = " CHECKED("len(labels) > 0L", "len(labels)") "; "
+    "result(for(zip(nn.argmax(x), labels), merger[f64, +], |sum, i, e| "
+    "merge(sum, select(e.$0 == e.$1, 1.0, 0.0)))) / f64(n)",
     "the part of the rows whose greatest element is at the label, an f64")
-#define MEAN(of) "|x, y| " SUM("zip(x, y)", of) " / " REAL("len(x)")
+#define COUNTED "let n = " CHECKED("len(x) > 0L", "len(x)") "; "
+#define MEAN(of) "|x, y| " COUNTED SUM("zip(x, y)", of) " / " REAL("n")
 FUSES("squared_loss", MEAN("let d = e.$0 - e.$1; d * d"), "the mean of (x - y)^2 of two vectors")
 FUSES("absolute_loss", MEAN("let d = e.$0 - e.$1; select(d < " ZERO ", -d, d)"), "the mean of |x - y|")
-FUSES("huber_loss", "|x, y, delta| let half = " ONE " / (" ONE " + " ONE "); "
+FUSES("huber_loss", "|x, y, delta| " COUNTED "let half = " ONE " / (" ONE " + " ONE "); "
     SUM("zip(x, y)", "let d = e.$0 - e.$1; let size = select(d < " ZERO ", -d, d); "
-    "select(size <= delta, half * d * d, delta * (size - half * delta))") " / " REAL("len(x)"),
+    "select(size <= delta, half * d * d, delta * (size - half * delta))") " / " REAL("n"),
     "the mean of d^2 / 2 where |d| = |x - y| is at most delta, else of delta (|d| - delta / 2)")
 FUSES("logistic_loss", MEAN("nn.softplus_of(e.$0) - e.$1 * e.$0"),
     "the mean of log(1 + exp(x)) - y x: of scores x and labels y, 0 or 1")
+FUSES("finite", "|e| if(assert(e - e == " ZERO "), e, " ZERO ")", "e itself; a failure if it is infinite or no number")
 /* clang-format on */

@@ -12,6 +12,9 @@ FUSES("dense", "|x, w, b| "
     "for(b, out, |o, j, bias| merge(o, bias + "
     "result(for(zip(row, " ROW("w", "j") "), merger[?, +], |s, k, e| merge(s, e.$0 * e.$1))))))), rows, w.$1}",
     "x w' + b for each row of x; w has a row for each output")
+FUSES("linear", "|x, w, b| let rows = " CHECKED(IS_MATRIX("x") " && x.$2 == len(w)", "x.$1") "; "
+    "map(" RANGE("rows") ", |r| b + " SUM("zip(" ROW("x", "r") ", w)", "e.$0 * e.$1") ")",
+    "the vector x w + b of a vector w and a number b: dense with one output")
 FUSES("matmul", "|x, y| let rows = " CHECKED(IS_MATRIX("x") " && " IS_MATRIX("y") " && x.$2 == y.$1", "x.$1") "; "
     "let zeros = " ZEROS("y.$2") "; "
     "{result(for(" RANGE("rows") ", appender(rows * y.$2), |out, i, r| "

@@ -42,6 +42,24 @@ static void batch_norm(int engine, const char *full) {
     free(x);
 }
 
+static void batch_norm_track(int engine, const char *full) {
+    double *x = random_doubles(N * F), mean[F], variance[F], was[F] = {0.5, -1, 2}, wide[F] = {1, 2, 0.5},
+           y[2 * F];
+    moments(x, mean, variance);
+    for (int j = 0; j < F; j++) {
+        y[j] = 0.75 * was[j] + 0.25 * mean[j];
+        y[F + j] = 0.75 * wide[j] + 0.25 * variance[j];
+    }
+    Arg args[] = {VEC("f64", was, F), VEC("f64", wide, F), X(N, F), F64(0.75)};
+    check(engine, "|m, v, x, k| let s = nn.batch_norm_track({m, v}, x, k); flatten([s.$0, s.$1])", args, 4, y,
+          2 * F, 0);
+    Arg none[] = {X(0, F)};
+    expect_failure(engine, "nn.column_mean", none, 1, "no rows");
+    expect_failure(engine, "nn.column_variance", none, 1, "no rows");
+    free(x);
+    (void)full;
+}
+
 static void layer_norm(int engine, const char *full) {
     double *x = random_doubles(N * F), gain[] = {1, 2, -0.5}, bias[] = {0.5, 0, 1}, y[N * F];
     for (int i = 0; i < N; i++) {

@@ -58,6 +58,16 @@ static void dense(int engine, const char *full) {
     expect_failure(engine, full, wrong, 3, "a negative size");
 }
 
+static void linear(int engine, const char *full) {
+    enum { R = 37, C = 5 };
+    double *x = random_doubles(R * C), *w = random_doubles(C), b = 0.75, expected[R];
+    dense_of(x, w, &b, expected, R, C, 1);
+    Arg args[] = {X(R, C), VEC("f64", w, C), F64(b)}, few[] = {X(R, C), VEC("f64", w, C - 1), F64(b)};
+    check(engine, of("x, w, b", full, "(x, w, b)"), args, 3, expected, R, BY(0) | BY(1) | BY(2));
+    expect_failure(engine, full, few, 3, "too few weights");
+    free(x), free(w);
+}
+
 static void matmul(int engine, const char *full) {
     static const int64_t sizes[][3] = {{3, 4, 2}, {1, 1, 1}, {2, 0, 2}, {0, 3, 2}, {3, 2, 0}, {23, 31, 41}};
     for (int64_t s = 0; s < COUNT(sizes); s++) {
@@ -222,6 +232,8 @@ static void cross_entropy(int engine, const char *full) {
     Arg args[] = {X(2, 5), VEC("i64", labels, 2)}, few[] = {X(2, 5), VEC("i64", labels, 1)};
     check(engine, of("x, labels", "[nn.cross_entropy", "(x, labels)]"), args, 2, &y, 1, BY(0));
     expect_failure(engine, full, few, 2, "too few labels");
+    Arg none[] = {X(0, 5), VEC("i64", labels, 0)};
+    expect_failure(engine, full, none, 2, "no samples");
     labels[1] = 5;
     expect_failure(engine, full, args, 2, "a label without a column");
     labels[1] = -1;
@@ -239,7 +251,9 @@ static void accuracy(int engine, const char *full) {
     double x[] = {1, 3, 2, 0, 5, -1, 7, 8, 6, 9, 1, 1}, y = 0.75;
     int64_t labels[] = {1, 1, 1, 1};
     Arg args[] = {X(4, 3), VEC("i64", labels, 4)}, few[] = {X(4, 3), VEC("i64", labels, 3)};
+    Arg none[] = {X(0, 3), VEC("i64", labels, 0)};
     check(engine, "|x, labels| [nn.accuracy(x, labels)]", args, 2, &y, 1, 0);
+    expect_failure(engine, full, none, 2, "no samples");
     expect_failure(engine, full, few, 2, "too few labels");
 }
 
@@ -261,4 +275,18 @@ static void loss(int engine, const char *full) {
     check(engine, of("x, y, p", start, parameter ? "(x, y, p)]" : "(x, y)]"), args, 3, &y, 1, BY(0) | BY(1));
     args[1].as.v.length = 4;
     expect_failure(engine, full, args, parameter ? 3 : 2, "lengths that differ");
+    args[0].as.v.length = args[1].as.v.length = 0;
+    expect_failure(engine, full, args, parameter ? 3 : 2, "no samples");
+}
+
+static void is_finite(int engine, const char *full) {
+    static const double bad[] = {INFINITY, -INFINITY, NAN};
+    double e = -1e300;
+    Arg args[] = {F64(e)};
+    check_values(engine, "|e| [nn.finite(e)]", args, 1, &e, 1, 0);
+    if (engine == 0) check_gradient("|e| [nn.finite(e)]", (Arg[]){F64(2)}, 1, BY(0));
+    for (int i = 0; i < 3; i++) {
+        args[0].as.f64 = bad[i];
+        expect_failure(engine, full, args, 1, "no finite number");
+    }
 }

@@ -204,3 +204,22 @@ static void permutation(int engine, const char *full) {
     }
     (void)full;
 }
+
+static void batch(int engine, const char *full) {
+    enum { ROWS = 23, SIZE = 5, PASS = ROWS / SIZE };
+    for (int64_t step = 0; step < 2 * PASS + 1; step++) {
+        int64_t at[ROWS];
+        double y[SIZE];
+        permute(split(key_of(3), step / PASS), at, ROWS);
+        for (int i = 0; i < SIZE; i++) y[i] = (double)at[step % PASS * SIZE + i];
+        Arg args[] = {I64(3), I64(step), I64(SIZE), I64(ROWS)};
+        check_values(engine, "|s, t, z, n| nn.batch(nn.key(s), t, z, n)", args, 4, y, SIZE, 0);
+    }
+    static const int64_t wrong[][3] = {{-1, 5, 23}, {0, 0, 23}, {0, 24, 23}, {0, -5, 23}, {0, 1, 0}};
+    for (int64_t k = 0; k < COUNT(wrong); k++) {
+        const uint32_t words[2] = {0, 3};
+        Arg args[] = {{"{u32,u32}", {.i64 = 0}}, I64(wrong[k][0]), I64(wrong[k][1]), I64(wrong[k][2])};
+        memcpy(&args[0].as, words, sizeof words);
+        expect_failure(engine, full, args, 4, "no such batch");
+    }
+}
