@@ -125,7 +125,7 @@ int command_run(Request *request) {
     int status = prepare(&run) && save_result(&run) ? EXIT_DONE : EXIT_FAULT;
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
-        status = print_result(&run);
+        status = request->save ? EXIT_DONE : print_result(&run);
         if (request->stats) print_stats(&run);
     } else {
         fault_print(&run.fault);
