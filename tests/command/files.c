@@ -325,3 +325,18 @@ Test(files, saved) {
     test_write("model", "weldvalu\1\0\0\0", 12);
     expect(WORDS("run", "-e", "|m| m", path), NULL, 1, "", "model is cut off: it ends within its header\n");
 }
+
+/* Bytes of any file, where bytes are wanted. */
+Test(files, bytes) {
+    char path[220], none[220];
+    snprintf(path, sizeof path, "@%s", test_file("text.md"));
+    snprintf(none, sizeof none, "@%s", test_file("nothing"));
+    test_write("text.md", "a\0\xff\n", 4);
+    test_write("nothing", "", 0);
+    expect(WORDS("run", "--json", "-e", "|t: vec[i8]| t", path), NULL, 0, "[97,0,-1,10]\n", "");
+    expect(WORDS("run", "--json", "-e", "|t: vec[u8]| t", path), NULL, 0, "[97,0,255,10]\n", "");
+    expect(WORDS("run", "--json", "-e", "|t: vec[u8]| t", none), NULL, 0, "[]\n", "");
+    expect(WORDS("run", "-e", "|t| t", path), NULL, 1, "", "is neither a .npy nor a .csv file");
+    expect(WORDS("run", "-e", "|t: vec[i8]| t", "@/no/such/text"), NULL, 1, "", "No such file or directory");
+    expect(WORDS("run", "-e", "|t: vec[i8]| t", "@/"), NULL, 1, "", "error[File]");
+}

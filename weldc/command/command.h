@@ -141,8 +141,8 @@ void *inputs_alloc(Inputs *inputs, size_t bytes, Fault *fault); /* not zeroed; N
  * another, that is in *out, and no data. A failure is rendered at the text under the name. */
 bool inputs_constant(Inputs *inputs, const char *name, const char *text, size_t skip, const Type *want,
                      Datum *out, Fault *fault);
-/* Loads the file of an argument `PATH`, `PATH.csv:COLUMN`: a .npy or .csv file, or a value that was saved; want as
- * above. */
+/* Loads the file of an argument `PATH`, `PATH.csv:COLUMN`: a .npy or .csv file, a value that was saved, or, where
+ * bytes are wanted, any other file; want as above. */
 bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault);
 bool same_type(const Type *a, const Type *b); /* of any two tables */
 

@@ -174,6 +174,25 @@ static bool value_load(Inputs *inputs, const char *path, Datum *out, Fault *faul
                            error.code ? error.text : "no memory for the arguments");
 }
 
+/* A file as its bytes, for a parameter that takes such. */
+static bool bytes_load(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault) {
+    Text text = {0};
+    if (!text_of_file(path, &text, fault)) return false;
+    Vec *vec = inputs_alloc(inputs, sizeof *vec, fault);
+    char *bytes = vec ? inputs_alloc(inputs, text.length + 1, fault) : NULL;
+    if (bytes) {
+        memcpy(bytes, text.bytes, text.length);
+        *vec = (Vec){bytes, (int64_t)text.length};
+        *out = (Datum){type_import(&inputs->types, want), vec};
+    }
+    text_release(&text);
+    return bytes && (out->type || fault_set(fault, E_OutOfMemory, "no memory for the arguments"));
+}
+
+static bool are_bytes(const Type *type) {
+    return type && type->kind == TY_vec && (type->args[0]->kind == TY_i8 || type->args[0]->kind == TY_u8);
+}
+
 bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault) {
     if (ends_with(path, ".npy")) return npy_load(inputs, path, out, fault);
     if (ends_with(path, ".csv")) return csv_load(inputs, path, NULL, want, out, fault);
@@ -187,6 +206,7 @@ bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out,
     }
     if (has_npy_magic(path)) return npy_load(inputs, path, out, fault);
     if (store_is(path)) return value_load(inputs, path, out, fault);
+    if (are_bytes(want) && *path) return bytes_load(inputs, path, want, out, fault);
     return fault_set(fault, E_File, "%s is neither a .npy nor a .csv file, nor a value that was saved",
                      *path ? path : "an empty name");
 }
