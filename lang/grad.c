@@ -221,6 +221,9 @@ static void reverse_value(Grad *g, Info *info, Node *node, Symbol **adjoints) {
     case N_If: reverse_if(g, info, adjoints); break;
     case N_Iterate: reverse_iterate(g, info, adjoints); break;
     case N_Result: reverse_result(g, info, adjoints); break;
+    case N_Cudf:
+    case N_Cfun:
+    case N_Cfill: reverse_foreign(g, info, adjoints); break;
     default: break; /* constants, and what has no active operands: grad_study.c */
     }
 }

@@ -121,7 +121,8 @@ struct Grad {
     Rule *rules;
     struct Fill *fills; /* by Symbol.uses, from 1 */
     int fill_count, fill_room;
-    Span span; /* of what is written */
+    Span span;           /* of what is written */
+    const char *foreign; /* the C function whose rule is applied, or NULL */
     /* While part of a program is computed anew (grad_forward.c): cells of bodies less deep are left out, save: */
     int keep;
     bool saving;         /* iterates keep their states */
@@ -175,6 +176,8 @@ void grad_rules_free(Grad *g);
 Block *block_open(Grad *g, BlockKind kind);
 /* The block's lets around this. */
 Node *block_close(Grad *g, Node *result);
+/* The lets that a value begins with become the block's; what they stand before is left. */
+Node *block_take(Grad *g, Node *value);
 
 /* ---- grad_leaf.c: leaves and adjoints ---- */
 Leaves leaves_of(Grad *g, const Type *type);
@@ -184,6 +187,7 @@ Info *info_of(const Grad *g, const Symbol *symbol);
 /* Zeros, shaped like a leaf of the value, or of what the primal name stands for. */
 Symbol *info_zeros(Grad *g, const Info *info, int number);
 Symbol *leaf_zeros(Grad *g, Symbol *value, int number);
+Symbol *leaf_of(Grad *g, Symbol *value, int number); /* the leaf itself */
 void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint);
 /* Adds to an element, or to the elements from the index on if `many`. */
 void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint, bool many);
@@ -224,6 +228,10 @@ Symbol *states_of(Grad *g, Info *iterate); /* all states that its function was g
 Symbol *forward_replaced(Grad *g, Info *info, Cell *cell, Type *replacement, int record);
 /* For each value that the loop merges into its cell, in order, the number of the iteration. */
 Symbol *forward_sources(Grad *g, const Node *loop, int cell);
+
+/* ---- grad_foreign.c: calls of C functions ---- */
+bool foreign_has_rule(Grad *g, const Node *call);
+void reverse_foreign(Grad *g, Info *info, Symbol **adjoints);
 
 /* ---- grad_loop.c, grad_branch.c, grad_position.c, grad_sequence.c: rules for what has bodies, and builders ---- */
 void reverse_for(Grad *g, Info *info);

@@ -75,6 +75,19 @@ Node *block_close(Grad *g, Node *result) {
     return block->first;
 }
 
+Node *block_take(Grad *g, Node *value) {
+    while (value->kind == N_Let) {
+        Node *let = value;
+        value = let->kids[1];
+        if (g->block->last)
+            g->block->last->kids[1] = let;
+        else
+            g->block->first = let;
+        g->block->last = let;
+    }
+    return value;
+}
+
 Node *field_of(Grad *g, Symbol *symbol, int number) {
     Node *node = node_make(g->program, N_Field, g->span, symbol->type->args[number], 1, use(g, symbol));
     node->index = number;
@@ -178,7 +191,7 @@ struct Rule {
     const char *text;
     Type *scalar;
     int count;
-    Type *types[8];
+    Type **types;
     Program *program;
     Splice splice;
 };
@@ -213,12 +226,18 @@ static Rule *rule_read(Grad *g, Type *scalar, const char *text, int count, Symbo
     rule->next = g->rules;
     g->rules = rule;
     Program *program = rule->program;
-    if (!program || !program_read(program) || program->root->nparams != count) return rule;
-    Type *parts[9];
-    for (int i = 0; i < count; i++) {
-        rule->types[i] = arguments[i]->type;
-        parts[i] = type_import(&program->types, arguments[i]->type);
+    rule->types = grad_alloc(g, (size_t)count, sizeof *rule->types);
+    for (int i = 0; i < count; i++) rule->types[i] = arguments[i]->type;
+    if (!program) return rule;
+    program->imports = g->program->imports;
+    if (!program_read(program)) return rule;
+    if (program->root->nparams != count) {
+        error_set(&program->error, E_Type, program->root->span, "it takes %d arguments, not %d",
+                  program->root->nparams, count);
+        return rule;
     }
+    Type **parts = grad_alloc(g, (size_t)count + 1, sizeof *parts);
+    for (int i = 0; i < count; i++) parts[i] = type_import(&program->types, arguments[i]->type);
     parts[count] = type_unknown(&program->types);
     Type *want = type_make(&program->types, TY_function, OP_none, count + 1, parts);
     if (program_infer(program, want) && !splice_open(&rule->splice, g->program, program, true))
@@ -249,7 +268,11 @@ Node *apply_text(Grad *g, Type *scalar, const char *text, int count, Symbol **ar
         return body;
     }
     bool read = rule && rule->program && !g->program->arena.exhausted;
-    if (read && rule->program->error.code != E_OutOfMemory)
+    if (read && rule->program->error.code != E_OutOfMemory && g->foreign)
+        error_set(&g->program->error, E_Type, g->span,
+                  "the derivative of %.80s, %.120s, does not fit: %.160s", g->foreign, text,
+                  rule->program->error.text);
+    else if (read && rule->program->error.code != E_OutOfMemory)
         error_set(&g->program->error, E_Internal, g->span,
                   "a rule of derivatives is wrong: %.200s, in %.150s", rule->program->error.text,
                   rule->program->source[0].text);

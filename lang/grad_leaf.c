@@ -82,35 +82,45 @@ Info *info_of(const Grad *g, const Symbol *symbol) {
     return symbol->id < g->known ? g->infos[symbol->id] : NULL;
 }
 
-static void write_zeros(Buf *out, const Type *type, int number, const char *value, int depth) {
+/* The leaf of the value, or zeros of its shape. */
+static void write_leaf(Buf *out, const Type *type, int number, const char *value, int depth, bool zeros) {
     char inner[64];
     if (type->kind == TY_struct) {
         int field = leaf_field(type, &number);
         Buf part = {0};
         buf_printf(&part, "%s.$%d", value, field);
-        if (part.text) write_zeros(out, type->args[field], number, part.text, depth);
+        if (part.text) write_leaf(out, type->args[field], number, part.text, depth, zeros);
         buf_release(&part);
     } else if (type->kind == TY_vec || type->kind == TY_dict) {
         bool dict = type->kind == TY_dict;
         buf_printf(out, dict ? "result(for(tovec(%s)" : "result(for(%s", value);
         buf_printf(out, ", appender, |b%d, i%d, e%d| merge(b%d, ", depth, depth, depth, depth);
         snprintf(inner, sizeof inner, dict ? "e%d.$1" : "e%d", depth);
-        write_zeros(out, type->args[dict], number, inner, depth + 1);
+        write_leaf(out, type->args[dict], number, inner, depth + 1, zeros);
         buf_printf(out, ")))");
     } else {
-        buf_printf(out, "T(0.0)");
+        buf_printf(out, "%s", zeros ? "T(0.0)" : value);
     }
+}
+
+static Symbol *apply_leaf(Grad *g, Symbol *value, int number, Type *leaf, bool zeros) {
+    Buf text = {0};
+    buf_printf(&text, "|v| ");
+    write_leaf(&text, value->type, number, "v", 0, zeros);
+    Node *made = apply_text(g, leaf_scalar(leaf), text.text ? text.text : "", 1, &value);
+    buf_release(&text);
+    return emit(g, zeros ? "zeros" : "leaf", made);
+}
+
+Symbol *leaf_of(Grad *g, Symbol *value, int number) {
+    Type *leaf = leaf_type(g, value->type, number);
+    return leaf == value->type ? value : apply_leaf(g, value, number, leaf, false);
 }
 
 Symbol *leaf_zeros(Grad *g, Symbol *value, int number) {
     Type *leaf = leaf_type(g, value->type, number);
     if (leaf->kind != TY_vec) return emit(g, "zero", zero_of(g, leaf));
-    Buf text = {0};
-    buf_printf(&text, "|v| ");
-    write_zeros(&text, value->type, number, "v", 0);
-    Node *zeros = apply_text(g, leaf_scalar(leaf), text.text ? text.text : "", 1, &value);
-    buf_release(&text);
-    return emit(g, "zeros", zeros);
+    return apply_leaf(g, value, number, leaf, true);
 }
 
 Symbol *info_zeros(Grad *g, const Info *info, int number) {

@@ -205,11 +205,18 @@ static void no_derivative(Grad *g, Node *node) {
     const char *name = node_classes[node->kind].spelling;
     if (node_is_foreign(node) && !node_is_callback(node))
         grad_fail(g, node->span,
-                  "%s has no derivative: %.100s is a C function, whose derivative is not known", name,
-                  node->text);
+                  "%s has no derivative: %.100s is a C function, whose derivative is not known; a row of an "
+                  "adapter can say it",
+                  name, node->text);
     else
         grad_fail(g, node->span, "%s has no derivative, and its operand depends on what is differentiated by",
                   *name ? name : node_classes[node->kind].name);
+}
+
+static void study_foreign(Grad *g, Info *info, Node *node) {
+    if (!info->leaves.count || !is_active(g, node)) return;
+    if (!foreign_has_rule(g, node)) no_derivative(g, node);
+    for (int i = 0; i < info->leaves.count; i++) info->active[i] = true;
 }
 
 static void study_value(Grad *g, Info *info, Node *node, int depth) {
@@ -281,6 +288,9 @@ static void study_value(Grad *g, Info *info, Node *node, int depth) {
         }
         break;
     case N_Merge: study_merge(g, node, info->cell[0]); break;
+    case N_Cudf:
+    case N_Cfun:
+    case N_Cfill: study_foreign(g, info, node); break;
     case N_Result: {
         Info *builder = info_of(g, node->kids[0]->symbol);
         if (builder && builder->cells) take(info->active, builder->cell[0]->active, info->leaves.count, NULL);

@@ -287,6 +287,10 @@ typedef struct Imports {
     /* The text of a function of the language, which outlives all programs; NULL: there is none, and why says more, or
      * nothing, if there is no such library. */
     const char *(*find)(void *data, const char *name, Buf *why);
+    /* The derivative of a C function that programs call: the text of a function |arguments of the call.., result, adjoint|
+     * that gives the adjoints of those arguments that hold floats (grad_foreign.c), or the name of such a function of a
+     * library. NULL: it is not known. */
+    const char *(*vjp)(void *data, const char *symbol);
     void *data;
 } Imports;
 

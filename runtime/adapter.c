@@ -154,7 +154,27 @@ static const char *import(void *data, const char *name, Buf *why) {
     return function ? function_text(function) : NULL;
 }
 
-const Imports adapter_imports = {import, NULL};
+/* Does the text call this C function, by cudf, cfun or cfill? */
+static bool calls_symbol(const char *text, const char *symbol) {
+    size_t length = strlen(symbol);
+    for (const char *at = text; at && (at = strstr(at, symbol)) != NULL; at += length) {
+        if (at > text && at[-1] == '[' && (at[length] == ',' || at[length] == ']')) return true;
+    }
+    return false;
+}
+
+/* A program that calls the function by hand gets its derivative as well: what it needs to run is loaded then. */
+static const char *find_vjp(void *data, const char *symbol) {
+    (void)data;
+    for (Loaded *loaded = atomic_load(&adapters); loaded; loaded = loaded->next) {
+        for (const weld_function_t *f = loaded->adapter->functions; f->name; f++) {
+            if (f->vjp && (calls_symbol(f->native, symbol) || calls_symbol(f->code, symbol))) return f->vjp;
+        }
+    }
+    return NULL;
+}
+
+const Imports adapter_imports = {import, find_vjp, NULL};
 
 Program *program_open(const char *name, const char *text, size_t length) {
     Program *program = program_new(name, text, length);

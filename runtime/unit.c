@@ -397,18 +397,20 @@ static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     return true;
 }
 
-/* Was this text read because the program calls a function of a library? Of a merged program all texts count. */
-static bool is_import(const Unit *unit, const Source *source) {
-    const Name *name = unit->recipe ? NULL : name_intern(unit->program, source->name, strlen(source->name));
-    return unit->recipe || !name || name->function;
+/* Is this text an adapter's, or of a derivative? Of a merged program all texts count. */
+static bool is_import(const Unit *unit, int source) {
+    const char *name = unit->program->source[source].name;
+    bool own = source == 0 || strcmp(name, "prelude.weld") == 0 || strcmp(name, "type") == 0;
+    return unit->recipe || !own;
 }
 
-/* The key holds the texts of the adapters' functions, too: another version of an adapter may have others. */
+/* The key holds the texts of the adapters' functions and of derivatives, too: another version of an adapter may have
+ * others. */
 static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_conf_t conf) {
     disk_key(key, conf, origin->text, origin->length, origin->want, unit->math);
     for (int i = 0; i < unit->program->sources; i++) {
         const Source *source = &unit->program->source[i];
-        if (!is_import(unit, source)) continue;
+        if (!is_import(unit, i)) continue;
         buf_put(key, "", 1);
         buf_put(key, source->name, strlen(source->name) + 1);
         buf_put(key, source->text, source->length);

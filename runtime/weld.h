@@ -334,7 +334,10 @@ typedef struct weld_function_t {
     const char *prototype; /* of the C function that it stands for, or "" */
     const char *code;      /* or NULL */
     const char *native;    /* or NULL */
-    /* |arguments.., result, adjoint| the adjoints of the arguments. NULL: it follows from code, or there is none. */
+    /* The derivative of the C function that native calls, for gradients: a function, as a text, of the arguments of that
+     * call (of cfill without the size), its result and the result's adjoint. It gives the adjoints of those arguments that
+     * hold floats, each of its argument's type and lengths: one alone, or a struct, with {} for one that is not known. May be the name
+     * of a function of an adapter. NULL: there is none, or it follows from code. */
     const char *vjp;
     const char *doc; /* one line */
 } weld_function_t;

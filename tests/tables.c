@@ -4,6 +4,7 @@
  * do: they include the tables once more and look for each row in the documents and in the corpus.
  */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -231,4 +232,14 @@ Test(tables, builders_have_adjoints) {
             want += 2; /* merger, vecmerger: dictmerger has the latter's */
     }
     cr_expect_eq(rules, want);
+}
+
+/* A function of the C library is there, in both precisions, or its row can never be used. */
+Test(tables, derived_functions_are_in_the_c_library) {
+    static const char *const names[] = {
+#define FUNCTION(name, text) #name, #name "f",
+#include "../lang/grad.def"
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cr_expect(dlsym(RTLD_DEFAULT, names[i]), "there is no function %s", names[i]);
 }

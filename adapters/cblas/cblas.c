@@ -4,7 +4,7 @@
  * and floats (sdot); their texts are in files that are included once for each.
  *
  *     level1.h       rows that are code          matrix_rows.h   rows that call
- *     matrix.h       the C functions which these rows call
+ *     matrix.h       the C functions which these rows call          adjoints.h   their derivatives
  *
  * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
  * that number in the last digits.
@@ -70,6 +70,8 @@ typedef struct ModifiedFloat {
 #define CBLAS(name) cblas_s##name
 #define SHIM(name) weld_cblas_s##name
 #include "matrix.h"
+
+#include "adjoints.h"
 
 /* The sum of the squares as it is, of smaller and of larger numbers: one of the three neither overflows nor loses digits. The
  * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. */

@@ -228,7 +228,7 @@ static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
     return run(plan);
 }
 
-#define REAL(name, kind, doc)                                 \
+#define REAL(name, kind, vjp, doc)                            \
     EXPORT int weld_fftw_##name(const Reals *x, Reals *out) { \
         return real_transform(kind, x, out);                  \
     }
@@ -245,43 +245,51 @@ static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
 #define ELEMENTS "result(for(shape, merger[i64, *], |b, i, n| merge(b, n)))"
 #define HALVED                                                                                               \
     "result(for(shape, merger[i64, *], |b, i, n| merge(b, if(i == len(shape) - 1L, " KEPT ", n))))"
+/* What is kept of a halved dimension n stands for two conjugates, save its ends. The adjoint of a transform to it is the
+ * transform back of half of that; of a transform from it, twice that of the transform to it. */
+#define LAST "if(len(shape) > 0L, lookup(shape, len(shape) - 1L), 1L)"
+#define INNER(n) "let k = i % (" n " / 2L + 1L); let inner = k > 0L && k * 2L < " n "; "
+#define HALF(n)                                                                                              \
+    "result(for(g, appender, |b, i, e| " INNER(n) "merge(b, if(inner, {e.$0 * 0.5, e.$1 * 0.5}, e))))"
+#define DOUBLE(spectrum)                                                                                     \
+    "result(for(" spectrum ", appender, |b, i, e| " INNER("n") "merge(b, if(inner, {e.$0 + e.$0, e.$1 + e.$1}, e))))"
 static const weld_function_t functions[] = {
     {"dft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_dft, " COMPLEX "](len(x), x)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_dft, " COMPLEX "](len(x), x)", "|x, r, g| fftw.idft(g)",
      "the discrete Fourier transform, not normalized"},
     {"idft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_idft, " COMPLEX "](len(x), x)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_idft, " COMPLEX "](len(x), x)", "|x, r, g| fftw.dft(g)",
      "its inverse, times the number of elements"},
     {"dft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_dft_nd, " COMPLEX "](len(x), x, shape)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_dft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| fftw.idft_nd(g, shape)",
      "the transform of an array of this shape over all its dimensions"},
     {"idft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_idft_nd, " COMPLEX "](len(x), x, shape)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_idft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| fftw.dft_nd(g, shape)",
      "its inverse, times the number of elements"},
     {"dft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_dft_rows, " COMPLEX "](len(x), x, n)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_dft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| fftw.idft_rows(g, n)",
      "the transform of every row of n elements"},
     {"idft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_idft_rows, " COMPLEX "](len(x), x, n)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_idft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| fftw.dft_rows(g, n)",
      "its inverse, times n"},
     {"r2c", "fftw_plan fftw_plan_dft_r2c_1d(int n, double *in, fftw_complex *out, flags)", NULL,
-     "|x: vec[f64]| let n = len(x); " PURE "cfill[weld_fftw_r2c, " COMPLEX "](" KEPT ", x)", NULL,
+     "|x: vec[f64]| let n = len(x); " PURE "cfill[weld_fftw_r2c, " COMPLEX "](" KEPT ", x)", "|x, r, g| let n = len(x); fftw.c2r(" HALF("n") ", n)",
      "the transform of n real numbers: its first n / 2 + 1 elements, of which the rest are conjugates"},
     {"r2c_nd", "fftw_plan fftw_plan_dft_r2c(int rank, const int *n, double *in, fftw_complex *out, flags)", NULL,
-     "|x: vec[f64], shape: vec[i64]| " PURE "cfill[weld_fftw_r2c_nd, " COMPLEX "](" HALVED ", x, shape)", NULL,
+     "|x: vec[f64], shape: vec[i64]| " PURE "cfill[weld_fftw_r2c_nd, " COMPLEX "](" HALVED ", x, shape)", "|x, shape, r, g| let n = " LAST "; fftw.c2r_nd(" HALF("n") ", shape)",
      "the transform of a real array of this shape; of the last dimension n, n / 2 + 1 are kept"},
     {"r2c_rows", "fftw_plan fftw_plan_many_dft_r2c(1, &n, howmany, in, ..., out, ..., flags)", NULL,
      "|x: vec[f64], n: i64| " PURE "cfill[weld_fftw_r2c_rows, " COMPLEX "](if(n > 0L, len(x) / n * (n / 2L + 1L), 0L), x, n)",
-     NULL, "the transform of every row of n real numbers"},
+     "|x, n, r, g| fftw.c2r_rows(" HALF("n") ", n)", "the transform of every row of n real numbers"},
     {"c2r", "fftw_plan fftw_plan_dft_c2r_1d(int n, fftw_complex *in, double *out, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r, vec[f64]](n, x, n)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r, vec[f64]](n, x, n)", "|x, n, r, g| " DOUBLE("fftw.r2c(g)"),
      "the inverse of r2c to n real numbers, times n"},
     {"c2r_nd", "fftw_plan fftw_plan_dft_c2r(int rank, const int *n, fftw_complex *in, double *out, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_c2r_nd, vec[f64]](" ELEMENTS ", x, shape)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_c2r_nd, vec[f64]](" ELEMENTS ", x, shape)", "|x, shape, r, g| let n = " LAST "; " DOUBLE("fftw.r2c_nd(g, shape)"),
      "the inverse of r2c_nd to a real array of this shape, times the number of its elements"},
     {"c2r_rows", "fftw_plan fftw_plan_many_dft_c2r(1, &n, howmany, in, ..., out, ..., flags)", NULL,
      "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r_rows, vec[f64]](if(n > 0L, len(x) / (n / 2L + 1L) * n, 0L), x, n)",
-     NULL, "the inverse of r2c_rows to rows of n real numbers, times n"},
+     "|x, n, r, g| " DOUBLE("fftw.r2c_rows(g, n)"), "the inverse of r2c_rows to rows of n real numbers, times n"},
     {"multiply", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
      "{a.$0 * c.$0 - a.$1 * c.$1, a.$0 * c.$1 + a.$1 * c.$0})", NULL, NULL,
      "the products of two spectra, the spectrum of a convolution"},
@@ -292,9 +300,9 @@ static const weld_function_t functions[] = {
      "a x of complex numbers, to normalize with"},
     {"power", "", "|x: " COMPLEX "| map(x, |e| e.$0 * e.$0 + e.$1 * e.$1)", NULL, NULL,
      "|x|^2 of complex numbers, the power at each frequency"},
-#define REAL(name, kind, doc)                                                                                \
+#define REAL(name, kind, vjp, doc)                                                                           \
     {#name, "fftw_plan fftw_plan_r2r_1d(int n, double *in, double *out, " #kind ", flags)", NULL,            \
-     "|x: vec[f64]| " PURE "cfill[weld_fftw_" #name ", vec[f64]](len(x), x)", NULL, doc},
+     "|x: vec[f64]| " PURE "cfill[weld_fftw_" #name ", vec[f64]](len(x), x)", "|x, r, g| let n = len(x); " vjp, doc},
 #include "real.def"
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -83,6 +83,8 @@ static const weld_function_t functions[] = {
 
 #define SF(shape, name, doc)                                                                                 \
     {"sf_" #name, "double gsl_sf_" #name PROTOTYPE_##shape, NULL, BY_VALUE("sf_" #name, TAKES_##shape), NULL, doc},
+#define SFD(shape, name, doc, vjp)                                                                           \
+    {"sf_" #name, "double gsl_sf_" #name PROTOTYPE_##shape, NULL, BY_VALUE("sf_" #name, TAKES_##shape), vjp, doc},
 #include "special.def"
     {"sf_erf", "double gsl_sf_erf(double x)", "|x: f64| erf(x)", NULL, NULL, "the error function"},
     {"sf_erf_Z", "double gsl_sf_erf_Z(double x)", "|x: f64| exp(-(x * x) / 2.0) / 2.5066282746310002", NULL, NULL,

@@ -57,18 +57,23 @@ static int converged(lapack_int info) {
 #define SHIM(name) weld_lapack_s##name
 #include "solvers.h"
 
+#include "adjoints.h"
+
 /* clang-format off */
 static const weld_function_t functions[] = {
 #define P "d"
 #define T "f64"
 #define C "double"
+#define Z ""
 #include "rows.h"
 #undef P
 #undef T
 #undef C
+#undef Z
 #define P "s"
 #define T "f32"
 #define C "float"
+#define Z "f"
 #include "rows.h"
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };

@@ -30,17 +30,29 @@ CUMSUM(u64, uint64_t, uint64_t)
 CUMSUM(f32, float, float)
 CUMSUM(f64, double, double)
 
-#define ROW(T)                                                                                        \
+/* Sums from an element to the end: turned around along the axis, summed, and turned back. */
+#define TURNED(v)                                                                                     \
+    "result(for(" v ", appender, |b, i, e| let k = i / inner; let at = k % n; "                       \
+    "merge(b, lookup(" v ", i + (n - 1L - at - at) * inner))))"
+#define REVERSED(T)                                                                                   \
+    "|v, n, inner, r, g| let t = " TURNED("g") "; let s = ndarray.cumsum_" #T "(t, n, inner); " TURNED("s")
+#define NOT_DERIVED(T) NULL
+
+#define ROW(T, derivative)                                                                            \
     {"cumsum_" #T,                                                                                    \
      "int weld_nd_cumsum_" #T "(v, n, inner, out)",                                                   \
      NULL,                                                                                            \
      "|v: vec[" #T "], n: i64, inner: i64| "                                                          \
      "@(pure: true, threadsafe: true)cfill[weld_nd_cumsum_" #T ", vec[" #T "]](len(v), v, n, inner)", \
-     NULL,                                                                                            \
+     derivative(T),                                                                                   \
      "running sums along the middle axis of {.., n, inner}"}
 
 static const weld_function_t functions[] = {
-    ROW(i64), ROW(u64), ROW(f32), ROW(f64), {NULL, NULL, NULL, NULL, NULL, NULL},
+    ROW(i64, NOT_DERIVED),
+    ROW(u64, NOT_DERIVED),
+    ROW(f32, REVERSED),
+    ROW(f64, REVERSED),
+    {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
 EXPORT const weld_adapter_t *weld_adapter(void);

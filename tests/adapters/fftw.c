@@ -289,7 +289,7 @@ static void real_of(int engine, const char *full, fftw_r2r_kind kind) {
         free(out);
     }
 }
-#define REAL(name, kind, doc)                        \
+#define REAL(name, kind, vjp, doc)                   \
     static void name(int engine, const char *full) { \
         real_of(engine, full, kind);                 \
     }
@@ -328,7 +328,7 @@ static void power(int engine, const char *full) {
 
 /* clang-format off */
 #define ROW(name) {#name, name}
-#define REAL(name, kind, doc) ROW(name),
+#define REAL(name, kind, vjp, doc) ROW(name),
 static const RowTest tests[] = {
     ROW(dft), ROW(idft), ROW(dft_nd), ROW(idft_nd), ROW(dft_rows), ROW(idft_rows),
     ROW(r2c), ROW(c2r), ROW(r2c_nd), ROW(c2r_nd), ROW(r2c_rows), ROW(c2r_rows),

@@ -103,6 +103,47 @@ Test(adapter, programs_that_name_what_is_not_there) {
     weld_error_free(error);
 }
 
+Test(adapter, derivatives_of_calls) {
+    static const char *const rows[][2] = {
+        {"grad(|x, y| tiny.product(x, y * 2.0))(3.0, 4.0)", "{24.0, {8.0, 6.0}}"},
+        {"grad(|x| sum(map([1.0, 2.0], |y| tiny.product(x, y) * y)))(3.0)", "{15.0, 5.0}"},
+        {"grad(|x| cfun[weld_tiny_product, f64](x, x))(3.0)", "{9.0, 6.0}"},
+        {"grad(|x| grad(|x| tiny.product(x, x))(x).$1 * x)(3.0)", "{18.0, 12.0}"},
+        {"grad(|x| tiny.half(x, 2.0))(3.0)", "{6.0, 2.0}"},
+    };
+    static const struct {
+        const char *code, *text;
+    } wrong[] = {
+        {"grad(|x| tiny.half(2.0, x))(3.0)",
+         "the derivative of weld_tiny_half by one of its arguments is not known"},
+        {"grad(|x| tiny.few(2.0, x))(3.0)",
+         "weld_tiny_few, |x, r, g| g, does not fit: it takes 3 arguments, not 4"},
+        {"grad(|x| tiny.other(x, 2.0))(3.0)", "gives f32 for an argument that is f64"},
+        {"grad(|x| tiny.broken_vjp(x, 2.0))(3.0)", "the derivative of weld_tiny_broken, |x, y"},
+        {"grad(|x| tiny.without(x, 2.0))(3.0)", "tiny.without:1:31: error[Type]: cfun has no derivative: "
+                                                "weld_tiny_without is a C function"},
+    };
+    EACH_ENGINE(engine) {
+        weld_context_t context = context_for(engine);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            weld_module_t module = must_compile(engine, rows[i][0]);
+            weld_value_t value = must_run(module, context, NULL);
+            expect_text(value, rows[i][1]);
+            weld_value_free(value);
+            weld_module_free(module);
+        }
+        weld_context_free(context);
+    }
+    weld_error_t error = weld_error_new();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_expect_null(compile(0, wrong[i].code, error), "%s", wrong[i].code);
+        const char *message = weld_error_message(error);
+        cr_expect_str_eq(weld_error_name(error), "Type", "%s", message);
+        cr_expect(strstr(message, wrong[i].text), "%s: %s", wrong[i].code, message);
+    }
+    weld_error_free(error);
+}
+
 Test(adapter, failures_name_the_function_they_are_in) {
     EACH_ENGINE(engine) {
         weld_error_t error = weld_error_new();

@@ -272,7 +272,10 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
                "WELD_CALL_DOMAIN then. An int that\n"
                " *   is returned beside vectors that are written is taken as a status, 0 for success.\n"
                " * - Where the meaning of a function can be said in the language, say it instead of NULL: it "
-               "then fuses.\n",
+               "then fuses.\n"
+               " * - The NULL before the last text is for the derivative of a call, \"|arguments.., result, "
+               "adjoint| adjoints\",\n"
+               " *   if somebody is to differentiate it; see weld.h.\n",
                name, header, name, name, name, name);
     if (!bind->opened)
         buf_printf(out,

@@ -3,12 +3,41 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+EXPORT double weld_tiny_product(double x, double y);
+EXPORT double weld_tiny_product(double x, double y) {
+    return x * y;
+}
+
 EXPORT int64_t weld_tiny_triple(int64_t x);
 EXPORT int64_t weld_tiny_triple(int64_t x) {
     return 3 * x;
 }
 
 #define ROW(name, code, native) {name, "", code, native, NULL, "a function"}
+
+/* The same function under several names, of which the derivatives are known differently. */
+#define DERIVED(name, symbol, vjp) \
+    {name, "", NULL, "|x: f64, y: f64| @(pure: true)cfun[" symbol ", f64](x, y)", vjp, "a function"}
+EXPORT double weld_tiny_half(double x, double y);
+EXPORT double weld_tiny_half(double x, double y) {
+    return x * y;
+}
+EXPORT double weld_tiny_few(double x, double y);
+EXPORT double weld_tiny_few(double x, double y) {
+    return x * y;
+}
+EXPORT double weld_tiny_other(double x, double y);
+EXPORT double weld_tiny_other(double x, double y) {
+    return x * y;
+}
+EXPORT double weld_tiny_broken(double x, double y);
+EXPORT double weld_tiny_broken(double x, double y) {
+    return x * y;
+}
+EXPORT double weld_tiny_without(double x, double y);
+EXPORT double weld_tiny_without(double x, double y) {
+    return x * y;
+}
 
 static const weld_function_t functions[] = {
 #ifdef CHANGED
@@ -36,6 +65,13 @@ static const weld_function_t functions[] = {
     ROW("nowhere", "|x: i64| no_such_library_at_all.f(x)", NULL),
     ROW("missing", NULL, "|x: i64| cfun[weld_tiny_is_not_there, i64](x)"),
     ROW("empty", NULL, NULL),
+    DERIVED("product", "weld_tiny_product", "tiny.product_vjp"),
+    ROW("product_vjp", "|x, y, r, g| {g * y, g * x}", NULL),
+    DERIVED("half", "weld_tiny_half", "|x, y, r, g| let s = {g * y, {}}; s"),
+    DERIVED("few", "weld_tiny_few", "|x, r, g| g"),
+    DERIVED("other", "weld_tiny_other", "|x, y, r, g| {f32(g), g}"),
+    DERIVED("broken_vjp", "weld_tiny_broken", "|x, y, r, g| {g * true, g}"),
+    DERIVED("without", "weld_tiny_without", NULL),
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 
