@@ -180,6 +180,10 @@ ErrorCode eval_Grad(Eval *e, const Node *node, void *out) {
     return eval_Zip(e, node, out);
 }
 
+ErrorCode eval_Jvp(Eval *e, const Node *node, void *out) {
+    return eval_Zip(e, node, out);
+}
+
 ErrorCode eval_Zip(Eval *e, const Node *node, void *out) {
     (void)out;
     return worker_fail(e->worker, E_Internal, node->span, 0, 0);

@@ -1,4 +1,4 @@
-/* grad.c: derivatives: grad(f) becomes a program that computes them.
+/* grad.c: derivatives: grad(f) becomes a program that computes them; jvp(f): see grad_tangent.c.
  *
  *     grad(|x, y| x * sin(y))(a, b)   =>   let x = a; let y = b;  let s = sin(y); let r = x * s;         the primal program,
  *                                          let x' = 1.0 * s; let s' = 1.0 * x; let y' = s' * cos(y);     then backwards
@@ -42,27 +42,24 @@ static const char *const partials[OP_COUNT][2] = {
 #include "scalar.def"
 };
 
-static void reverse_operator(Grad *g, const Node *node, Symbol *result, Symbol *adjoint) {
-    Symbol *arguments[4] = {adjoint};
+Symbol *partial(Grad *g, const Node *node, int operand, Symbol *result, Symbol *along) {
+    Symbol *arguments[4] = {along};
     for (int i = 0; i < node->count; i++) arguments[i + 1] = now_of(node->kids[i]->symbol);
     arguments[node->count + 1] = result;
-    for (int i = 0; i < node->count; i++) {
+    const char *rule = partials[node->op][operand];
+    if (!rule) grad_fail(g, node->span, "%s has no derivative", op_classes[node->op].spelling);
+    if (!rule || (rule[0] == 'g' && !rule[1])) return along;
+    Buf text = {0};
+    buf_printf(&text, node->count == 1 ? "|g, a, r| %s" : "|g, a, b, r| %s", rule);
+    Node *made = apply_text(g, node->type, text.text ? text.text : "", node->count + 2, arguments);
+    buf_release(&text);
+    return emit(g, "adjoint", made);
+}
+
+static void reverse_operator(Grad *g, const Node *node, Symbol *result, Symbol *adjoint) {
+    for (int i = 0; i < node->count && !grad_failed(g); i++) {
         Info *operand = info_of(g, node->kids[i]->symbol);
-        const char *rule = partials[node->op][i];
-        if (!operand || !operand->active[0]) continue;
-        if (!rule) {
-            grad_fail(g, node->span, "%s has no derivative", op_classes[node->op].spelling);
-            return;
-        }
-        Buf text = {0};
-        buf_printf(&text, node->count == 1 ? "|g, a, r| %s" : "|g, a, b, r| %s", rule);
-        bool same = rule[0] == 'g' && !rule[1];
-        leaf_add(
-            g, operand, 0,
-            same ? adjoint
-                 : emit(g, "adjoint",
-                        apply_text(g, node->type, text.text ? text.text : "", node->count + 2, arguments)));
-        buf_release(&text);
+        if (operand && operand->active[0]) leaf_add(g, operand, 0, partial(g, node, i, result, adjoint));
     }
 }
 
@@ -143,22 +140,26 @@ static void take_element(Walk *walk, Node **slot) {
     }
 }
 
-/* Elements and where they were are sorted together; then every element knows where it went. */
-static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count) {
-    Info *whole = info_of(g, node->kids[0]->symbol);
+Symbol *sorted_pairs(Grad *g, const Node *node) {
     Symbol *vector = now_of(node->kids[0]->symbol);
     Symbol *pairs =
         emit(g, "pairs",
              apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {i, x})))", 1, &vector));
-    if (grad_failed(g)) return;
+    if (grad_failed(g)) return pairs;
     Node *order = node_clone(g->program, node->kids[1]);
     Order replaced = {.g = g, .elements = order->params};
     for (int i = 0; i < 2; i++) replaced.pairs[i] = symbol_new(g->program, "pair", pairs->type->args[0]);
     Walk walk = {g->program, NULL, take_element, &replaced};
     node_walk(&walk, &order->kids[0]);
     Node *lambda = make_lambda(g, 2, replaced.pairs, order->kids[0]);
-    Symbol *sorted =
-        emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
+    return emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
+}
+
+/* Elements and where they were are sorted together; then every element knows where it went. */
+static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count) {
+    Info *whole = info_of(g, node->kids[0]->symbol);
+    Symbol *sorted = sorted_pairs(g, node);
+    if (grad_failed(g)) return;
     Symbol *places =
         emit(g, "places",
              apply_text(g, NULL,
@@ -259,14 +260,14 @@ void grad_reverse(Grad *g, Node *body) {
 
 /* ---- one derivative ---- */
 
-static bool is_chosen(const Node *node, int number) {
+bool is_chosen(const Node *node, int number) {
     return node->bits ? node->bits >> number & 1 : type_has_floats(node->kids[0]->params[number]->type);
 }
 
 /* The primal program, its parameters named and those that are chosen active. */
 static void open_primal(Grad *g, Node *node) {
     Node *lambda = node->kids[0];
-    block_open(g, B_TOP);
+    if (!g->block) block_open(g, B_TOP);
     normalize(g, &lambda->kids[0]);
     g->known = g->program->symbols;
     g->infos = grad_alloc(g, (size_t)g->known, sizeof *g->infos);
@@ -305,12 +306,40 @@ static Node *derive_reverse(Grad *g, Node *node) {
     return struct_of(g, 2, pair);
 }
 
+/* No name has a value any more. */
+static void close_primal(Grad *g) {
+    for (int i = 0; g->infos && i < g->known; i++) {
+        if (g->infos[i]) g->infos[i]->symbol->twin = NULL;
+    }
+    grad_rules_free(g);
+}
+
+Symbol **transpose(Grad *outer, Node *lambda, Symbol *at, Symbol **adjoints) {
+    Grad g = {.program = outer->program, .span = outer->span, .saving = true, .block = outer->block};
+    Node *call = node_make(g.program, N_Grad, g.span, NULL, 2, lambda, use(outer, at));
+    open_primal(&g, call);
+    g.block = outer->block;
+    Symbol **made = NULL;
+    if (!grad_failed(&g)) {
+        Node *body = lambda->kids[0];
+        forward(&g, body);
+        Info *result = info_of(&g, body_end(body)->symbol), *param = info_of(&g, lambda->params[0]);
+        for (int i = 0; !grad_failed(&g) && i < result->leaves.count; i++)
+            leaf_add(&g, result, i, adjoints[i]);
+        grad_reverse(&g, body);
+        made = grad_alloc(&g, (size_t)param->leaves.count, sizeof *made);
+        for (int i = 0; i < param->leaves.count && !grad_failed(&g); i++) made[i] = leaf_value(&g, param, i);
+    }
+    close_primal(&g);
+    return grad_failed(outer) ? NULL : made;
+}
+
 static void derive(Walk *walk, Node **slot) {
     Program *program = walk->program;
     Node *node = *slot, *lambda = node->kids ? node->kids[0] : NULL;
-    if (node->kind != N_Grad || program->error.code != E_None) return;
+    if ((node->kind != N_Grad && node->kind != N_Jvp) || program->error.code != E_None) return;
     Grad g = {.program = program, .span = node->span, .saving = true};
-    if (!type_is_float(lambda->kids[0]->type)) {
+    if (node->kind == N_Grad && !type_is_float(lambda->kids[0]->type)) {
         Buf text = {0};
         type_print(&text, lambda->kids[0]->type);
         grad_fail(&g, node->span,
@@ -321,13 +350,10 @@ static void derive(Walk *walk, Node **slot) {
     }
     open_primal(&g, node);
     if (!grad_failed(&g)) {
-        Node *made = derive_reverse(&g, node);
-        for (int i = 0; i < g.known; i++) {
-            if (g.infos[i]) g.infos[i]->symbol->twin = NULL;
-        }
+        Node *made = node->kind == N_Grad ? derive_reverse(&g, node) : derive_forward(&g, node);
         if (!grad_failed(&g)) *slot = block_close(&g, made);
     }
-    grad_rules_free(&g);
+    close_primal(&g);
 }
 
 bool program_derive(Program *program) {

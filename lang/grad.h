@@ -55,7 +55,9 @@ typedef struct Cell {
     Info *last;    /* what the result is taken of */
     Symbol **g;    /* by leaf; NULL: none */
     Symbol *index; /* of a dictmerger: places of keys in g */
-    Symbol **own;  /* in a loop that merges once an iteration: g at this iteration, or NULL */
+    Symbol **
+        flow; /* forward mode: builders of tangents, by leaf, as they are now; then of what is merged, or NULL */
+    Symbol **own; /* in a loop that merges once an iteration: g at this iteration, or NULL */
 } Cell;
 
 /* What is known of a name of the primal program, as it is being computed in the innermost block that does. */
@@ -67,7 +69,8 @@ struct Info {
     Leaves leaves;
     bool *active; /* does the leaf depend on what one differentiates by? */
     Leaf *leaf;
-    int cells; /* of a builder, or a struct with builders: in order */
+    Symbol **tangent; /* by leaf, in forward mode; NULL: zeros */
+    int cells;        /* of a builder, or a struct with builders: in order */
     Cell **cell;
     Symbol **position; /* by cell: so many values were merged into a sequence before; NULL: not computed */
     Symbol **part;     /* by part (grad_forward.c) while part of it is computed anew */
@@ -142,6 +145,17 @@ static inline bool grad_failed(const Grad *g) {
 }
 /* The adjoints of what the body computes from, given those of its result, which is at the end of its lets. */
 void grad_reverse(Grad *g, Node *body);
+
+/* The partial derivative of an operator's result by an operand, times `along`: an adjoint or a tangent. */
+Symbol *partial(Grad *g, const Node *node, int operand, Symbol *result, Symbol *along);
+/* What a linear function of one parameter makes of adjoints of its result's leaves: those of its parameter's leaves, here
+ * at this value, which they do not depend on. NULL: error set. */
+Symbol **transpose(Grad *g, Node *lambda, Symbol *at, Symbol **adjoints);
+/* A sort's elements as {where it was, element}, sorted. */
+Symbol *sorted_pairs(Grad *g, const Node *node);
+bool is_chosen(const Node *node, int number); /* is it derived by this parameter? */
+/* What a body computes from, its parameters named and those with `bits` active; then the derivative. */
+Node *derive_forward(Grad *g, Node *node); /* grad_tangent.c */
 
 /* The name that has the primal name's value now. */
 static inline Symbol *now_of(Symbol *primal) {
@@ -232,6 +246,8 @@ Symbol *forward_sources(Grad *g, const Node *loop, int cell);
 /* ---- grad_foreign.c: calls of C functions ---- */
 bool foreign_has_rule(Grad *g, const Node *call);
 void reverse_foreign(Grad *g, Info *info, Symbol **adjoints);
+/* The tangents of its result, by leaf, from those of the arguments' leaves (NULL: zeros); NULL: error set. */
+Symbol **foreign_tangents(Grad *g, Info *info, Symbol **along);
 
 /* ---- grad_loop.c, grad_branch.c, grad_position.c, grad_sequence.c: rules for what has bodies, and builders ---- */
 void reverse_for(Grad *g, Info *info);
@@ -250,6 +266,11 @@ Symbol *position_of(Grad *g, Symbol *symbol, int cell);
 int merges_each(Grad *g, const Node *body, int cell);     /* iteration; -1: they differ */
 Symbol *loop_starts(Grad *g, const Node *loop, int cell); /* the number of each iteration's first merge */
 Symbol *loop_length(Grad *g, const Node *loop);
+/* What is merged into a cell, as a vector's elements; and a builder of them, which holds what it begins with. */
+Type *record_builder(Grad *g, const Cell *cell);
+Symbol *records_new(Grad *g, Node *node, Type *builder);
+/* The tangent of a leaf of the result, from those of the merged values in order. */
+Symbol *sequence_tangent(Grad *g, Cell *cell, Info *result, int leaf, Symbol *merged, Symbol *tangents);
 /* The adjoints of a sequence's values, for the builder's result and its adjoints. */
 void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints);
 

@@ -79,6 +79,7 @@ Node *block_take(Grad *g, Node *value) {
     while (value->kind == N_Let) {
         Node *let = value;
         value = let->kids[1];
+        let->kids[1] = NULL;
         if (g->block->last)
             g->block->last->kids[1] = let;
         else

@@ -8,6 +8,8 @@
  * rules give second derivatives. Functions of the C library are rows of grad.def; others have a row in an adapter, found
  * by the C function's name (Imports.vjp), so that it does not matter by which way a call came into the program.
  *
+ * Forward mode derives the rule itself, by its last parameter, see grad_tangent.c.
+ *
  * The rule's lets go into the block one by one, and adjoints that nobody takes with those that only they used (grad_tidy.c).
  */
 #include "grad.h"
@@ -59,54 +61,46 @@ static bool is_unknown(const Type *type) {
     return type->kind == TY_struct && type->count == 0;
 }
 
-/* The adjoint of an argument goes to its leaves. */
-static void give(Grad *g, const Node *call, Node *argument, Node *adjoint) {
-    Info *info = info_of(g, argument->symbol);
-    if (!is_active(info) || grad_failed(g)) return;
-    if (is_unknown(adjoint->type)) {
-        grad_fail(g, call->span,
-                  "the derivative of %.100s by one of its arguments is not known, and this depends on "
-                  "what is differentiated by",
-                  call->text);
-        return;
-    }
-    if (adjoint->type != argument->type) {
-        Buf is = {0}, want = {0};
-        type_print(&is, adjoint->type);
-        type_print(&want, argument->type);
-        grad_fail(g, call->span, "the derivative of %.100s gives %.100s for an argument that is %.100s",
-                  call->text, is.text ? is.text : "?", want.text ? want.text : "?");
-        buf_release(&is);
-        buf_release(&want);
-        return;
-    }
-    Symbol *whole = emit(g, "adjoint", adjoint);
-    for (int i = 0; i < info->leaves.count; i++) {
-        if (info->active[i]) leaf_add(g, info, i, leaf_of(g, whole, i));
-    }
+/* Is this an adjoint of the argument? */
+static bool fits(Grad *g, const Node *call, const Node *argument, const Node *adjoint) {
+    if (is_unknown(adjoint->type))
+        return grad_fail(g, call->span,
+                         "the derivative of %.100s by one of its arguments is not known, and this depends on "
+                         "what is differentiated by",
+                         call->text);
+    if (adjoint->type == argument->type) return true;
+    Buf is = {0}, want = {0};
+    type_print(&is, adjoint->type);
+    type_print(&want, argument->type);
+    grad_fail(g, call->span, "the derivative of %.100s gives %.100s for an argument that is %.100s",
+              call->text, is.text ? is.text : "?", want.text ? want.text : "?");
+    buf_release(&is);
+    buf_release(&want);
+    return false;
 }
 
-static Node *apply_rule(Grad *g, Info *info, Symbol **adjoints, int first) {
+/* The rule applied to the arguments, the result and this adjoint; NULL: error set. */
+static Node *apply_rule(Grad *g, Info *info, Symbol *adjoint) {
     Node *call = info->def;
-    int count = call->count - first;
+    int first = call->kind == N_Cfill, count = call->count - first;
     Type *scalar;
     const char *text = rule_of(g, call, &scalar);
-    Symbol **arguments = grad_alloc(g, (size_t)count + 2, sizeof *arguments), *result = now_of(info->symbol);
+    Symbol **arguments = grad_alloc(g, (size_t)count + 2, sizeof *arguments);
     for (int i = 0; i < count; i++) arguments[i] = now_of(call->kids[first + i]->symbol);
-    arguments[count] = result;
-    arguments[count + 1] = emit(g, "adjoint", from_leaves(g, call->type, result, adjoints, call->span));
+    arguments[count] = now_of(info->symbol);
+    arguments[count + 1] = adjoint;
     if (!text || grad_failed(g)) return NULL;
     g->foreign = call->text;
     Node *made = apply_text(g, scalar, text, count + 2, arguments);
     g->foreign = NULL;
-    return grad_failed(g) ? NULL : block_take(g, made);
+    return grad_failed(g) ? NULL : made;
 }
 
-void reverse_foreign(Grad *g, Info *info, Symbol **adjoints) {
-    Node *call = info->def;
+/* Calls visit for each argument that holds floats, with what the rule gave for it. */
+typedef void Visit(Grad *g, void *data, const Node *call, Node *argument, Node *adjoint);
+
+static void each_adjoint(Grad *g, const Node *call, Node *made, Visit *visit, void *data) {
     int first = call->kind == N_Cfill, floats = 0, at = 0;
-    Node *made = apply_rule(g, info, adjoints, first);
-    if (!made) return;
     for (int i = first; i < call->count; i++) floats += type_has_floats(call->kids[i]->type);
     bool several = floats > 1;
     if (several && (made->type->kind != TY_struct || made->type->count != floats)) {
@@ -117,10 +111,81 @@ void reverse_foreign(Grad *g, Info *info, Symbol **adjoints) {
         return;
     }
     Symbol *whole = several && made->kind != N_Struct ? emit(g, "adjoints", made) : NULL;
-    for (int i = first; i < call->count; i++) {
+    for (int i = first; i < call->count && !grad_failed(g); i++) {
         if (!type_has_floats(call->kids[i]->type)) continue;
         Node *own = !several ? made : whole ? field_of(g, whole, at) : made->kids[at];
         at++;
-        give(g, call, call->kids[i], own);
+        visit(g, data, call, call->kids[i], own);
     }
+}
+
+/* ---- reverse mode ---- */
+
+/* The adjoint of an argument goes to its leaves. */
+static void give(Grad *g, void *data, const Node *call, Node *argument, Node *adjoint) {
+    Info *info = info_of(g, argument->symbol);
+    (void)data;
+    if (!is_active(info) || !fits(g, call, argument, adjoint)) return;
+    Symbol *whole = emit(g, "adjoint", adjoint);
+    for (int i = 0; i < info->leaves.count; i++) {
+        if (info->active[i]) leaf_add(g, info, i, leaf_of(g, whole, i));
+    }
+}
+
+void reverse_foreign(Grad *g, Info *info, Symbol **adjoints) {
+    Node *call = info->def;
+    Symbol *adjoint =
+        emit(g, "adjoint", from_leaves(g, call->type, now_of(info->symbol), adjoints, call->span));
+    Node *made = apply_rule(g, info, adjoint);
+    if (made) each_adjoint(g, call, block_take(g, made), give, NULL);
+}
+
+/* ---- forward mode ---- */
+
+/* The adjoints, as a function of the result's: its result, derived in reverse. */
+typedef struct Transposed {
+    Node **kids; /* those that have tangents */
+    Symbol ***along;
+    int count, leaf;
+    Symbol **tangents; /* of all arguments' leaves */
+} Transposed;
+
+static void keep(Grad *g, void *data, const Node *call, Node *argument, Node *adjoint) {
+    Transposed *t = data;
+    int leaves = type_leaves(argument->type);
+    bool any = false;
+    for (int i = 0; i < leaves; i++) any |= t->tangents[t->leaf + i] != NULL;
+    if (any && fits(g, call, argument, adjoint)) {
+        t->along[t->count] = t->tangents + t->leaf;
+        t->kids[t->count++] = adjoint;
+    }
+    t->leaf += leaves;
+}
+
+/* |adjoint| {adjoints of the arguments that have tangents} */
+static Node *transposed_function(Grad *g, Info *info, Symbol *param, Transposed *t) {
+    block_open(g, B_ARM);
+    Node *made = apply_rule(g, info, param);
+    if (made) each_adjoint(g, info->def, block_take(g, made), keep, t);
+    if (grad_failed(g)) return NULL;
+    return make_lambda(g, 1, &param, block_close(g, struct_of(g, t->count, t->kids)));
+}
+
+Symbol **foreign_tangents(Grad *g, Info *info, Symbol **along) {
+    Node *call = info->def;
+    int most = call->count;
+    Transposed t = {.tangents = along,
+                    .kids = grad_alloc(g, (size_t)most, sizeof *t.kids),
+                    .along = grad_alloc(g, (size_t)most, sizeof *t.along)};
+    Symbol *param = symbol_new(g->program, "adjoint", call->type),
+           **none = grad_alloc(g, (size_t)info->leaves.count, sizeof *none);
+    Node *lambda = transposed_function(g, info, param, &t);
+    if (!lambda) return NULL;
+    Symbol *zeros = emit(g, "zeros", from_leaves(g, call->type, now_of(info->symbol), none, call->span));
+    Symbol **seeds = grad_alloc(g, (size_t)type_leaves(lambda->kids[0]->type), sizeof *seeds);
+    int at = 0;
+    for (int i = 0; i < t.count; i++) {
+        for (int k = 0; k < type_leaves(t.kids[i]->type); k++) seeds[at++] = t.along[i][k];
+    }
+    return transpose(g, lambda, zeros, seeds);
 }

@@ -145,15 +145,20 @@ void bind_state(Grad *g, const Node *lambda, Symbol *state) {
 
 /* ---- each kind of node, in parts ---- */
 
-static Symbol *replaced_new(Grad *g, Node *node) {
-    Symbol *made = emit(g, "records", make_new(g, g->replacement, NULL));
-    if (g->record != RECORD_VALUE || !node->count) return made;
+Symbol *records_new(Grad *g, Node *node, Type *builder) {
+    Symbol *made = emit(g, "records", make_new(g, builder, NULL));
+    if (!node->count) return made;
     Symbol *arguments[2] = {made, now_of(node->kids[0]->symbol)};
     if (node->type->kind == TY_merger)
         return emit(g, "records", make_merge(g, use(g, made), use(g, arguments[1])));
     if (node->type->kind != TY_vecmerger) return made;
     return emit(g, "records",
                 apply_text(g, NULL, "|b, v| for(v, b, |b2, i, x| merge(b2, {i, x}))", 2, arguments));
+}
+
+static Symbol *replaced_new(Grad *g, Node *node) {
+    if (g->record == RECORD_VALUE) return records_new(g, node, g->replacement);
+    return emit(g, "records", make_new(g, g->replacement, NULL));
 }
 
 static Node *record_of(Grad *g, const Node *merge) {

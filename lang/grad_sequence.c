@@ -52,18 +52,23 @@ static Symbol *column(Grad *g, Symbol *vector, const char *path, const Type *val
     return made;
 }
 
-static Symbol *records(Grad *g, Cell *cell, int record) {
+Type *record_builder(Grad *g, const Cell *cell) {
     Type **args = cell->type->args, *i64 = type_scalar(&g->program->types, TY_i64), *type = args[0],
          *parts[2];
-    if (record == RECORD_VALUE && cell->type->kind != TY_merger) {
+    if (cell->type->kind != TY_merger) {
         parts[0] = cell->type->kind == TY_vecmerger ? i64 : args[0];
         parts[1] = args[cell->type->count - 1];
         type = struct_type(g, 2, parts);
     }
-    Symbol *made =
-        forward_replaced(g, cell->last, cell, builder_of(g, TY_appender, OP_none, type, NULL), record);
+    return builder_of(g, TY_appender, OP_none, type, NULL);
+}
+
+static Symbol *records(Grad *g, Cell *cell, int record) {
+    Type *builder = record == RECORD_VALUE ? record_builder(g, cell)
+                                           : builder_of(g, TY_appender, OP_none, cell->type->args[0], NULL);
+    Symbol *made = forward_replaced(g, cell->last, cell, builder, record);
     if (!made || grad_failed(g)) return emit(g, "records", i64_literal(g, 0));
-    return emit(g, "records", make_result(g, made, type_vec(&g->program->types, type)));
+    return emit(g, "records", make_result(g, made, type_vec(&g->program->types, builder->args[0])));
 }
 
 static Symbol *key_places(Grad *g, Cell *cell, Symbol *merged, const char *key) {
@@ -99,6 +104,44 @@ static void group_adjoints(Grad *g, Cell *cell, Symbol **adjoints) {
     }
 }
 
+/* What was merged into a builder, in order, and what it made. */
+typedef struct Merged {
+    const char *rule;
+    Symbol *records, *places; /* of the values in the result; NULL: there is one */
+    Symbol *whole;            /* the result, of a dictionary its entries */
+} Merged;
+
+static void merged_open(Grad *g, Cell *cell, Info *result, Merged *merged) {
+    TypeKind kind = cell->type->kind;
+    merged->whole = now_of(result->symbol);
+    if (kind == TY_vecmerger)
+        merged->places = column(g, merged->records, ".$0", type_scalar(&g->program->types, TY_i64), 0);
+    if (kind != TY_dictmerger) return;
+    merged->places = key_places(g, cell, merged->records, ".$0");
+    merged->whole = emit(g, "entries", apply_text(g, NULL, "|d| tovec(d)", 1, &merged->whole));
+}
+
+/* The adjoints of a leaf of the values, by the rule. */
+static Symbol *apply_rule(Grad *g, Cell *cell, const Merged *merged, int leaf, Symbol *adjoint) {
+    const Type *value = cell->type->args[cell->type->count - 1];
+    Symbol *arguments[4], *whole = merged->whole;
+    bool dict = cell->type->kind == TY_dictmerger;
+    int count = 0;
+    arguments[count++] = column(g, merged->records, merged->places ? ".$1" : "", value, leaf);
+    if (merged->places) arguments[count++] = merged->places;
+    if (merged->places) {
+        whole = column(g, whole, dict ? ".$1" : "", value, leaf);
+    } else if (value->kind == TY_struct) {
+        int within = leaf, field = 0;
+        while (within >= type_leaves(value->args[field])) within -= type_leaves(value->args[field++]);
+        whole = emit(g, "r", field_of(g, whole, field));
+    }
+    arguments[count++] = whole;
+    arguments[count++] = adjoint;
+    Type *scalar = leaf_scalar(cell->leaves.types[leaf]);
+    return emit(g, "adjoints", apply_text(g, scalar, merged->rule, count, arguments));
+}
+
 void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints) {
     TypeKind kind = cell->type->kind;
     const char *rule = sequence_rule(kind == TY_dictmerger ? TY_vecmerger : kind, cell->type->op);
@@ -110,32 +153,42 @@ void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints) {
         group_adjoints(g, cell, adjoints);
         return;
     }
-    Symbol *merged = records(g, cell, RECORD_VALUE), *whole = now_of(result->symbol), *places = NULL;
+    Merged merged = {.rule = rule, .records = records(g, cell, RECORD_VALUE)};
     if (grad_failed(g) || !rule) return;
-    const Type *value = cell->type->args[cell->type->count - 1];
-    if (kind == TY_vecmerger) places = column(g, merged, ".$0", type_scalar(&g->program->types, TY_i64), 0);
-    if (kind == TY_dictmerger) {
-        places = key_places(g, cell, merged, ".$0");
-        whole = emit(g, "entries", apply_text(g, NULL, "|d| tovec(d)", 1, &whole));
-    }
+    merged_open(g, cell, result, &merged);
     for (int i = 0; i < cell->leaves.count && !grad_failed(g); i++) {
-        Symbol *arguments[4];
-        int count = 0;
-        if (!adjoints[i]) continue;
-        arguments[count++] = column(g, merged, places ? ".$1" : "", value, i);
-        if (places) arguments[count++] = places;
-        if (!places && value->kind == TY_struct) {
-            int leaf = i, field = 0;
-            while (leaf >= type_leaves(value->args[field])) leaf -= type_leaves(value->args[field++]);
-            arguments[count++] = emit(g, "r", field_of(g, whole, field));
-        } else {
-            arguments[count++] =
-                places ? column(g, whole, kind == TY_dictmerger ? ".$1" : "", value, i) : whole;
-        }
-        arguments[count++] = adjoints[i];
-        Type *scalar = leaf_scalar(cell->leaves.types[i]);
-        cell->g[i] = emit(g, "adjoints", apply_text(g, scalar, rule, count, arguments));
+        if (adjoints[i]) cell->g[i] = apply_rule(g, cell, &merged, i, adjoints[i]);
     }
+}
+
+/* The weights are the adjoints where those of the result are 1. */
+Symbol *sequence_tangent(Grad *g, Cell *cell, Info *result, int leaf, Symbol *records, Symbol *tangents) {
+    TypeKind kind = cell->type->kind;
+    Merged merged = {.rule = sequence_rule(kind == TY_dictmerger ? TY_vecmerger : kind, cell->type->op),
+                     .records = records};
+    Type *scalar = leaf_scalar(cell->leaves.types[leaf]);
+    if (!merged.rule) return tangents;
+    if (kind == TY_dictmerger) cell->index = dict_index(g, result);
+    merged_open(g, cell, result, &merged);
+    Symbol *ones =
+        kind == TY_merger
+            ? emit(g, "one", number_of(g, scalar, 1))
+            : emit(g, "ones",
+                   apply_text(g, scalar, "|v| result(for(v, appender, |b, i, x| merge(b, T(1.0))))", 1,
+                              &merged.whole));
+    Symbol *weights = apply_rule(g, cell, &merged, leaf, ones);
+    Symbol *arguments[4] = {weights, tangents, merged.places, merged.whole};
+    if (kind == TY_merger)
+        return emit(g, "tangent",
+                    apply_text(g, scalar,
+                               "|w, t| result(for(zip(w, t), merger[T, +], |b, i, e| merge(b, e.$0 * e.$1)))",
+                               2, arguments));
+    return emit(g, "tangent",
+                apply_text(g, scalar,
+                           "|w, t, p, v| let none = result(for(v, appender, |b, i, x| merge(b, T(0.0))));"
+                           " result(for(zip(p, w, t), vecmerger[T, +](none), |b, i, e|"
+                           " merge(b, {e.$0, e.$1 * e.$2})))",
+                           4, arguments));
 }
 
 /* ---- results, merges, beginnings ---- */

@@ -217,7 +217,8 @@ bool infer_judge(Infer *in, const Type *type, Span span) {
 int infer_function_kid(const Node *node) {
     switch (node->kind) {
     case N_Apply:
-    case N_Grad: return 0;
+    case N_Grad:
+    case N_Jvp: return 0;
     case N_Sort:
     case N_Iterate: return 1;
     case N_For: return node->count - 1;
@@ -376,7 +377,7 @@ static void resolve_node(Walk *walk, Node **slot) {
     if (!infer_judge(in, node->type, node->span)) return;
     if (node->kind == N_Let) node->symbol->type = type_resolve(in->types, node->symbol->type);
     if (node->kind == N_Ascribe) *slot = node->kids[0];
-    if (node->kind == N_Grad) in->derives = true;
+    if (node->kind == N_Grad || node->kind == N_Jvp) in->derives = true;
     if ((node->kind == N_And || node->kind == N_Or) && node->type->kind == TY_simd) {
         node->op = node->kind == N_And ? OP_bitand : OP_bitor; /* lanes have no short circuit */
         node->kind = N_Binary;

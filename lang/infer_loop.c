@@ -77,21 +77,41 @@ static bool derived_params(Infer *in, Node *node) {
     return true;
 }
 
-/* {value, gradient}, or {value, {gradient by a, gradient by c}}, of those that were chosen, else of all with floats. */
-Verdict infer_Grad(Infer *in, Node *node) {
+/* What one differentiates by, as one value: of the parameters that were chosen, else of all with floats. */
+static Verdict derived_type(Infer *in, Node *node, Type **by) {
     Node *lambda = node->kids[0];
     Type *parts[64];
     int count = 0;
-    if (!derived_params(in, node)) return FAIL;
-    if (in->entering) return DONE;
     for (int i = 0; i < lambda->nparams; i++) {
         Type *type = type_resolve(in->types, lambda->params[i]->type);
         if (node->bits ? !(node->bits >> i & 1) : !type->open && !type_has_floats(type)) continue;
         if (!node->bits && type->open) return WAIT;
         parts[count++] = type;
     }
-    Type *gradient = count == 1 ? parts[0] : type_make(in->types, TY_struct, OP_none, count, parts);
-    return infer_give(in, node, infer_pair(in, infer_type(in, lambda->kids[0]), gradient));
+    *by = count == 1 ? parts[0] : type_make(in->types, TY_struct, OP_none, count, parts);
+    return DONE;
+}
+
+/* {value, gradient}, or {value, {gradient by a, gradient by c}} */
+Verdict infer_Grad(Infer *in, Node *node) {
+    Type *gradient;
+    if (!derived_params(in, node)) return FAIL;
+    if (in->entering) return DONE;
+    Verdict verdict = derived_type(in, node, &gradient);
+    if (verdict != DONE) return verdict;
+    return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]->kids[0]), gradient));
+}
+
+/* {value, tangent}; the last argument is the direction, of the gradient's type. */
+Verdict infer_Jvp(Infer *in, Node *node) {
+    Type *direction, *value;
+    if (!derived_params(in, node)) return FAIL;
+    if (in->entering) return DONE;
+    Verdict verdict = derived_type(in, node, &direction);
+    if (verdict != DONE) return verdict;
+    if (!infer_expect(in, node->kids[node->count - 1], direction, "the direction of jvp")) return FAIL;
+    value = infer_type(in, node->kids[0]->kids[0]);
+    return infer_give(in, node, infer_pair(in, value, value));
 }
 
 Verdict infer_Sort(Infer *in, Node *node) {

@@ -352,7 +352,7 @@ static void print_lambda(Printer *p, const Node *node) {
     }
 }
 
-/* grad(f, 0, 2)(arguments) */
+/* grad(f, 0, 2)(arguments), or jvp, whose last argument is the direction */
 static void print_derivative(Printer *p, const Node *node) {
     put(p, node_classes[node->kind].spelling);
     put(p, "(");
@@ -458,7 +458,8 @@ static void print_node(Printer *p, const Node *node) {
         print(p, node->kids[0], POSTFIX);
         print_list(p, node->kids + 1, node->count - 1, "(", ")");
         break;
-    case N_Grad: print_derivative(p, node); break;
+    case N_Grad:
+    case N_Jvp: print_derivative(p, node); break;
     case N_Ascribe:
         print(p, node->kids[0], PREFIX);
         put(p, ": ");

@@ -262,11 +262,13 @@ static bool chosen(const Node *raw, int nparams, uint64_t *bits) {
 /* What grad(f) is as a function, of the parameters of f:
  *
  *     grad(f, 0)   =>   |a, b| Grad(f, a, b), in which 0 is noted; a and b are names that no program can write
+ *     jvp(f, 0)    =>   |a, b, d| Jvp(f, a, b, d)
  */
 static const Node *derivative(Resolver *r, const Node *raw, const Node *function) {
     int count = function->nparams < MOST_DERIVED ? function->nparams : MOST_DERIVED;
     uint64_t bits;
     bool fits = count == function->nparams && chosen(raw, count, &bits);
+    count += raw->kind == N_Jvp; /* the direction */
     Node *node = node_new(r->program, raw->kind, raw->span, NULL, count + 1);
     Node *lambda = node_make(r->program, N_Lambda, raw->span, NULL, 1, node);
     lambda->params = arena_alloc(&r->program->arena, sizeof *lambda->params * (size_t)(count + 1));
@@ -299,7 +301,8 @@ static Role role_within(Resolver *r, Scope scope, const Node *raw, const Node **
         case N_Zip:
         case N_Iter: return DATA;
         case N_Apply: return role_of_call(r, scope, raw, head, where, fuel);
-        case N_Grad: {
+        case N_Grad:
+        case N_Jvp: {
             const Node *function, *derived = NULL;
             Scope inside;
             if (raw->index == 0 && role_within(r, scope, raw->kids[0], &function, &inside, fuel) == FUNCTION)
@@ -423,7 +426,7 @@ static Node *function_apply(Resolver *r, const Scope *scope, const Node *raw, co
 static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *raw, const Node *head) {
     const Node *callee = raw->kids[0], *inner;
     Scope where;
-    if (callee->kind != N_Grad || head->nparams != raw->count - 1) return false;
+    if ((callee->kind != N_Grad && callee->kind != N_Jvp) || head->nparams != raw->count - 1) return false;
     for (int i = 1; i < raw->count; i++) {
         if (role_of(r, scope, raw->kids[i], &inner, &where) != VALUE) return false;
     }
@@ -433,34 +436,36 @@ static bool derivative_is_applied(Resolver *r, const Scope *scope, const Node *r
 
 /* A derivative that is applied. */
 static Node *elaborate_derivative(Resolver *r, const Scope *scope, const Node *raw) {
+    const NodeClass *class = &node_classes[raw->kind];
     const Node *head;
     Scope where;
     if (raw->index == MISCHOSEN) {
         resolve_fail(r, E_Type, span_in(scope, raw),
-                     "grad chooses parameters, of at most %d, by their numbers, from 0 and ascending: %s",
-                     MOST_DERIVED, node_classes[N_Grad].usage);
+                     "%s chooses parameters, of at most %d, by their numbers, from 0 and ascending: %s",
+                     class->spelling, MOST_DERIVED, class->usage);
         return NULL;
     }
     if (raw->index != APPLIED) {
         bool is = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
         resolve_fail(r, E_Type, span_in(scope, is ? raw : raw->kids[0]),
-                     is ? "grad(f) is a function: it can be called, or handed to one"
-                        : "here stands a value, but grad derives a function");
+                     is ? "%s(f) is a function: it can be called, or handed to one"
+                        : "here stands a value, but %s derives a function",
+                     class->spelling);
         return NULL;
     }
-    int nparams = raw->count - 1;
+    int nparams = raw->count - 1 - (raw->kind == N_Jvp);
     bool found = role_of(r, scope, raw->kids[0], &head, &where) == FUNCTION;
     if (found) nparams = head->nparams;
     Node *node = node_new(r->program, raw->kind, span_in(scope, raw), NULL, raw->count);
     node->bits = raw->bits;
-    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, node_classes[N_Grad].usage);
+    node->kids[0] = function_operand(r, scope, raw->kids[0], nparams, class->usage);
     int tallest = r->height;
     for (int i = 1; i < node->count && node->kids[0]; i++) {
         node->kids[i] = elaborate(r, scope, raw->kids[i], VALUE);
         if (!node->kids[i]) return NULL;
         Symbol *argument = node->kids[i]->symbol; /* from now on by a name that can be read again */
         if (argument && strncmp(argument->name, DERIVED, strlen(DERIVED)) == 0)
-            node->kids[i]->text = argument->name = found ? head->params[i - 1]->name : "a";
+            node->kids[i]->text = argument->name = found && i <= nparams ? head->params[i - 1]->name : "d";
         if (r->height > tallest) tallest = r->height;
     }
     r->height = tallest + 1;
@@ -653,7 +658,8 @@ Node *elaborate(Resolver *r, const Scope *scope, const Node *raw, Role role) {
     if (!within_limits(r, span)) return NULL;
     r->depth++;
     switch (raw->kind) {
-    case N_Grad: node = elaborate_derivative(r, scope, raw); break;
+    case N_Grad:
+    case N_Jvp: node = elaborate_derivative(r, scope, raw); break;
     case N_Ident: node = elaborate_ident(r, scope, raw, role); break;
     case N_Let: node = elaborate_let(r, scope, raw, role); break;
     case N_Apply: node = elaborate_apply(r, scope, raw, role); break;

@@ -1,4 +1,4 @@
-/* lazy_grad.c: gradients of lazy values, as lazy values.
+/* lazy_grad.c: gradients of lazy values, and their derivatives in a direction, as lazy values.
  *
  *     y = f(w, x)   loss = g(y, w)      weld_lazy_grad(loss, {w})
  *
@@ -24,12 +24,14 @@ static bool refuse(weld_error_t handle, ErrorCode code, const char *text) {
     return false;
 }
 
-/* Leaves of the graph are first those that one differentiates by, each once, and then the data. */
-static void write_fragment(Buf *out, const Program *program, int64_t own) {
+/* Leaves of the graph are first those that one differentiates by, each once, and then the data. By jvp the fragment's last
+ * parameters are the directions. */
+static void write_fragment(Buf *out, const Program *program, int64_t own, bool forward) {
     int64_t all = program->root->nparams;
     buf_printf(out, "|");
     for (int64_t i = 0; i < all; i++) buf_printf(out, i ? ", q%lld" : "q%lld", (long long)i);
-    buf_printf(out, "| grad(|");
+    for (int64_t i = 0; forward && i < own; i++) buf_printf(out, ", d%lld", (long long)i);
+    buf_printf(out, forward ? "| jvp(|" : "| grad(|");
     for (int64_t i = 0; i < own; i++) buf_printf(out, i ? ", r%lld" : "r%lld", (long long)i);
     buf_printf(out, "| (");
     program_print(out, program, false);
@@ -40,13 +42,17 @@ static void write_fragment(Buf *out, const Program *program, int64_t own) {
     for (int64_t i = 0; i < own; i++) buf_printf(out, ", %lld", (long long)i);
     buf_printf(out, ")(");
     for (int64_t i = 0; i < own; i++) buf_printf(out, i ? ", q%lld" : "q%lld", (long long)i);
-    buf_printf(out, ").$1");
+    for (int64_t i = 0; forward && i < own; i++)
+        buf_printf(out, i ? ", d%lld" : own > 1 ? ", {d%lld" : ", d%lld", (long long)i);
+    buf_printf(out, forward && own > 1 ? "}).$1" : ").$1");
 }
 
-/* The gradient, or the struct of gradients, by the first `own` leaves of the graph. NULL: error reported. */
-static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, weld_error_t handle) {
+/* The gradient, or the struct of gradients, by the first `own` leaves of the graph; or, if directions are given, the
+ * derivative in these. NULL: error reported. */
+static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, const weld_lazy_t *directions,
+                                 weld_error_t handle) {
     const Recipe *recipe = graph->recipe;
-    weld_lazy_t *leaves = malloc(sizeof *leaves * (size_t)(recipe->leaf_count + 1)), lazy = NULL;
+    weld_lazy_t *leaves = malloc(sizeof *leaves * (size_t)(recipe->leaf_count + own + 1)), lazy = NULL;
     Error error = {.code = E_None};
     Program *program = recipe_program(recipe, &error);
     Buf text = {0};
@@ -57,7 +63,8 @@ static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, weld_error_t h
         callback = callback || graph->lazies[i]->callback != NULL;
         leaves[count++] = graph->lazies[i];
     }
-    if (program) write_fragment(&text, program, own);
+    for (int64_t i = 0; leaves && directions && i < own; i++) leaves[count++] = directions[i];
+    if (program) write_fragment(&text, program, own, directions != NULL);
     if (!leaves || (program && text.failed))
         error_set(&error, E_OutOfMemory, nowhere, "no memory for a gradient");
     if (callback)
@@ -66,7 +73,7 @@ static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, weld_error_t h
     if (error.code != E_None)
         report(handle, &error, NULL);
     else
-        lazy = weld_lazy_new("weld.grad", text.text, leaves, count, handle);
+        lazy = weld_lazy_new(directions ? "weld.jvp" : "weld.grad", text.text, leaves, count, handle);
     buf_release(&text);
     program_free(program);
     free(leaves);
@@ -101,7 +108,7 @@ static bool grad_group(Lazy *root, Lazy *const *own, int64_t owns, weld_lazy_t *
         report(handle, &error, NULL);
         return false;
     }
-    weld_lazy_t whole = gradient_lazy(&graph, owns, handle);
+    weld_lazy_t whole = gradient_lazy(&graph, owns, NULL, handle);
     graph_release(&graph);
     int64_t made = 0;
     while (whole && made < owns) {
@@ -122,7 +129,7 @@ bool weld_lazy_grad(weld_lazy_t scalar, const weld_lazy_t *by, int64_t count, we
     Lazy *own[MOST_BY];
     weld_lazy_t parts[MOST_BY];
     int64_t owns = 0, data = 0, made = 0;
-    if (count > MOST_BY) return refuse(handle, E_Argument, "a gradient is by at most 60 values at once");
+    if (count > MOST_BY) return refuse(handle, E_Argument, "a derivative is by at most 60 values at once");
     if (!are_values(scalar, by, count) || !gradients)
         return refuse(handle, E_Argument, "these are not lazy values that have a value");
     for (int pass = 0; pass < 2; pass++) {
@@ -146,4 +153,34 @@ bool weld_lazy_grad(weld_lazy_t scalar, const weld_lazy_t *by, int64_t count, we
     }
     for (int64_t i = 0; i < made; i++) weld_lazy_free(parts[i]);
     return made == owns;
+}
+
+weld_lazy_t weld_lazy_jvp(weld_lazy_t value, const weld_lazy_t *by, const weld_lazy_t *directions,
+                          int64_t count, weld_error_t handle) {
+    static const char *const twice = "a value that one differentiates by is given twice";
+    Lazy *own[MOST_BY];
+    Error error = {.code = E_None};
+    Graph graph = {0};
+    weld_lazy_t tangent = NULL;
+    if (count > MOST_BY) {
+        refuse(handle, E_Argument, "a derivative is by at most 60 values at once");
+        return NULL;
+    }
+    if (!are_values(value, by, count) || !are_values(value, directions, count)) {
+        refuse(handle, E_Argument, "these are not lazy values that have a value");
+        return NULL;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        own[i] = by[i];
+        for (int64_t k = 0; k < i; k++) {
+            if (own[k] == own[i]) error_set(&error, E_Argument, nowhere, "%s", twice);
+        }
+    }
+    if (error.code != E_None || !graph_collect_until(&graph, value, own, count, &error)) {
+        report(handle, &error, NULL);
+        return NULL;
+    }
+    tangent = gradient_lazy(&graph, count, directions, handle);
+    graph_release(&graph);
+    return tangent;
 }

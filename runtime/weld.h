@@ -302,6 +302,11 @@ WELD_API char *weld_lazy_plan(const weld_lazy_t *lazies, int64_t count, weld_err
  * says what has no derivative, and gradients is as before. */
 WELD_API bool weld_lazy_grad(weld_lazy_t scalar, const weld_lazy_t *by, int64_t count, weld_lazy_t *gradients,
                              weld_error_t error);
+/* How a value of any type changes with `count` values, at most 60 and each given once, when they change in these directions,
+ * which are of their types: a lazy value of its type. The value counts as a function of the `by`: what they are computed from stays as it is.
+ * The caller frees it. NULL: error says what has no derivative. */
+WELD_API weld_lazy_t weld_lazy_jvp(weld_lazy_t value, const weld_lazy_t *by, const weld_lazy_t *directions,
+                                   int64_t count, weld_error_t error);
 
 /* Computes lazy values, all by one program, in the context and with its configuration. True: values holds a value for each,
  * which the caller frees. False: error says why, values is as before, and so is the context. Values that were computed

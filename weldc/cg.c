@@ -67,6 +67,9 @@ static Leaf *cg_Ascribe(Cg *cg, const Node *node) {
 static Leaf *cg_Grad(Cg *cg, const Node *node) {
     return misplaced(cg, node);
 }
+static Leaf *cg_Jvp(Cg *cg, const Node *node) {
+    return misplaced(cg, node);
+}
 static Leaf *cg_Zip(Cg *cg, const Node *node) {
     return misplaced(cg, node);
 }

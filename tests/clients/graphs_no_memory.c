@@ -203,8 +203,8 @@ static int run_lazy(void) {
         int64_t length;
     } vector = {numbers, 12};
     static const char *const f64[] = {"f64"};
-    weld_lazy_t nodes[6] = {NULL}, gradient = NULL, old = NULL, last = NULL;
-    weld_value_t values[4] = {NULL}, value = NULL;
+    weld_lazy_t nodes[6] = {NULL}, gradient = NULL, change = NULL, old = NULL, last = NULL;
+    weld_value_t values[5] = {NULL}, value = NULL;
     weld_future_t future = NULL;
     char code[80];
     int computed = 0;
@@ -223,8 +223,9 @@ static int run_lazy(void) {
     if (!(nodes[5] = weld_lazy_new(NULL, "|v: vec[f64]| sort(v, |a, b| compare(a, b))", nodes + 3, 1, error)))
         goto end;
     if (!weld_lazy_grad(nodes[4], nodes, 1, &gradient, error)) goto end;
-    if (!weld_lazy_evaluate(context, (weld_lazy_t[]){nodes[2], nodes[4], nodes[5], gradient}, 4, values,
-                            error))
+    if (!(change = weld_lazy_jvp(nodes[4], nodes, nodes, 1, error))) goto end;
+    if (!weld_lazy_evaluate(context, (weld_lazy_t[]){nodes[2], nodes[4], nodes[5], gradient, change}, 5,
+                            values, error))
         goto end;
     CHECK(**(double **)weld_value_data(values[2]) == text / 2.0);
     CHECK(**(double **)weld_value_data(values[3]) == 2 * (3.0 + text));
@@ -238,9 +239,10 @@ static int run_lazy(void) {
 end:
     weld_future_free(future);
     weld_value_free(value);
-    for (int i = 0; i < 4; i++) weld_value_free(values[i]);
+    for (int i = 0; i < 5; i++) weld_value_free(values[i]);
     for (int i = 0; i < 6; i++) weld_lazy_free(nodes[i]);
     weld_lazy_free(gradient);
+    weld_lazy_free(change);
     weld_lazy_free(old);
     weld_lazy_free(last);
     return computed;

@@ -6,7 +6,9 @@
  * made of operators that stay within bounds, builders, lookups, slices, sorts, ifs, nested loops, dictionaries and
  * iterates. Its gradient by x, v and m, by the interpreter, is compared with central differences of its value for each
  * scalar, and every JIT-th with that of compiled code. Every fifth program has a gradient within itself, so that second
- * derivatives are compared. Where differences of several widths and of either side disagree there is a kink, and that
+ * derivatives are compared. Its derivative in a random direction by jvp must be the gradient's product with that direction, and of every
+ * fourth program the derivative of the gradient in that direction is taken in three ways: jvp of grad, grad of jvp, grad of the
+ * product. Where differences of several widths and of either side disagree there is a kink, and that
  * scalar is passed over and counted; if that is many, the test fails, too.
  */
 #include <math.h>
@@ -253,7 +255,7 @@ static void point_init(Point *p, uint64_t seed) {
 /* ---- checking ---- */
 
 typedef struct Counts {
-    long smooth, kinks, skipped, second, compiled;
+    long smooth, kinks, skipped, second, compiled, directions, curvatures;
 } Counts;
 
 static weld_module_t compile(const char *text, const char *engine) {
@@ -344,6 +346,70 @@ static bool check_compiled(const char *text, weld_context_t context, Point *p, c
     return agree;
 }
 
+#define PARAMETERS "|s0: f64, v0: vec[f64], m0: vec[vec[f64]], k: vec[i64]| "
+
+static void put_direction(Buf *out, const double *d) {
+    buf_printf(out, "{%.3f, [", d[0]);
+    for (int i = 0; i < LENGTH; i++) buf_printf(out, "%s%.3f", i ? ", " : "", d[1 + i]);
+    d += 1 + LENGTH;
+    buf_printf(out, "], [[%.3f, %.3f, %.3f], [], [%.3f, %.3f, %.3f]]}", d[0], d[1], d[2], d[3], d[4], d[5]);
+}
+
+/* By jvp, in one direction, is it what the gradient says? */
+static bool check_direction(const Buf *function, weld_context_t context, Point *p, const double *slopes,
+                            const double *d, bool compiled) {
+    Buf text = {0};
+    double want = 0, size = 0;
+    buf_printf(&text, PARAMETERS "let f = %s; jvp(f, 0, 1, 2)(s0, v0, m0, k, ", function->text);
+    put_direction(&text, d);
+    buf_printf(&text, ")");
+    for (int i = 0; i < SCALARS; i++) want += slopes[i] * d[i], size += fabs(slopes[i] * d[i]);
+    bool agree = true;
+    for (int engine = 0; engine <= compiled && agree; engine++) {
+        weld_module_t module = compile(text.text, engine ? "jit" : "eval");
+        weld_value_t value = module ? run(module, context, p) : NULL;
+        double got = value ? ((const double *)weld_value_data(value))[1] : NAN;
+        agree = fabs(got - want) <= 1e-8 * (1 + size);
+        if (!agree)
+            printf("jvp gives %.12g, the gradient %.12g, in the direction of\n%s\n", got, want, text.text);
+        weld_value_free(value);
+        weld_module_free(module);
+    }
+    buf_release(&text);
+    return agree;
+}
+
+/* The derivative of the gradient in a direction, in three ways. */
+static bool check_curvature(const Buf *function, weld_context_t context, Point *p, const double *d) {
+    static const char *const ways[] = {
+        "jvp(|s0, v0, m0, k| grad(f, 0, 1, 2)(s0, v0, m0, k).$1, 0, 1, 2)(s0, v0, m0, k, d).$1",
+        "grad(|s0, v0, m0, k| jvp(f, 0, 1, 2)(s0, v0, m0, k, d).$1, 0, 1, 2)(s0, v0, m0, k).$1",
+        "grad(|s0, v0, m0, k| let g = grad(f, 0, 1, 2)(s0, v0, m0, k).$1; g.$0 * d.$0 + "
+        "sum(map(zip(g.$1, d.$1), |e| e.$0 * e.$1)) + sum(map(zip(g.$2, d.$2), |e| "
+        "sum(map(zip(e.$0, e.$1), |x| x.$0 * x.$1)))), 0, 1, 2)(s0, v0, m0, k).$1"};
+    double got[3][SCALARS];
+    bool agree = true;
+    for (int way = 0; way < 3 && agree; way++) {
+        Buf text = {0};
+        buf_printf(&text, PARAMETERS "let f = %s; let d = ", function->text);
+        put_direction(&text, d);
+        buf_printf(&text, "; {0.0, %s}", ways[way]);
+        weld_module_t module = compile(text.text, "eval");
+        weld_value_t value = module ? run(module, context, p) : NULL;
+        agree = value && flatten(weld_value_data(value), got[way]);
+        for (int i = 0; i < SCALARS && agree && way > 0; i++) {
+            agree = is_near(got[way][i], got[0][i], 1e-7) || !isfinite(got[0][i]);
+            if (!agree)
+                printf("scalar %d: the derivatives of the gradient are %.12g, %.12g: way %d of\n%s\n", i,
+                       got[0][i], got[way][i], way, text.text);
+        }
+        weld_value_free(value);
+        weld_module_free(module);
+        buf_release(&text);
+    }
+    return agree;
+}
+
 static bool check(weld_context_t context, uint64_t seed, int size, bool compiled, bool shows,
                   Counts *counts) {
     Buf function = {0}, gradient = {0};
@@ -370,6 +436,17 @@ static bool check(weld_context_t context, uint64_t seed, int size, bool compiled
         if (!finite) counts->skipped++;
         for (int i = 0; i < SCALARS && finite && agree; i++)
             agree = check_scalar(f, context, p, i, slopes[i], got->value, counts);
+        double d[SCALARS];
+        Maker m = {.state = seed * 101 + 3};
+        for (int i = 0; i < SCALARS; i++) d[i] = (int)draw(&m, 3000) / 1000.0 - 1.5;
+        if (agree && finite) {
+            counts->directions++;
+            agree = check_direction(&function, context, p, slopes, d, compiled);
+        }
+        if (agree && finite && !second && seed % 4 == 0) {
+            counts->curvatures++;
+            agree = check_curvature(&function, context, p, d);
+        }
         if (agree && compiled) {
             counts->compiled++;
             agree = check_compiled(gradient.text, context, p, slopes);
@@ -406,10 +483,11 @@ int main(int argc, char **argv) {
         check(context, seed + (uint64_t)i, smaller, jit == 1, true, &none);
     }
     weld_context_free(context);
-    printf("%ld programs, %ld with second derivatives, %ld compiled; %ld slopes agree, %ld at kinks, %ld "
-           "programs without "
-           "finite gradients, %ld wrong\n",
-           count, counts.second, counts.compiled, counts.smooth, counts.kinks, counts.skipped, wrong);
+    printf("%ld programs, %ld with second derivatives, %ld compiled; %ld slopes, %ld directions and %ld "
+           "gradients' "
+           "derivatives agree, %ld slopes at kinks, %ld programs without finite gradients, %ld wrong\n",
+           count, counts.second, counts.compiled, counts.smooth, counts.directions, counts.curvatures,
+           counts.kinks, counts.skipped, wrong);
     bool many = counts.kinks * 50 > counts.smooth || counts.skipped * 20 > count;
     return wrong || many;
 }

@@ -625,6 +625,40 @@ Test(lazy, gradients_are_lazy_values) {
     weld_context_free(context);
 }
 
+/* In the direction of the gradient the value changes by the gradient's square; of a value between, by its own part. */
+Test(lazy, derivatives_in_a_direction_are_lazy_values) {
+    double weights[] = {1, 2}, samples[] = {3, 4};
+    Doubles w = {weights, 2}, x = {samples, 2};
+    weld_context_t context = context_for(0);
+    weld_lazy_t both[] = {lazy_doubles(&w), lazy_doubles(&x)}, slope;
+    weld_lazy_t products = lazy_apply("mine.times", "|a, b| map(zip(a, b), |e| e.$0 * e.$1)", both, 2, false);
+    weld_lazy_t loss = lazy_of("|v| result(for(v, merger[f64, +], |b, i, e| merge(b, e * e)))", products);
+    weld_error_t error = weld_error_new();
+    cr_assert(weld_lazy_grad(loss, both, 1, &slope, error), "%s", weld_error_message(error));
+    weld_lazy_t uphill = weld_lazy_jvp(loss, both, &slope, 1, error);
+    expect_lazy(context, uphill, "4420.0");
+    weld_lazy_t all = weld_lazy_jvp(products, both, both, 2, error);
+    expect_lazy(context, all, "[6.0, 16.0]");
+    weld_lazy_t between = weld_lazy_jvp(loss, &products, both, 1, error);
+    expect_lazy(context, between, "38.0");
+    weld_lazy_t curve;
+    cr_assert(weld_lazy_grad(between, both, 1, &curve, error), "%s", weld_error_message(error));
+    expect_lazy(context, curve, "[12.0, 32.0]");
+    weld_lazy_t twice[] = {both[0], both[0]};
+    cr_assert_null(weld_lazy_jvp(loss, twice, both, 2, error));
+    cr_assert_eq(weld_error_code(error), WELD_ARGUMENT_ERROR);
+    cr_assert_null(weld_lazy_jvp(loss, both, &loss, 1, error));
+    cr_assert(strstr(weld_error_message(error), "the direction of jvp is vec[f64]"), "%s",
+              weld_error_message(error));
+    cr_assert_null(weld_lazy_jvp(loss, both, NULL, 1, error));
+    cr_assert_null(weld_lazy_jvp(loss, both, both, 61, error));
+    cr_assert_null(weld_lazy_jvp(NULL, both, both, 1, error));
+    weld_lazy_t made[] = {both[0], both[1], slope, products, loss, uphill, all, between, curve};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) weld_lazy_free(made[i]);
+    weld_error_free(error);
+    weld_context_free(context);
+}
+
 Test(lazy, gradients_that_there_are_not) {
     double numbers[] = {1, 2};
     Doubles vector = {numbers, 2};
