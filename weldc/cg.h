@@ -82,7 +82,8 @@ typedef struct Cg {
     LLVMValueRef **values; /* the leaves of each symbol, by its id */
     int *stamps, stamp;    /* by symbol id: marks of cg_mark_bound */
     Merges merges;
-    int loops; /* so far: names of alias scopes */
+    int loops;      /* so far: names of alias scopes */
+    int math_calls; /* so far: of functions that have vector counterparts */
 
     const Type **types; /* handed to runtime calls by number */
     int ntypes, types_capacity;

@@ -243,9 +243,37 @@ LLVMValueRef cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin,
     return cg_prove_slices(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
 }
 
+static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value) {
+    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, name, strlen(name)),
+                                LLVMValueAsMetadata(value)};
+    return LLVMMDNodeInContext2(cg->context, parts, 2);
+}
+
+/* Tells LLVM how many vectors of iterations are done side by side, and whether the rest is one more, under a mask. */
+static void mark_loop(Cg *cg, LLVMValueRef back, int vectors, bool masks) {
+    LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
+    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
+    LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, vectors)),
+                                loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
+    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, masks ? 3 : 2);
+    LLVMMetadataReplaceAllUsesWith(self, id); /* a loop's metadata begins with itself */
+    LLVMSetMetadata(back, LLVMGetMDKindIDInContext(cg->context, "llvm.loop", 9),
+                    LLVMMetadataAsValue(cg->context, id));
+}
+
+/* A loop whose vectors are given to functions of mathematics: all registers are saved around each call, and one call waits for
+ * the result of the other. Two vectors side by side save half as often, and one computes while the other waits. What is saved
+ * of 64 bytes should not be on two lines of the cache: with a frame pointer LLVM aligns it. */
+static void mark_calls(Cg *cg, LLVMValueRef back) {
+    mark_loop(cg, back, 2, false);
+    if (!cg->wide) return;
+    LLVMAttributeRef frame = LLVMCreateStringAttribute(cg->context, "frame-pointer", 13, "all", 3);
+    LLVMAddAttributeAtIndex(cg->fn->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, frame);
+}
+
 /* Iterations [begin, end), of which there is at least one. Returns the branch back. */
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few) {
-    int proven = cg->fn->nproven;
+    int proven = cg->fn->nproven, calls = cg->math_calls;
     cg_prove_range(cg, loop, begin, end);
     if (few) {
         begin = LLVMBuildTrunc(cg->builder, begin, cg->i32, "");
@@ -261,6 +289,7 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     cg_expr(cg, loop->lambda->kids[0]); /* its value is the builder itself: the verifier saw to it */
     if (loop->mark) cg_call(cg, RT_reset, cg->fn->worker, loop->mark);
     LLVMValueRef back = cg_counter_close(cg, &counter);
+    if (cg->math_calls > calls && !few) mark_calls(cg, back);
     cg->fn->nproven = proven;
     return back;
 }
@@ -412,28 +441,10 @@ void cg_loop_scope(Cg *cg, Loop *loop) {
     cg_intrinsic(cg, "llvm.experimental.noalias.scope.decl", NULL, 0, &scope, 1);
 }
 
-static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value) {
-    LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, name, strlen(name)),
-                                LLVMValueAsMetadata(value)};
-    return LLVMMDNodeInContext2(cg->context, parts, 2);
-}
-
-/* Tells LLVM that a loop is short: one vector at a time, and the rest under a mask if asked for. */
-static void mark_short(Cg *cg, LLVMValueRef back, bool masks) {
-    LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
-    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
-    LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, 1)),
-                                loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
-    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, masks ? 3 : 2);
-    LLVMMetadataReplaceAllUsesWith(self, id); /* a loop's metadata begins with itself */
-    LLVMSetMetadata(back, LLVMGetMDKindIDInContext(cg->context, "llvm.loop", 9),
-                    LLVMMetadataAsValue(cg->context, id));
-}
-
 static void count_part(Cg *cg, LLVMValueRef from, LLVMValueRef to, bool masks, ShortBody *body, void *user) {
     Counter counter = cg_counter_open(cg, from, to);
     body(cg, counter.index, user);
-    mark_short(cg, cg_counter_close(cg, &counter), masks);
+    mark_loop(cg, cg_counter_close(cg, &counter), 1, masks); /* it is short */
 }
 
 /* The size of a type's scalars and of the elements of all cursors, if those are scalars of 4 or 8 bytes, which AVX2
@@ -478,7 +489,7 @@ void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void 
 static void loop_short(Cg *cg, Loop *loop) {
     int roomy = cg->fn->nroomy;
     make_room(cg, loop, loop->builder, 0, loop->count, false);
-    mark_short(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true), cg->masks);
+    mark_loop(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true), 1, cg->masks);
     cg->fn->nroomy = roomy;
 }
 

@@ -85,6 +85,7 @@ static void add_variants(Cg *cg, LLVMValueRef call, const char *one, const char 
     LLVMAttributeRef attribute =
         LLVMCreateStringAttribute(cg->context, "vector-function-abi-variant", 27, list, (unsigned)at);
     LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+    cg->math_calls++;
 }
 
 /* One value's function: SLEEF's, which has vector counterparts with the same bits, or libm's. */

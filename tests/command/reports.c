@@ -121,6 +121,23 @@ Test(reports, explain) {
     expect(WORDS("explain", "-e", "1 + 1.5", "--stage", "typed"), NULL, 1, "", "error[Type]");
 }
 
+static int occurrences(const char *text, const char *part) {
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++) count++;
+    return count;
+}
+
+/* Two vectors of a loop are given to a function of mathematics side by side. */
+Test(command, explain_shows_calls_in_pairs) {
+    static const char text[] = "|x: vec[f64]| result(for(x, merger[f64,+], |b, i, e| merge(b, exp(e) * e)))";
+    Outcome got = weldc_run(
+        WORDS("explain", "-e", text, "--stage", "asm", "--set", "weld.processor=x86-64-v3"), NULL, false);
+    cr_assert_eq(got.status, 0, "%s", got.err);
+    if (!strstr(got.out, "Sleef_")) cr_skip_test("SLEEF is not installed");
+    cr_expect_eq(occurrences(got.out, "Sleef_finz_expd4_u10avx2@"), 2, "%s", got.out);
+    outcome_release(&got);
+}
+
 Test(reports, tables) {
     static const struct {
         const char *command, *parts[5];
