@@ -87,7 +87,7 @@ static const weld_function_t functions[] = {
     {"sf_" #name, "double gsl_sf_" #name PROTOTYPE_##shape, NULL, BY_VALUE("sf_" #name, TAKES_##shape), vjp, doc},
 #include "special.def"
     {"sf_erf", "double gsl_sf_erf(double x)", "|x: f64| erf(x)", NULL, NULL, "the error function"},
-    {"sf_erf_Z", "double gsl_sf_erf_Z(double x)", "|x: f64| exp(-(x * x) / 2.0) / 2.5066282746310002", NULL, NULL,
+    {"sf_erf_Z", "double gsl_sf_erf_Z(double x)", "|x: f64| exp(-(x * x) / 2.0) * 0.3989422804014327", NULL, NULL,
      "the density of the standard normal distribution"},
     {"sf_log_abs", "double gsl_sf_log_abs(double x)", "|x: f64| if(x == 0.0, 0.0 / 0.0, log(select(x < 0.0, -x, x)))",
      NULL, NULL, "log(|x|); NaN of 0"},
