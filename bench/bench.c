@@ -112,6 +112,7 @@ static void engines_list(const Request *request, Peer *const *peers, Figures *fi
         char names[256];
         engine_add(figures, "C", ENGINE_NATIVE, request->threads[t], NULL);
         engine_add(figures, "weldc", ENGINE_WELDC, request->threads[t], NULL);
+        if (figures->workload->calls) engine_add(figures, "calls", ENGINE_CALLS, request->threads[t], NULL);
         if (!peers[t] || !peer_engines(peers[t], figures->workload->name, names, sizeof names)) continue;
         for (char *rest, *word = strtok_r(names, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
             engine_add(figures, word, ENGINE_PEER, request->threads[t], peers[t]);

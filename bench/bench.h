@@ -67,19 +67,31 @@ void *take(const Inputs *in, size_t bytes);
  */
 
 typedef struct Workload {
-    const char *name, *program, *title;
+    const char *name;
+    const char *program; /* NULL: calls of libraries emit it */
+    const char *title;
     const char *inputs; /* columns and numbers (=20l, =0.5), in the order of the program's parameters */
     double tolerance;   /* relative */
     bool unordered;     /* rows of the answer may come in any order; the first field tells them apart */
     int passes;         /* how often the inputs are read, for GB/s; 0: not a matter of bandwidth */
     bool streaming;     /* the bar is the read bandwidth */
     void (*native)(const Inputs *in, void *out); /* out: laid out as the program's result */
+    void (*calls)(const Inputs *in, void *out);  /* the same calls to the libraries directly; or NULL */
+    /* Makes the lazy values of results, of which the program's result is the struct, and says how many; 0: error says why.
+     * The caller frees them in any case. */
+    int (*emit)(const Inputs *in, void **results, void *error);
 } Workload;
+
+enum { MOST_RESULTS = 8 };
 
 extern const Workload workloads[];
 extern const int workload_count;
 
 #define WORKLOAD(id, ...) void native_##id(const Inputs *in, void *out);
+#define EMITTED(id, ...)                           \
+    void native_##id(const Inputs *in, void *out); \
+    void calls_##id(const Inputs *in, void *out);  \
+    int emit_##id(const Inputs *in, void **results, void *error);
 #include "workloads.def"
 
 /* ---- digest.c -------------------------------------------------------------------------------------------
@@ -105,7 +117,7 @@ enum { MOST_ENGINES = 32, MOST_ROUNDS = 100 };
 typedef struct Engine {
     char name[24];
     int threads;
-    enum { ENGINE_NATIVE, ENGINE_WELDC, ENGINE_PEER } kind;
+    enum { ENGINE_NATIVE, ENGINE_WELDC, ENGINE_CALLS, ENGINE_PEER } kind;
     struct Peer *peer;
     /* what it did with the workload at hand */
     bool active, failed, agrees;
@@ -136,6 +148,7 @@ typedef struct Run {
     void *error;
 } Run;
 
+/* dir NULL: over no rows. */
 bool run_prepare(const Workload *workload, const char *dir, Run *out);
 void run_free(Run *run);
 bool engine_prepare(Engine *engine, const Workload *workload, Run *run);

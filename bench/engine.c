@@ -1,6 +1,9 @@
 /* engine.c: runs the compiled programs, as any user of libweld does, and the hand-written C.
  *
- * Both get the same columns in memory. The compiled program's argument is a struct of its parameters: a
+ * A program that calls of libraries emit is emitted, merged and looked up among the compiled ones at every round, as it
+ * would be by its user; a program that is a file is compiled beforehand.
+ *
+ * All get the same columns in memory. The compiled program's argument is a struct of its parameters: a
  * vector is {data, length}, a matrix {{data, length}, rows, columns}, a number itself; the row of the
  * workload names them in order. The interpreter is ruled out.
  */
@@ -103,27 +106,56 @@ static size_t put_column(char *argument, size_t at, const Column *column) {
     return at + sizeof shape;
 }
 
-bool run_prepare(const Workload *workload, const char *dir, Run *out) {
+static bool inputs_read(const Workload *workload, const char *dir, Run *out) {
+    static double none;
+    static const Column nothing = {.data = {&none, 0}};
     char words[256];
     size_t at = 0;
     int columns = 0, numbers = 0;
-    *out = (Run){.text = program_read(workload->program), .argument = calloc(1, 512)};
-    out->inputs.buffers = calloc(1, sizeof *out->inputs.buffers);
-    out->error = weld_error_new();
-    bool good = out->text && out->argument && out->inputs.buffers;
     snprintf(words, sizeof words, "%s", workload->inputs);
-    for (char *rest, *word = strtok_r(words, " ", &rest); good && word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *rest, *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         if (*word == '=') {
             at = put_number(out->argument, at, word + 1, &out->inputs.numbers[numbers++]);
             continue;
         }
-        const Column *column = data_load(dir, word);
-        good = column;
-        if (!good) break;
+        const Column *column = dir ? data_load(dir, word) : &nothing;
+        if (!column) return false;
         out->inputs.columns[columns++] = column;
         at = put_column(out->argument, at, column);
     }
-    return good;
+    return true;
+}
+
+/* The answer of an emitted program, a struct of what its calls return. NULL: run->error says why. */
+static weld_lazy_t answer_emit(const Workload *workload, const Run *run) {
+    weld_lazy_t results[MOST_RESULTS] = {NULL}, answer = NULL;
+    char code[200], *at = code;
+    int count = workload->emit(&run->inputs, results, run->error);
+    at += sprintf(at, "|");
+    for (int i = 0; i < count; i++) at += sprintf(at, i ? ", r%d" : "r%d", i);
+    at += sprintf(at, "| {");
+    for (int i = 0; i < count; i++) at += sprintf(at, i ? ", r%d" : "r%d", i);
+    sprintf(at, "}");
+    if (count) answer = weld_lazy_new(NULL, code, results, count, run->error);
+    for (int i = 0; i < MOST_RESULTS; i++) weld_lazy_free(results[i]);
+    return answer;
+}
+
+static char *program_emit(const Workload *workload, const Run *run) {
+    weld_lazy_t answer = answer_emit(workload, run);
+    char *text = answer ? weld_lazy_program(&answer, 1, run->error) : NULL;
+    if (!text) fprintf(stderr, "%s: %s\n", workload->name, weld_error_message(run->error));
+    weld_lazy_free(answer);
+    return text;
+}
+
+bool run_prepare(const Workload *workload, const char *dir, Run *out) {
+    *out = (Run){.argument = calloc(1, 512), .error = weld_error_new()};
+    out->inputs.buffers = calloc(1, sizeof *out->inputs.buffers);
+    if (!out->argument || !out->error || !out->inputs.buffers || !inputs_read(workload, dir, out))
+        return false;
+    out->text = workload->emit ? program_emit(workload, out) : program_read(workload->program);
+    return out->text;
 }
 
 void run_free(Run *run) {
@@ -161,11 +193,21 @@ static bool weldc_prepare(Engine *engine, Run *run) {
     return compiled->context && run->result_type;
 }
 
+static weld_value_t evaluate(const Workload *workload, const Compiled *compiled, const Run *run) {
+    weld_value_t result = NULL;
+    weld_lazy_t answer = answer_emit(workload, run);
+    if (answer && !weld_lazy_evaluate(compiled->context, &answer, 1, &result, run->error)) result = NULL;
+    weld_lazy_free(answer);
+    return result;
+}
+
 static bool weldc_round(Engine *engine, const Workload *workload, Run *run, bool digest, double *ms) {
     Compiled *compiled = engine->state;
     weld_value_t argument = weld_value_new(run->argument);
     double start = now_ms();
-    weld_value_t result = weld_module_run(compiled->module, compiled->context, argument, run->error);
+    weld_value_t result = workload->emit
+                              ? evaluate(workload, compiled, run)
+                              : weld_module_run(compiled->module, compiled->context, argument, run->error);
     *ms = now_ms() - start;
     bool good = result;
     if (!result) snprintf(engine->note, sizeof engine->note, "%.150s", weld_error_message(run->error));
@@ -182,7 +224,7 @@ static bool native_round(Engine *engine, const Workload *workload, Run *run, boo
     in.threads = engine->threads;
     memset(in.buffers->used, 0, sizeof in.buffers->used);
     double start = now_ms();
-    workload->native(&in, answer);
+    (engine->kind == ENGINE_CALLS ? workload->calls : workload->native)(&in, answer);
     *ms = now_ms() - start;
     return !digest ||
            (run->result_type && digest_make(run->result_type, answer, workload->unordered, &engine->digest));
@@ -190,7 +232,8 @@ static bool native_round(Engine *engine, const Workload *workload, Run *run, boo
 
 bool engine_prepare(Engine *engine, const Workload *workload, Run *run) {
     switch (engine->kind) {
-    case ENGINE_NATIVE: return true;
+    case ENGINE_NATIVE:
+    case ENGINE_CALLS: return true;
     case ENGINE_WELDC: return weldc_prepare(engine, run);
     case ENGINE_PEER:
         return peer_prepare(engine->peer, workload->name, engine->name, engine->note, sizeof engine->note);
@@ -200,7 +243,8 @@ bool engine_prepare(Engine *engine, const Workload *workload, Run *run) {
 
 bool engine_round(Engine *engine, const Workload *workload, Run *run, bool digest, double *ms) {
     switch (engine->kind) {
-    case ENGINE_NATIVE: return native_round(engine, workload, run, digest, ms);
+    case ENGINE_NATIVE:
+    case ENGINE_CALLS: return native_round(engine, workload, run, digest, ms);
     case ENGINE_WELDC: return weldc_round(engine, workload, run, digest, ms);
     case ENGINE_PEER:
         return peer_round(engine->peer, engine->name, digest, ms, &engine->digest, engine->note,

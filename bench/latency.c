@@ -46,19 +46,21 @@ int command_numbers(const char *command, double *numbers, int count, double *wal
 
 int compile_child(const char *name) {
     const Workload *workload = workload_find(name);
-    char *text = workload ? program_read(workload->program) : NULL;
-    if (!text) return 2;
-    weld_error_t error = weld_error_new();
+    Run run = {0};
+    if (!workload || !run_prepare(workload, NULL, &run)) {
+        run_free(&run);
+        return 2;
+    }
     double start = now_ms();
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.engine", "jit");
-    weld_module_t module = weld_module_compile(text, conf, error);
+    weld_module_t module = weld_module_compile(run.text, conf, run.error);
     if (module) printf("%f\n", now_ms() - start);
+    int status = module ? 0 : 1;
     weld_module_free(module);
     weld_conf_free(conf);
-    weld_error_free(error);
-    free(text);
-    return module ? 0 : 1;
+    run_free(&run);
+    return status;
 }
 
 bool compile_measure(const Workload *workload, const char *scratch, Figures *figures) {

@@ -903,13 +903,72 @@ def pipeline_jax(c):
     return run
 
 
+# ---- twelve calls of four libraries, as examples/orders.h makes them
+
+
+ORDERS, CENTER, DEVIATION = ("shipdate", "quantity", "extendedprice", "discount", "tax"), 10.2, 0.9
+
+
+def orders_numbers(charge, score):
+    density = np.exp(-(score * score) / 2) / 2.5066282746310002
+    return [charge.mean(), np.dot(charge, density), np.abs(score).sum(), np.linalg.norm(score)]
+
+
+@peer("orders", "pandas+numpy")
+def orders_pandas(c):
+    import pandas
+
+    t = pandas.DataFrame(c.dict(*ORDERS))
+
+    def run():
+        revenue = t.extendedprice.to_numpy() * (1 - t.discount.to_numpy())
+        more = t.assign(revenue=revenue, score=(np.log(revenue) - CENTER) / DEVIATION)
+        recent = more[(more.shipdate >= 19930101) & (more.shipdate < 19980101) & (more.quantity <= 45)]
+        charge = recent.revenue * (1 + recent.tax)
+        return orders_numbers(charge.to_numpy(), recent.score.to_numpy())
+
+    return run
+
+
+@peer("orders", "polars+numpy")
+def orders_polars(c):
+    from polars import col
+
+    revenue = col.extendedprice * (1 - col.discount)
+    recent = (col.shipdate >= 19930101) & (col.shipdate < 19980101) & (col.quantity <= 45)
+    score, charge = ((revenue.log() - CENTER) / DEVIATION).alias("score"), (revenue * (1 + col.tax)).alias("charge")
+    query = frame(c.dict(*ORDERS)).lazy().filter(recent).select(charge, score)
+
+    def run():
+        t = query.collect()
+        return orders_numbers(t["charge"].to_numpy(), t["score"].to_numpy())
+
+    return run
+
+
+ORDERS_SQL = """SELECT revenue * (1 + tax) AS charge, (ln(revenue) - 10.2::DOUBLE) / 0.9::DOUBLE AS score
+    FROM (SELECT *, extendedprice * (1 - discount) AS revenue FROM t)
+    WHERE shipdate >= 19930101 AND shipdate < 19980101 AND quantity <= 45"""
+
+
+@peer("orders", "duckdb+numpy")
+def orders_duckdb(c):
+    connection = duck(c, t=c.dict(*ORDERS))
+
+    def run():
+        t = connection.execute(ORDERS_SQL).fetchnumpy()
+        return orders_numbers(t["charge"], t["score"])
+
+    return run
+
+
 # ---- the conversation
 
 
 def versions():
     import importlib.metadata as metadata
 
-    names = "numpy numexpr numba scipy duckdb polars jax".split()
+    names = "numpy numexpr numba scipy pandas duckdb polars jax".split()
     return " ".join("%s %s" % (name, metadata.version(name)) for name in names)
 
 

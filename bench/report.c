@@ -90,12 +90,29 @@ static void report_threads(const Figures *figures, int threads, bool first) {
     report_answers(figures, threads);
 }
 
+/* Where libraries can be called directly: everybody, and the time of weldc over theirs. */
+static void report_beside(const Figures *figures, int threads) {
+    const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads);
+    const char *comma = "";
+    if (!weldc) return;
+    printf("    over");
+    for (int i = 0; i < figures->count; i++) {
+        const Engine *engine = &figures->engines[i];
+        if (engine->threads != threads || !engine->rounds || engine->kind == ENGINE_WELDC) continue;
+        double ms = engine_median(engine);
+        printf("%s %s (%.2f ms) %.2f", comma, engine->name, ms, engine_median(weldc) / ms);
+        comma = ",";
+    }
+    printf("\n");
+}
+
 void report_workload(const Figures *figures) {
     int last = 0;
     for (int i = 0; i < figures->count; i++) {
         int threads = figures->engines[i].threads;
         if (threads == last) continue;
         report_threads(figures, threads, !last);
+        if (figures->workload->calls) report_beside(figures, threads);
         last = threads;
     }
     fflush(stdout);

@@ -113,7 +113,7 @@ static int orders_emit(const Orders *orders, weld_lazy_t results[ORDERS_RESULTS]
 }
 
 /* How many passes are left. */
-static int orders_fragments(const weld_lazy_t *lazies, int64_t count) {
+static inline int orders_fragments(const weld_lazy_t *lazies, int64_t count) {
     char *plan = weld_lazy_plan(lazies, count, NULL);
     int fragments = 0;
     for (const char *at = plan; at && (at = strstr(at, "fragment ")); at++) fragments++;
