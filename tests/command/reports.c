@@ -128,7 +128,7 @@ static int occurrences(const char *text, const char *part) {
 }
 
 /* Two vectors of a loop are given to a function of mathematics side by side. */
-Test(command, explain_shows_calls_in_pairs) {
+Test(reports, calls_in_pairs) {
     static const char text[] = "|x: vec[f64]| result(for(x, merger[f64,+], |b, i, e| merge(b, exp(e) * e)))";
     Outcome got = weldc_run(
         WORDS("explain", "-e", text, "--stage", "asm", "--set", "weld.processor=x86-64-v3"), NULL, false);
