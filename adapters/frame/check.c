@@ -276,7 +276,8 @@ bool check_node(Parser *parser, Node *node) {
     case X_float: return set(node, WELD_FRAME_F64);
     case X_text: return set(node, WELD_FRAME_TEXT);
     case X_bool: return set(node, WELD_FRAME_BOOL);
-    case X_null: return true;
+    case X_null:
+    case X_bound: return true; /* it has its type */
     case X_column: return set(node, node->column->kind);
     case X_unary: return check_unary(parser, node);
     case X_binary: return check_binary(parser, node);

@@ -55,7 +55,7 @@ weld_frame_t weld_frame_collect(weld_context_t context, weld_frame_t frame, weld
     int64_t most = 2 * frame->count, count = 0;
     weld_lazy_t *lazies = malloc((size_t)most * sizeof *lazies);
     weld_value_t *values = calloc((size_t)most, sizeof *values);
-    weld_frame_t made = lazies && values ? frame_new(frame->count, error) : frame_no_memory(error);
+    weld_frame_t made = lazies && values ? frame_new(frame->count, frame, error) : frame_no_memory(error);
     for (int64_t i = 0; made && i < frame->count; i++) {
         lazies[count++] = frame->columns[i].data;
         if (frame->columns[i].valid) lazies[count++] = frame->columns[i].valid;
@@ -118,7 +118,7 @@ static weld_frame_t add_text(weld_frame_t frame, const char *name, const char *t
 
 static weld_frame_t describe_column(const Column *column, weld_error_t error) {
     static const char function[] = "frame.describe";
-    weld_frame_t alone = frame_new(1, error);
+    weld_frame_t alone = frame_new(1, NULL, error);
     if (!alone || !frame_share(alone, function, column, "x", error)) {
         weld_frame_free(alone);
         return NULL;

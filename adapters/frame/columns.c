@@ -33,7 +33,7 @@ static weld_frame_t put_items(weld_frame_t frame, const char *function, const ch
     Parser parser = parser_open(frame, function, text, error);
     int64_t count = 0;
     Item *items = parser.failed ? NULL : parse_items(&parser, false, &count);
-    weld_frame_t made = items ? frame_new(count + (all ? frame->count : 0), error) : NULL;
+    weld_frame_t made = items ? frame_new(count + (all ? frame->count : 0), frame, error) : NULL;
     if (!made) parser.failed = true;
     for (int64_t i = 0; all && !parser.failed && i < frame->count; i++) {
         if (!frame_share(made, function, &frame->columns[i], frame->columns[i].name, error))
@@ -72,7 +72,7 @@ static weld_frame_t put_others(weld_frame_t frame, const char *function, const c
     Parser parser = parser_open(frame, function, names, error);
     int64_t count = 0;
     Item *items = parser.failed ? NULL : parse_items(&parser, false, &count);
-    weld_frame_t made = items ? frame_new(frame->count, error) : NULL;
+    weld_frame_t made = items ? frame_new(frame->count, frame, error) : NULL;
     if (!made) parser.failed = true;
     for (int64_t i = 0; !parser.failed && i < count; i++) {
         if (items[i].node->kind != X_column || items[i].named != rename)

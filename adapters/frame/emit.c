@@ -509,6 +509,13 @@ static Value emit_call(Row *row, Node *node) {
     return emit_cast(row, node);
 }
 
+/* An argument of the fragment, the same in all rows. */
+static Value emit_bound(Row *row, const Node *node) {
+    Value value = {.kind = node->type};
+    snprintf(value.text, sizeof value.text, "p%lld", (long long)fragment_add(row->fragment, node->bound));
+    return value;
+}
+
 static Value emit_column(Row *row, const Column *column) {
     Value value = {.kind = column->kind};
     snprintf(value.text, sizeof value.text, "x%lld", (long long)row_element(row, column->data));
@@ -520,6 +527,7 @@ static Value emit_column(Row *row, const Column *column) {
 Value emit_node(Row *row, Node *node) {
     switch (node->kind) {
     case X_column: return emit_column(row, node->column);
+    case X_bound: return emit_bound(row, node);
     case X_unary: return emit_unary(row, node);
     case X_binary: return emit_binary(row, node);
     case X_call: return emit_call(row, node);

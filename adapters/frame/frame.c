@@ -4,7 +4,7 @@
 
 static const uint64_t MAGIC = 0x6672616d65667261;
 
-weld_frame_t frame_new(int64_t room, weld_error_t error) {
+weld_frame_t frame_new(int64_t room, weld_frame_t from, weld_error_t error) {
     weld_frame_t frame = calloc(1, sizeof *frame);
     Column *columns = calloc((size_t)(room ? room : 1), sizeof *columns);
     if (!frame || !columns) {
@@ -13,6 +13,7 @@ weld_frame_t frame_new(int64_t room, weld_error_t error) {
         return frame_no_memory(error);
     }
     *frame = (struct weld_frame){.magic = MAGIC, .room = room ? room : 1, .columns = columns};
+    frame->bound = from ? binding_hold(from->bound) : NULL;
     weld_error_set(error, WELD_SUCCESS, NULL); /* what follows may need no other call that says so */
     return frame;
 }
@@ -34,6 +35,7 @@ void weld_frame_free(weld_frame_t frame) {
     if (!frame || frame->magic != MAGIC) return;
     for (int64_t i = 0; i < frame->count; i++) column_drop(&frame->columns[i]);
     free(frame->columns);
+    binding_drop(frame->bound);
     frame->magic = 0;
     free(frame);
 }
@@ -145,10 +147,9 @@ Column *frame_need(weld_frame_t frame, const char *function, const char *name, i
 
 /* ---- making ---- */
 
-/* The columns of frame, which may be NULL. */
-static weld_frame_t copy(weld_frame_t frame, const char *function, weld_error_t error) {
+weld_frame_t frame_copy(weld_frame_t frame, const char *function, weld_error_t error) {
     if (frame && !frame_check(frame, function, error)) return NULL;
-    weld_frame_t made = frame_new(frame ? frame->count + 1 : 1, error);
+    weld_frame_t made = frame_new(frame ? frame->count + 1 : 1, frame, error);
     for (int64_t i = 0; made && frame && i < frame->count; i++) {
         if (frame_share(made, function, &frame->columns[i], frame->columns[i].name, error)) continue;
         weld_frame_free(made);
@@ -187,7 +188,7 @@ weld_frame_t weld_frame_add(weld_frame_t frame, const char *name, weld_frame_typ
     }
     if (valid && !has_type(valid, WELD_FRAME_BOOL))
         return frame_fail(error, function, "valid of `%.200s` is no vec[bool]", name);
-    weld_frame_t made = copy(frame, function, error);
+    weld_frame_t made = frame_copy(frame, function, error);
     if (!made) return NULL;
     if (frame_put(made, function, name, type, weld_lazy_hold(data), valid ? weld_lazy_hold(valid) : NULL,
                   error))
@@ -262,7 +263,7 @@ weld_frame_t weld_frame_add_data(weld_frame_t frame, const char *name, weld_fram
         return frame_fail(error, function, "`%.200s` has %lld rows, but `%.200s` %lld", name, (long long)rows,
                           other->name, (long long)other->rows);
     }
-    weld_frame_t made = copy(frame, function, error);
+    weld_frame_t made = frame_copy(frame, function, error);
     if (made && add_arrays(made, name, type, data, valid, rows, release, user, error)) return made;
     weld_frame_free(made);
     return NULL;

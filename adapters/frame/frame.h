@@ -93,14 +93,19 @@ typedef struct Column {
     int64_t rows; /* -1: not known */
 } Column;
 
+typedef struct Binding Binding; /* bind.c */
+
 struct weld_frame {
     uint64_t magic;
     int64_t count, room;
     Column *columns;
+    Binding *bound; /* values that expressions may name; NULL: none */
 };
 
-/* An empty frame, to be filled; NULL: no memory. */
-weld_frame_t frame_new(int64_t room, weld_error_t error);
+/* An empty frame, to be filled, with the values that are bound in another one; from NULL: none. NULL: no memory. */
+weld_frame_t frame_new(int64_t room, weld_frame_t from, weld_error_t error);
+/* The same columns and room for one more; frame NULL: none. */
+weld_frame_t frame_copy(weld_frame_t frame, const char *function, weld_error_t error);
 bool frame_check(weld_frame_t frame, const char *function, weld_error_t error);
 /* Takes over data and valid, whatever happens. A NULL data is a failure that is in error already. */
 bool frame_put(weld_frame_t frame, const char *function, const char *name, Kind kind, weld_lazy_t data,
@@ -113,6 +118,13 @@ Column *frame_column(weld_frame_t frame, const char *name, int64_t length);
 Column *frame_need(weld_frame_t frame, const char *function, const char *name, int64_t length,
                    weld_error_t error);
 
+/* ---- bind.c: values of the caller's ---- */
+
+Binding *binding_hold(Binding *binding);
+void binding_drop(Binding *binding);
+/* The newest value of the name, which stays the binding's; NULL: there is none. */
+weld_lazy_t binding_find(const Binding *binding, const char *name, int64_t length, Kind *kind);
+
 /* ---- parse.c: expressions as trees ---- */
 
 typedef enum NodeKind {
@@ -122,6 +134,7 @@ typedef enum NodeKind {
     X_bool,
     X_null,
     X_column,
+    X_bound,
     X_unary,
     X_binary,
     X_call
@@ -136,6 +149,7 @@ struct Node {
     char op[4];              /* of unary and binary */
     const struct Call *call; /* of a call */
     const Column *column;
+    weld_lazy_t bound; /* the frame's */
     int64_t integer;
     bool beyond; /* the integer is a u64 */
     double real;
@@ -175,6 +189,7 @@ Item *parse_items(Parser *parser, bool order, int64_t *count);
 bool parse_end(Parser *parser);
 bool parse_word(Parser *parser, const char *word); /* skips it if it is there */
 bool parse_blank(const char *text);
+bool parse_is_word(const char *text);
 
 /* ---- check.c: their types;  emit.c: their code ---- */
 

@@ -580,7 +580,7 @@ weld_frame_t weld_frame_group_by(weld_frame_t frame, const char *keys, const cha
     group.parser = parser_open(frame, function, group.keyless ? "" : keys, error);
     bool ok = (group.keyless || keys_open(&group.parser, false, &group.keys)) && !has_twice(&group) &&
               read_aggregates(&group, aggregates) && compute(&group);
-    weld_frame_t made = ok ? frame_new(group.keys.count + group.count, error) : NULL;
+    weld_frame_t made = ok ? frame_new(group.keys.count + group.count, group.parser.frame, error) : NULL;
     if (made && (!put_keys(&group, made) || !put_results(&group, made))) {
         weld_frame_free(made);
         made = NULL;

@@ -202,8 +202,9 @@ static weld_frame_t pair_join(Join *join, bool all, weld_error_t error) {
                                       "r})), merge(b, {i, -1l}))"
                                     : "let f = optlookup(d, k); for(f.$1, b, |b, j, r| merge(b, {i, r}))",
                                 all ? "merge(b, {i, -1l})" : "b", error);
-    weld_frame_t made =
-        pairs ? frame_new(join->parsers[0].frame->count + join->parsers[1].frame->count, error) : NULL;
+    weld_frame_t made = pairs ? frame_new(join->parsers[0].frame->count + join->parsers[1].frame->count,
+                                          join->parsers[0].frame, error)
+                              : NULL;
     if (made && !gather_sides(join, made, pairs, all, error)) {
         weld_frame_free(made);
         made = NULL;

@@ -4,7 +4,7 @@
  *     expression := and { || and }              and := compare { && compare }
  *     compare    := sum { == != < <= > >= sum } sum := product { + - product }   product := prefix { * / % prefix }
  *     prefix     := ( - | ! ) prefix | NUMBER | "text" | true | false | null | NAME | `any name` | NAME ( arguments )
- *                 | ( expression )
+ *                 | $NAME | ( expression )
  *
  * A function per production. Nodes live in blocks of the parser and die with it.
  */
@@ -104,6 +104,10 @@ static int64_t word_length(const char *at) {
         while (is_letter(at[length]) || is_digit(at[length])) length++;
     }
     return length;
+}
+
+bool parse_is_word(const char *text) {
+    return *text && text[word_length(text)] == 0;
 }
 
 bool parse_word(Parser *parser, const char *word) {
@@ -285,12 +289,25 @@ static Node *parse_named(Parser *parser) {
     return parse_column(parser, node, name, length);
 }
 
+/* At the $ of a value that is bound in the frame. */
+static Node *parse_bound(Parser *parser) {
+    Node *node = node_new(parser, X_bound, parser->at++);
+    if (!node) return NULL;
+    const char *name = parser->at;
+    int64_t length = word_length(name);
+    parser->at += length;
+    node->length = parser->at - node->begin;
+    node->bound = binding_find(parser->frame->bound, name, length, &node->type);
+    return node->bound ? node : parser_fail(parser, node, "no value is bound under this name,");
+}
+
 static Node *parse_atom(Parser *parser) {
     skip_blanks(parser);
     char c = *parser->at;
     if (is_digit(c) || (c == '.' && is_digit(parser->at[1]))) return parse_number(parser);
     if (c == '"' || c == '\'') return parse_text(parser);
     if (is_letter(c) || c == '`') return parse_named(parser);
+    if (c == '$') return parse_bound(parser);
     if (!take(parser, "(")) return parser_fail(parser, NULL, "an expression is missing");
     Node *node = parse_expression(parser);
     if (node && !take(parser, ")")) return parser_fail(parser, NULL, "a ) is missing");

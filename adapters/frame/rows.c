@@ -17,7 +17,7 @@ static bool fail(weld_frame_t *made) {
 /* Columns of a vector of structs, in the order in which keep_rows put them. */
 static weld_frame_t unpack(weld_frame_t frame, const char *function, weld_lazy_t rows, bool one,
                            weld_error_t error) {
-    weld_frame_t made = rows ? frame_new(frame->count, error) : NULL;
+    weld_frame_t made = rows ? frame_new(frame->count, frame, error) : NULL;
     char code[64];
     int64_t field = 0;
     for (int64_t i = 0; made && i < frame->count; i++) {
@@ -94,7 +94,7 @@ weld_frame_t weld_frame_filter(weld_frame_t frame, const char *condition, weld_e
 /* code is of a vector, and of the numbers if there are such. */
 static weld_frame_t each_column(weld_frame_t frame, const char *function, const char *code,
                                 const weld_lazy_t *numbers, int count, weld_error_t error) {
-    weld_frame_t made = frame_new(frame->count, error);
+    weld_frame_t made = frame_new(frame->count, frame, error);
     weld_lazy_t arguments[4];
     for (int i = 0; i < count; i++) arguments[i + 1] = numbers[i];
     for (int64_t i = 0; made && i < frame->count; i++) {
@@ -259,7 +259,7 @@ static weld_frame_t sort(weld_frame_t frame, const char *function, const char *t
     int64_t number = 0;
     weld_lazy_t places =
         keys_open(&parser, true, &keys) ? sorted(function, &keys, count, &number, error) : NULL;
-    weld_frame_t made = places ? frame_new(frame->count, error) : NULL;
+    weld_frame_t made = places ? frame_new(frame->count, frame, error) : NULL;
     char index[40];
     snprintf(index, sizeof index, "p.$%lld", (long long)number);
     for (int64_t i = 0; made && i < frame->count; i++) {
@@ -383,7 +383,7 @@ weld_frame_t weld_frame_concat(const weld_frame_t *frames, int64_t count, weld_e
     for (int64_t j = 0; j < count; j++) {
         if (!check_alike(frames, j, error)) return NULL;
     }
-    weld_frame_t made = frame_new(frames[0]->count, error);
+    weld_frame_t made = frame_new(frames[0]->count, frames[0], error);
     for (int64_t i = 0; made && i < frames[0]->count; i++) {
         const Column *column = &frames[0]->columns[i];
         bool none;

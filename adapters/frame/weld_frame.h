@@ -13,7 +13,7 @@
  *
  * Functions return NULL on failure, and then error says why, naming the function: "frame.filter: ...". A NULL frame is an
  * error, too. docs/adapters/frame.md describes expressions, missing values and order in full. In short: names of columns
- * (`in backquotes` if they are no words), numbers, "text", true, false, null; + - * / % == != < <= > >= && || !; functions
+ * (`in backquotes` if they are no words), $names of values (weld_frame_bind), numbers, "text", true, false, null; + - * / % == != < <= > >= && || !; functions
  * such as if, is_null, fill_null, year, contains, substring. What is computed from a missing value is missing, but false
  * && missing is false, true || missing is true, and a condition that is missing is not met.
  */
@@ -79,6 +79,18 @@ WELD_API int64_t weld_frame_find(weld_frame_t frame, const char *name);
  * type, mostly zero. valid: NULL with an error of code 0 if none is missing. */
 WELD_API weld_lazy_t weld_frame_column(weld_frame_t frame, const char *name, weld_error_t error);
 WELD_API weld_lazy_t weld_frame_valid(weld_frame_t frame, const char *name, weld_error_t error);
+
+/* ---- Values in expressions ---- */
+
+/* The same frame, in whose expressions, and those of what is made from it, $name stands for a value: a lazy scalar of the
+ * type (of a text a vec[i8]), from data or computed by any library. It is no part of the expression's text, so that a text
+ * may hold quotes, and another value is no other program. name: a word. The newest value of a name counts; a join has the
+ * left frame's, concat the first one's. */
+WELD_API weld_frame_t weld_frame_bind(weld_frame_t frame, const char *name, weld_frame_type type,
+                                      weld_lazy_t value, weld_error_t error);
+/* The same of the caller's value, which is copied: a double for WELD_FRAME_F64, a weld_frame_text_t for WELD_FRAME_TEXT. */
+WELD_API weld_frame_t weld_frame_bind_data(weld_frame_t frame, const char *name, weld_frame_type type,
+                                           const void *value, weld_error_t error);
 
 /* ---- Columns ---- */
 

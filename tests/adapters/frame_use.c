@@ -115,6 +115,62 @@ Test(frame, mistakes_are_told) {
     weld_error_free(error);
 }
 
+/* Values of the caller's are no part of a text: a quote in one is a quote, and a lazy one is computed with the rest. */
+Test(frame, values_are_bound) {
+    static const char sold[] =
+        "name,price,day\nO'Neil \\,3,2024-01-05\nx' || true || ',4,2024-03-01\n\"say \"\"hi\"\"\",9,\n";
+    static const char *const told[] = {"O'Neil \\", "x' || true || '", "say \"hi\""};
+    weld_error_t error = weld_error_new();
+    weld_context_t context = weld_context_new(NULL);
+    weld_frame_t all = weld_frame_parse_csv(sold, (int64_t)strlen(sold), NULL, error);
+    for (int64_t i = 0; i < 3; i++) {
+        char *own = strdup(told[i]);
+        weld_frame_text_t text = {own, (int64_t)strlen(own)};
+        weld_frame_t bound = weld_frame_bind_data(all, "who", WELD_FRAME_TEXT, &text, error);
+        memset(own, '?', strlen(own)); /* it was copied */
+        free(own);
+        weld_frame_t made = weld_frame_filter(bound, "name == $who", error);
+        weld_frame_t one = collected("bound", context, made, error);
+        cr_assert_eq(weld_frame_rows(context, one, error), 1, "%s", told[i]);
+        Cell cell = cell_of(one, "name", 0);
+        cr_assert(cell.text.length == (int64_t)strlen(told[i]) &&
+                  !memcmp(cell.text.data, told[i], strlen(told[i])));
+        weld_frame_free(one);
+        weld_frame_free(bound);
+    }
+    /* The mean of the column by another library; the newest of two values; values of frames that are made from it. */
+    weld_lazy_t price = weld_frame_column(all, "price", error);
+    weld_lazy_t mean =
+        weld_lazy_new(NULL, "|x| result(for(x, merger[f64,+], |b, i, e| merge(b, f64(e)))) / f64(len(x))",
+                      &price, 1, error);
+    int32_t day = 19787; /* 2024-03-05 */
+    int64_t two = 2, three = 3;
+    weld_frame_t steps[6] = {weld_frame_bind(all, "mean", WELD_FRAME_F64, mean, error)};
+    steps[1] = weld_frame_bind_data(steps[0], "day", WELD_FRAME_DATE, &day, error);
+    steps[2] = weld_frame_bind_data(steps[1], "n", WELD_FRAME_I64, &two, error);
+    steps[3] = weld_frame_bind_data(steps[2], "n", WELD_FRAME_I64, &three, error);
+    steps[4] = weld_frame_filter(steps[3], "price < $mean && day <= $day", error);
+    steps[5] = weld_frame_with(steps[4], "price * $n as more, $day - day as days", error);
+    weld_frame_t made = collected("bound", context, weld_frame_sort(steps[5], "price * -$n", error), error);
+    cr_assert_eq(weld_frame_rows(context, made, error), 2);
+    cr_assert_eq(cell_of(made, "more", 0).integer, 12);
+    cr_assert_eq(cell_of(made, "days", 0).integer, 4);
+    weld_frame_free(made);
+    cr_assert_null(weld_frame_filter(all, "price < $mean", error));
+    cr_assert_str_eq(weld_error_message(error),
+                     "error[Argument]: frame.filter: no value is bound under this name, in `$mean`");
+    cr_assert_null(weld_frame_bind(all, "mean", WELD_FRAME_I64, mean, error));
+    cr_assert(strstr(weld_error_message(error), "frame.bind: `mean` is to be i64, but it is f64"));
+    cr_assert_null(weld_frame_bind_data(all, "a b", WELD_FRAME_I64, &two, error));
+    cr_assert_null(weld_frame_bind_data(all, "a", WELD_FRAME_TEXT, NULL, error));
+    for (int i = 0; i < 6; i++) weld_frame_free(steps[i]);
+    weld_lazy_free(mean);
+    weld_lazy_free(price);
+    weld_frame_free(all);
+    weld_context_free(context);
+    weld_error_free(error);
+}
+
 Test(frame, deep_and_large_expressions) {
     weld_error_t error = weld_error_new();
     weld_context_t context = weld_context_new(NULL);

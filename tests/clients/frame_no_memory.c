@@ -42,6 +42,9 @@ static void make(int part, int *released) {
         break;
     case 1:
         add(weld_frame_drop(all, "t", error));
+        if ((made =
+                 add(weld_frame_bind_data(all, "t", WELD_FRAME_TEXT, &(weld_frame_text_t){"c", 1}, error))))
+            add(weld_frame_filter(made, "t == $t", error));
         add(weld_frame_sort(all, "t desc, x", error));
         add(weld_frame_top(all, "x", 2, error));
         add(weld_frame_tail(all, 2, error));
