@@ -214,6 +214,35 @@ Leaf *cg_foreign_call(Cg *cg, const Node *node);
 Leaf *cg_sort(Cg *cg, const Node *node);
 Leaf *cg_sort_slice(Cg *cg, const Node *slice); /* of a sort */
 
+/* ---- cg_proof.c: checks that a loop proves ---- */
+
+/* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */
+typedef struct Steps {
+    LLVMValueRef base, step;
+} Steps;
+/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are
+ * then proven. elements: of the loop's elements. The caller sets nproven back behind the loop. */
+void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+              LLVMValueRef end);
+bool cg_is_proven(const Cg *cg, const Node *node);
+/* A slice whose start is steps of its vector's elements, `size` long if that is whole. */
+typedef struct Moving {
+    const Type *element;
+    LLVMValueRef data;
+    Steps start;
+    LLVMValueRef size;
+} Moving;
+enum { MOVING = 4 };
+typedef struct Slices {
+    LLVMValueRef whole; /* are all of them, in the iterations that were asked for; NULL: there are none */
+    Moving moving[MOVING];
+    int count;
+} Slices;
+/* The slices of what the loop does not change that move with the iteration, in iterations [begin, end). Where fn->whole is
+ * set, they rely on being whole. */
+void cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+                     LLVMValueRef end, Slices *out);
+
 /* ---- cg_prefetch.c: memory asked for ahead ---- */
 
 enum { PREFETCH_TARGETS = 4, PREFETCH_LETS = 8, PREFETCH_BLOCK = 64 };
@@ -233,6 +262,8 @@ typedef struct Prefetch {
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
 void cg_prefetch_open(Cg *cg, Prefetch *plan);              /* sets pays */
 void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
+/* Asks for slices in iterations first .. first + rows - 1, if they are short rows. */
+void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef first, int rows);
 /* For the iteration that is bound, the n-th of its block: slots, or entries. */
 void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
 /* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */
@@ -317,22 +348,6 @@ void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number);
 /* Stores a let's value for the later stages. */
 void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef number);
 
-/* ---- cg_proof.c: checks that a loop proves ---- */
-
-/* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */
-typedef struct Steps {
-    LLVMValueRef base, step;
-} Steps;
-/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are
- * then proven. elements: of the loop's elements. The caller sets nproven back behind the loop. */
-void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
-              LLVMValueRef end);
-bool cg_is_proven(const Cg *cg, const Node *node);
-/* Are all slices of the loop's own vectors that move with the iteration whole in iterations [begin, end)? Where
- * fn->whole is set, these slices rely on it. NULL: there are none. */
-LLVMValueRef cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements,
-                             LLVMValueRef begin, LLVMValueRef end);
-
 /* ---- cg_loop.c: the pieces that loops are made of ---- */
 
 /* An iterator that was checked. */
@@ -368,7 +383,7 @@ void cg_prefetch_ahead(Cg *cg, const Loop *loop, LLVMValueRef index);
 Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
-LLVMValueRef cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
+void cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
 /* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);

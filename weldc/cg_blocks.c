@@ -133,9 +133,20 @@ static void bind_lanes(Cg *cg, const Loop *loop, LLVMValueRef index) {
     cg_bind(cg, element, all);
 }
 
-/* Stage 1 of a block: WELD_LANES iterations at once. */
-static void stage_in_lanes(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef from, LLVMValueRef length) {
-    Groups groups = groups_open(cg, length, WELD_LANES, NULL);
+/* A block of a loop in stages: iterations from .. from + length - 1. */
+typedef struct Block {
+    const Loop *loop;
+    Stages *stages;
+    LLVMValueRef from, length;
+    Slices slices;
+} Block;
+
+/* Stage 1: WELD_LANES iterations at once. */
+static void stage_in_lanes(Cg *cg, const Block *block) {
+    const Loop *loop = block->loop;
+    Stages *stages = block->stages;
+    LLVMValueRef from = block->from;
+    Groups groups = groups_open(cg, block->length, WELD_LANES, NULL);
     stages->lanes.give_up = groups.narrow;
     bind_lanes(cg, loop, LLVMBuildAdd(cg->builder, from, groups.number, ""));
     cg_stage_run_wide(cg, stages, groups.number);
@@ -145,10 +156,12 @@ static void stage_in_lanes(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRe
     groups_close(cg, &groups, &counter);
 }
 
-/* Stage 1 of a block: sums of DOT_ROWS iterations at once. */
-static void stage_in_dots(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from,
-                          LLVMValueRef length, LLVMValueRef whole) {
-    Groups groups = groups_open(cg, length, DOT_ROWS, whole);
+/* Stage 1: sums of DOT_ROWS iterations at once. */
+static void stage_in_dots(Cg *cg, const Block *block) {
+    const Loop *loop = block->loop;
+    const Stages *stages = block->stages;
+    LLVMValueRef from = block->from;
+    Groups groups = groups_open(cg, block->length, DOT_ROWS, block->slices.whole);
     cg_dots_run(cg, loop, stages, from, groups.number, groups.narrow);
     Counter counter = groups_else(cg, &groups);
     cg_bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
@@ -252,6 +265,12 @@ static LLVMValueRef open_row(Cg *cg, const Node *inner, Cursor *cursors, LLVMVal
     return ok;
 }
 
+/* In stage 3 for so many iterations from `number` on: the rows of those that are a block later. */
+static void ask_ahead(Cg *cg, const Block *block, LLVMValueRef number, int rows) {
+    LLVMValueRef later = LLVMBuildAdd(cg->builder, block->from, cg_i64(cg, STAGE_BLOCK), "");
+    cg_prefetch_rows(cg, &block->slices, LLVMBuildAdd(cg->builder, later, number, ""), rows);
+}
+
 typedef struct JamBody {
     const Loop *loop, *rows;
     const Stages *stages;
@@ -296,10 +315,12 @@ static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *
     fn->scope = scope;
 }
 
-/* Stage 3 of a block: JAM iterations at once, if their inner loops are alike and within the vector. */
-static void stage_in_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *jam, LLVMValueRef from,
-                          LLVMValueRef length, LLVMValueRef whole) {
+/* Stage 3: JAM iterations at once, if their inner loops are alike and within the vector. */
+static void stage_in_rows(Cg *cg, const Block *block, const Jam *jam) {
     LLVMBuilderRef builder = cg->builder;
+    const Loop *loop = block->loop;
+    const Stages *stages = block->stages;
+    LLVMValueRef from = block->from;
     const Node *inner = jam->loop;
     int each = inner->count - 2;
     Loop rows = {.node = inner, .lambda = inner->kids[each + 1], .ncursors = JAM * each};
@@ -307,7 +328,8 @@ static void stage_in_rows(Cg *cg, const Loop *loop, const Stages *stages, const 
     rows.cursors = arena_alloc(&cg->program->arena, sizeof *rows.cursors * (size_t)rows.ncursors);
     LLVMBasicBlockRef alike = cg_block(cg, "");
     LLVMValueRef ok = NULL, count = NULL;
-    Groups groups = groups_open(cg, length, JAM, whole);
+    Groups groups = groups_open(cg, block->length, JAM, block->slices.whole);
+    ask_ahead(cg, block, groups.number, JAM);
     for (int k = 0; k < JAM; k++) {
         LLVMValueRef number = LLVMBuildAdd(builder, groups.number, cg_i64(cg, k), "");
         cg_bind_iteration(cg, loop, LLVMBuildAdd(builder, from, number, ""));
@@ -338,12 +360,12 @@ static void stage_in_rows(Cg *cg, const Loop *loop, const Stages *stages, const 
 
 /* ---- stages ---- */
 
-/* Stage 2 of a block, and the others if nothing better is known. */
-static void stage_one_by_one(Cg *cg, const Loop *loop, const Stages *stages, int stage, LLVMValueRef from,
-                             LLVMValueRef length, const Node *last) {
-    Counter counter = cg_counter_open(cg, cg_i64(cg, 0), length);
-    cg_bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
-    cg_stage_run(cg, stages, stage, counter.index);
+/* Stage 2, and the others if nothing better is known. */
+static void stage_one_by_one(Cg *cg, const Block *block, int stage, const Node *last) {
+    Counter counter = cg_counter_open(cg, cg_i64(cg, 0), block->length);
+    if (stage == 3) ask_ahead(cg, block, counter.index, 1);
+    cg_bind_iteration(cg, block->loop, LLVMBuildAdd(cg->builder, block->from, counter.index, ""));
+    cg_stage_run(cg, block->stages, stage, counter.index);
     if (stage == 3) cg_expr(cg, last);
     cg_counter_close(cg, &counter);
 }
@@ -354,18 +376,19 @@ static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef 
     Jam jam;
     const Node *last = loop->lambda->kids[0];
     while (last->kind == N_Let) last = last->kids[1];
-    LLVMValueRef length = LLVMBuildSub(cg->builder, to, from, "");
+    Block block = {.loop = loop, .stages = stages, .from = from};
+    block.length = LLVMBuildSub(cg->builder, to, from, "");
     cg_prove_range(cg, loop, from, to);
-    LLVMValueRef whole = cg_prove_range_slices(cg, loop, from, to);
+    cg_prove_range_slices(cg, loop, from, to, &block.slices);
     for (int stage = 1; stage <= 3; stage++) {
         if (stage == 1 && stages->wide)
-            stage_in_lanes(cg, loop, stages, from, length);
+            stage_in_lanes(cg, &block);
         else if (stage == 1 && stages->dots)
-            stage_in_dots(cg, loop, stages, from, length, whole);
+            stage_in_dots(cg, &block);
         else if (stage == 3 && find_jam(loop, stages, last, &jam))
-            stage_in_rows(cg, loop, stages, &jam, from, length, whole);
+            stage_in_rows(cg, &block, &jam);
         else if (stage == 3 || !cg_stage_is_empty(stages, stage))
-            stage_one_by_one(cg, loop, stages, stage, from, length, last);
+            stage_one_by_one(cg, &block, stage, last);
     }
     cg->fn->nproven = proven;
 }

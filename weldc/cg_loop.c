@@ -239,8 +239,8 @@ void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef e
     cg_prove(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
 }
 
-LLVMValueRef cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    return cg_prove_slices(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
+void cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out) {
+    cg_prove_slices(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end, out);
 }
 
 static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value) {

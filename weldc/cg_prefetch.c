@@ -14,6 +14,10 @@
  * The slot is empty or leads to an entry with an equal tag, whose key is almost always the one that is sought. So
  * an optlookup compares once, and whether the key is there, which no processor foresees, decides no branch.
  *
+ * A loop in stages (cg_stages.c) reads short rows, slices that move with the iteration, in its first stage and computes
+ * in the others, when no load tells the processor what comes next. So the last stage asks for the rows of the next
+ * block while it works on this one's.
+ *
  * Keys that qualify are cheap and cannot fail (node_is_cheap), and so are the lets on the way to them; a key
  * behind an `if` is fetched whatever the condition. Whether the tables are large is asked before each range
  * of iterations; with a weld.grain all count as large. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
@@ -143,6 +147,33 @@ void cg_prefetch_open(Cg *cg, Prefetch *plan) {
 void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
     LLVMValueRef args[4] = {address, cg_i32(cg, write), cg_i32(cg, 3), cg_i32(cg, 1)}; /* keep, data */
     cg_intrinsic(cg, "llvm.prefetch", &cg->ptr, 1, args, 4);
+}
+
+void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef first, int rows) {
+    enum { LINE = 64, LONGEST = 512 }; /* bytes of a row: longer ones the processor foresees */
+    LLVMBuilderRef builder = cg->builder;
+    for (int i = 0; i < slices->count; i++) {
+        const Moving *moving = &slices->moving[i];
+        LLVMValueRef size = cg_i64(cg, moving->element->size), line = cg_i64(cg, LINE), zero = cg_i64(cg, 0);
+        LLVMValueRef step = LLVMBuildMul(builder, moving->start.step, size, "");
+        LLVMValueRef is_short = LLVMBuildICmp(builder, LLVMIntULE, step, cg_i64(cg, LONGEST), "");
+        LLVMValueRef start = LLVMBuildMul(builder, moving->start.base, size, "");
+        start = LLVMBuildAdd(builder, start, LLVMBuildMul(builder, step, first, ""), "");
+        LLVMValueRef bytes = LLVMBuildMul(builder, step, cg_i64(cg, rows), "");
+        LLVMValueRef address = LLVMBuildGEP2(builder, cg->i8, moving->data, &start, 1, "");
+        bytes = LLVMBuildSelect(builder, is_short, bytes, zero, "");
+        LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), ask = cg_block(cg, "ask"),
+                          after = cg_block(cg, "");
+        LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, bytes, zero, ""), ask, after);
+        cg_goto(cg, ask);
+        LLVMValueRef at = LLVMBuildPhi(builder, cg->i64, "");
+        cg_prefetch(cg, LLVMBuildGEP2(builder, cg->i8, address, &at, 1, ""), false);
+        LLVMValueRef next = LLVMBuildNUWAdd(builder, at, line, "");
+        LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntULT, next, bytes, ""), ask, after);
+        LLVMAddIncoming(at, &zero, &before, 1);
+        LLVMAddIncoming(at, &next, &ask, 1);
+        cg_goto(cg, after);
+    }
 }
 
 /* From a slot on to the first whose word is 0 or has the hash's tag; its word is at *word. */

@@ -34,8 +34,7 @@ typedef struct Proof {
     LLVMValueRef begin, end;
     const Node *lets[LETS]; /* of the body so far */
     int nlets, inside;      /* inside: the stamp of names that the loop binds */
-    bool slices;            /* they are looked for instead of indices */
-    LLVMValueRef whole;     /* are those so far; NULL: there is none */
+    Slices *slices;         /* if they are looked for, instead of indices */
 } Proof;
 
 static bool is_inside(const Proof *proof, const Symbol *symbol) {
@@ -168,11 +167,15 @@ static void prove_slice(Proof *proof, const Node *node) {
     if (cg->fn->nproven == PROVEN || !is_invariant(proof, node->kids[0]) ||
         !is_invariant(proof, node->kids[2]) || !steps_of(proof, node->kids[1], 0, &steps))
         return;
-    LLVMValueRef length = cg_expr(cg, node->kids[0])[1], size = cg_one(cg, node->kids[2]);
+    const Leaf *data = cg_expr(cg, node->kids[0]);
+    LLVMValueRef length = data[1], size = cg_one(cg, node->kids[2]);
     LLVMValueRef places = LLVMBuildAdd(builder, LLVMBuildSub(builder, length, size, ""), cg_i64(cg, 1), "");
     LLVMValueRef ok = LLVMBuildICmp(builder, LLVMIntULE, size, length, "");
     ok = LLVMBuildAnd(builder, ok, lies_within(proof, steps, places, &last), "");
-    proof->whole = proof->whole ? LLVMBuildAnd(builder, proof->whole, ok, "") : ok;
+    Slices *slices = proof->slices;
+    slices->whole = slices->whole ? LLVMBuildAnd(builder, slices->whole, ok, "") : ok;
+    if (slices->count < MOVING)
+        slices->moving[slices->count++] = (Moving){node->type->args[0], data[0], steps, size};
     cg->fn->proven[cg->fn->nproven++] = node;
 }
 
@@ -241,17 +244,17 @@ void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, 
     prove_all(&proof);
 }
 
-LLVMValueRef cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements,
-                             LLVMValueRef begin, LLVMValueRef end) {
+void cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
+                     LLVMValueRef end, Slices *out) {
+    *out = (Slices){.count = 0};
     Proof proof = {.cg = cg,
                    .lambda = lambda,
                    .elements = elements,
                    .nelements = nelements,
                    .begin = begin,
                    .end = end,
-                   .slices = true};
+                   .slices = out};
     prove_all(&proof);
-    return proof.whole;
 }
 
 bool cg_is_proven(const Cg *cg, const Node *node) {
