@@ -393,6 +393,32 @@ typedef void ShortBody(Cg *cg, LLVMValueRef index, void *user);
 int cg_word_size(const Loop *loop, const Type *type);
 void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void *user);
 
+/* ---- cg_chunks.c: a few elements of several vectors, a register at a time ---- */
+
+typedef struct Chunks {
+    Wide wide;         /* first: what cg_wide_expr hands back is a Chunks; its width: of a register */
+    LLVMValueRef full; /* the elements before the last register */
+    LLVMValueRef mask; /* of the last register, which holds at least one */
+} Chunks;
+/* For vectors of `count` elements, at least 1, that are whole, and values of that type. False: not with this type, or on this
+ * processor. */
+bool cg_chunks_open(Cg *cg, const Loop *rows, const Type *type, LLVMValueRef count, Chunks *out);
+/* The same with so many lanes, for elements of `size` bytes. */
+bool cg_chunks_of(Cg *cg, unsigned lanes, int64_t size, LLVMValueRef count, Chunks *out);
+/* index: of a register's first element; last: it is under the mask. */
+typedef void ChunkBody(Chunks *chunks, LLVMValueRef index, bool last, void *user);
+void cg_chunks_each(Chunks *chunks, ChunkBody *body, void *user); /* the last one first */
+Leaf cg_chunk_load(const Chunks *chunks, const Type *type, LLVMValueRef data, LLVMValueRef index, bool last);
+void cg_chunk_store(const Chunks *chunks, const Type *type, Leaf leaf, LLVMValueRef data, LLVMValueRef index,
+                    bool last);
+/* The leaves of an element, one of each cursor, and of its number. */
+Leaf *cg_chunk_elements(const Chunks *chunks, const Cursor *cursors, int count, LLVMValueRef index, bool last);
+Leaf *cg_chunk_numbers(const Chunks *chunks, LLVMValueRef index);
+/* One register of `count` lanes, the k-th of all lanes of the k-th part; count: a power of 2. Overwrites parts. */
+Leaf cg_lane_sums(Cg *cg, const Type *type, Op op, Leaf *parts, unsigned count);
+/* As many rows as they have lanes: the k-th becomes the k-th lanes of all. */
+void cg_transpose(Cg *cg, Leaf *rows, unsigned count);
+
 /* ---- cg_blocks.c: loops that run block by block ---- */
 void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 

@@ -7,8 +7,7 @@
  *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 8 iterations
  *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w7 * x7[j]; c[j] = t
  *
- * so that the sums go through memory once for eight rows. Each element still gets its terms in the loop's
- * order. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for
+ * so that the sums go through memory once for eight rows, a register of elements at a time where cg_chunks.c can. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for
  * Pipelined Architectures, 1988). A group that does not fit, and what is left, goes one by one.
  */
 #include "cg.h"
@@ -302,6 +301,32 @@ static void jam_elements(Cg *cg, LLVMValueRef index, void *user) {
     cg_store(cg, type, sum, at, cg->fn->scope);
 }
 
+/* The same for a register of elements. What the iterations add is summed up before, so that the next group waits for one
+ * addition only. */
+static void jam_chunk(Chunks *chunks, LLVMValueRef index, bool last, void *user) {
+    const JamBody *body = user;
+    const Loop *rows = body->rows;
+    const Node *lambda = rows->lambda;
+    Cg *cg = chunks->wide.cg;
+    const Type *builder = body->jam->loop->type, *type = builder->args[0];
+    int each = rows->ncursors / JAM;
+    Leaf part[JAM], sum = cg_chunk_load(chunks, type, body->data, index, last);
+    cg_bind(cg, lambda->params[1], cg_chunk_numbers(chunks, index));
+    for (int k = 0; k < JAM; k++) {
+        bindings_restore(cg, body->loop, body->stages, &body->names[k]);
+        cg_bind(cg, lambda->params[2],
+                cg_chunk_elements(chunks, &rows->cursors[k * each], each, index, last));
+        Leaf value = cg_wide_one(&chunks->wide, body->jam->merge->kids[1]->kids[1]);
+        part[k] = cg_wide_spread(&chunks->wide, value);
+    }
+    for (int count = JAM / 2; count; count /= 2) {
+        for (int k = 0; k < count; k++)
+            part[k] = cg_binary_op(cg, builder->op, type, part[k], part[k + count], true);
+    }
+    sum = cg_binary_op(cg, builder->op, type, sum, part[0], true);
+    cg_chunk_store(chunks, type, sum, body->data, index, last);
+}
+
 /* The inner loops of JAM iterations as one. rows: their cursors in a row. */
 static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *jam, Loop *rows,
                      const Bindings *names, LLVMValueRef count, LLVMValueRef data) {
@@ -309,6 +334,11 @@ static void jam_rows(Cg *cg, const Loop *loop, const Stages *stages, const Jam *
     int scopes = fn->nscopes;
     LLVMValueRef scope = fn->scope, few = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
     JamBody body = {loop, rows, stages, jam, names, data};
+    Chunks chunks;
+    if (cg_chunks_open(cg, rows, jam->loop->type->args[0], count, &chunks)) {
+        cg_chunks_each(&chunks, jam_chunk, &body);
+        return;
+    }
     cg_loop_scope(cg, rows);
     cg_count_short(cg, few, cg_word_size(rows, jam->loop->type->args[0]), jam_elements, &body);
     fn->nscopes = scopes;

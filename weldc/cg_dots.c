@@ -4,8 +4,9 @@
  *  => for j: s0 += row0[j] * w[j]; .. s7 += row7[j] * w[j]
  *
  * A loop over a few dozen elements by itself is mostly its beginning and its end: the mask of the last vector, the
- * lanes added up. Together, those of 8 loops overlap, they share the mask, and what they have in common is loaded
- * once. Each sum is made as it would be alone. That is unroll-and-jam, as in cg_blocks.c.
+ * lanes added up. Together, those of 8 loops share the mask, what they have in common is loaded once, and their lanes
+ * are added up in common (cg_chunks.c). Where that is not for the type or the processor, LLVM gets a loop over single
+ * elements. That is unroll-and-jam, as in cg_blocks.c.
  *
  * It stands in for stage 1 of a group of iterations (cg_stages.c) where all that this stage computes are such sums
  * and little beside them. The vectors of all iterations must be of one length, neither empty nor long; other groups
@@ -118,7 +119,7 @@ static LLVMValueRef open_rows(Dots *dots, const Node *inner, int lets, Cursor *c
 typedef struct SumBody {
     Dots *dots;
     const Loop *rows;
-    LLVMValueRef *sum;
+    LLVMValueRef *sum, neutral; /* neutral: in lanes of a register that hold no element */
     int lets;
 } SumBody;
 
@@ -141,32 +142,108 @@ static void sum_elements(Cg *cg, LLVMValueRef index, void *user) {
     }
 }
 
+/* What a row's sum starts with. */
+static Leaf sum_start(Dots *dots, int k, int lets, const Node *into) {
+    Cg *cg = dots->cg;
+    if (!into->count) return cg_identity(cg, into->type->op, into->type->args[0]);
+    bind_row(dots, k, lets);
+    return cg_one(cg, into->kids[0]);
+}
+
+/* ---- a register at a time ---- */
+
+/* A register of each row's elements is added to a register of its sums. */
+static void sum_chunk(Chunks *chunks, LLVMValueRef index, bool last, void *user) {
+    const SumBody *body = user;
+    const Loop *rows = body->rows;
+    const Node *lambda = rows->lambda;
+    Cg *cg = chunks->wide.cg;
+    const Type *type = lambda->params[0]->type->args[0];
+    Op op = lambda->params[0]->type->op;
+    LLVMTypeRef as = LLVMVectorType(cg_scalar_type(cg, type), chunks->wide.width);
+    int each = rows->ncursors / DOT_ROWS;
+    cg_bind(cg, lambda->params[1], cg_chunk_numbers(chunks, index));
+    for (int k = 0; k < DOT_ROWS; k++) {
+        bind_row(body->dots, k, body->lets);
+        cg_bind(cg, lambda->params[2],
+                cg_chunk_elements(chunks, &rows->cursors[k * each], each, index, last));
+        Leaf value = cg_wide_spread(&chunks->wide, cg_wide_one(&chunks->wide, lambda->kids[0]->kids[1]));
+        if (last) {
+            value = LLVMBuildSelect(cg->builder, chunks->mask, value, body->neutral, "");
+        } else {
+            Leaf sum = LLVMBuildLoad2(cg->builder, as, body->sum[k], "");
+            value = cg_binary_op(cg, op, type, sum, value, true);
+        }
+        LLVMBuildStore(cg->builder, value, body->sum[k]);
+    }
+}
+
+/* All sums of the group in one register. */
+static Leaf sum_chunks(Dots *dots, Chunks *chunks, SumBody *body, const Node *into) {
+    Cg *cg = dots->cg;
+    const Type *type = into->type->args[0];
+    Op op = into->type->op;
+    LLVMTypeRef as = LLVMVectorType(cg_scalar_type(cg, type), chunks->wide.width);
+    Leaf part[DOT_ROWS], neutral = cg_identity(cg, op, type);
+    /* A sum that starts with -0.0 may end with it; one that starts with 0.0 does not. */
+    if (into->count && op == OP_add && type_is_float(type))
+        neutral = LLVMConstReal(LLVMTypeOf(neutral), -0.0);
+    body->neutral = cg_every_lane(neutral, chunks->wide.width);
+    for (int k = 0; k < DOT_ROWS; k++) body->sum[k] = cg_slot(cg, 64, 64);
+    cg_chunks_each(chunks, sum_chunk, body);
+    for (int k = 0; k < DOT_ROWS; k++) part[k] = LLVMBuildLoad2(cg->builder, as, body->sum[k], "");
+    Leaf all = cg_lane_sums(cg, type, op, part, DOT_ROWS);
+    Leaf start = LLVMGetUndef(LLVMTypeOf(all));
+    for (int k = 0; k < DOT_ROWS; k++) {
+        Leaf one = sum_start(dots, k, body->lets, into);
+        start = LLVMBuildInsertElement(cg->builder, start, one, cg_i32(cg, k), "");
+    }
+    return cg_binary_op(cg, op, type, start, all, true);
+}
+
+/* ---- sums of a let ---- */
+
+/* The same as a loop over single elements, which LLVM may vectorize. */
+static void sum_in_loop(Dots *dots, Loop *rows, SumBody *body, const Node *into, LLVMValueRef count) {
+    Cg *cg = dots->cg;
+    const Type *type = into->type->args[0];
+    for (int k = 0; k < DOT_ROWS; k++) {
+        Leaf start = sum_start(dots, k, body->lets, into);
+        body->sum[k] = cg_slot(cg, type->size, 8);
+        cg_store(cg, type, &start, body->sum[k], NULL);
+    }
+    int scopes = cg->fn->nscopes;
+    LLVMValueRef scope = cg->fn->scope;
+    cg_loop_scope(cg, rows);
+    LLVMValueRef few = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
+    cg_count_short(cg, few, cg_word_size(rows, type), sum_elements, body);
+    cg->fn->nscopes = scopes;
+    cg->fn->scope = scope;
+}
+
 /* The sums of a let in all iterations of the group. */
 static void sum_rows(Dots *dots, int lets, const Node *value) {
     Cg *cg = dots->cg;
     const Node *inner = value->kids[0], *into = inner->kids[inner->count - 2];
-    const Node *lambda = inner->kids[inner->count - 1];
     const Type *type = value->type;
-    int each = inner->count - 2, scopes = cg->fn->nscopes;
-    LLVMValueRef scope = cg->fn->scope, sum[DOT_ROWS];
-    Loop rows = {.node = inner, .lambda = lambda, .ncursors = DOT_ROWS * each};
+    int each = inner->count - 2;
+    LLVMValueRef sum[DOT_ROWS];
+    Loop rows = {.node = inner, .lambda = inner->kids[inner->count - 1], .ncursors = DOT_ROWS * each};
     rows.cursors = arena_alloc(&cg->program->arena, sizeof *rows.cursors * (size_t)rows.ncursors);
     LLVMValueRef count = open_rows(dots, inner, lets, rows.cursors);
+    SumBody body = {.dots = dots, .rows = &rows, .sum = sum, .lets = lets};
+    Chunks chunks;
+    Leaf all = NULL;
+    if (cg_chunks_open(cg, &rows, type, count, &chunks))
+        all = sum_chunks(dots, &chunks, &body, into);
+    else
+        sum_in_loop(dots, &rows, &body, into, count);
     for (int k = 0; k < DOT_ROWS; k++) {
-        bind_row(dots, k, lets);
-        Leaf start = into->count ? cg_one(cg, into->kids[0]) : cg_identity(cg, into->type->op, type);
-        sum[k] = cg_slot(cg, type->size, 8);
-        cg_store(cg, type, &start, sum[k], NULL);
-    }
-    cg_loop_scope(cg, &rows);
-    SumBody body = {dots, &rows, sum, lets};
-    LLVMValueRef few = LLVMBuildTrunc(cg->builder, count, cg->i32, "");
-    cg_count_short(cg, few, cg_word_size(&rows, type), sum_elements, &body);
-    cg->fn->nscopes = scopes;
-    cg->fn->scope = scope;
-    for (int k = 0; k < DOT_ROWS; k++) {
-        dots->row[k].let[lets] = cg_leaves(cg, type);
-        cg_load(cg, type, sum[k], NULL, dots->row[k].let[lets]);
+        Leaf *out = dots->row[k].let[lets] = cg_leaves(cg, type);
+        if (all)
+            out[0] = LLVMBuildExtractElement(cg->builder, all, cg_i32(cg, k), "");
+        else
+            cg_load(cg, type, sum[k], NULL, out);
     }
 }
 
