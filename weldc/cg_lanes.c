@@ -260,27 +260,65 @@ static Leaf *emit_other(Wide *wide, const Node *node) {
     }
 }
 
-/* Copies what a varying vector holds, so that element j of all lanes is one load. */
+/* Rows of one length on their way into a buffer that has element j of all of them side by side. */
+typedef struct Copy {
+    const Type *type;
+    LLVMValueRef row[WELD_LANES], buffer;
+} Copy;
+
+static void copy_chunk(Chunks *chunks, LLVMValueRef index, bool last, void *user) {
+    const Copy *copy = user;
+    Cg *cg = chunks->wide.cg;
+    Leaf part[WELD_LANES];
+    for (int i = 0; i < WELD_LANES; i++)
+        part[i] = cg_chunk_load(chunks, copy->type, copy->row[i], index, last);
+    cg_transpose(cg, part, WELD_LANES);
+    for (int i = 0; i < WELD_LANES; i++) {
+        LLVMValueRef number = LLVMBuildAdd(cg->builder, index, cg_i64(cg, i), "");
+        LLVMValueRef at =
+            LLVMBuildInBoundsGEP2(cg->builder, LLVMTypeOf(part[i]), copy->buffer, &number, 1, "");
+        LLVMSetAlignment(LLVMBuildStore(cg->builder, part[i], at), (unsigned)copy->type->align);
+    }
+}
+
+static void copy_one_by_one(Cg *cg, const Copy *copy, LLVMValueRef count) {
+    const Type *type = copy->type;
+    Counter counter = cg_counter_open(cg, cg_i64(cg, 0), count);
+    Leaf all = LLVMGetUndef(LLVMVectorType(cg_scalar_type(cg, type), WELD_LANES)), one;
+    for (int i = 0; i < WELD_LANES; i++) {
+        cg_load(cg, type, cg_element(cg, type, copy->row[i], counter.index), NULL, &one);
+        all = LLVMBuildInsertElement(cg->builder, all, one, cg_i32(cg, i), "");
+    }
+    LLVMValueRef at =
+        LLVMBuildInBoundsGEP2(cg->builder, LLVMTypeOf(all), copy->buffer, &counter.index, 1, "");
+    LLVMSetAlignment(LLVMBuildStore(cg->builder, all, at), (unsigned)type->align);
+    cg_counter_close(cg, &counter);
+}
+
+/* Copies what a varying vector holds, so that element j of all lanes is one load: squares of WELD_LANES elements of each
+ * lane, transposed; the last one may have elements too many, for which ROW_MOST, a multiple, leaves room. */
 static void copy_rows(Lanes *lanes, const Type *vec, const Leaf *leaves) {
     Cg *cg = lanes->wide.cg;
     const Type *type = vec->args[0];
     if (!cg_is_wide(leaves[0]) || lanes->nrows == LANE_ROWS || type->kind == TY_bool) return;
-    LLVMValueRef buffer = cg_slot(cg, ROW_MOST * WELD_LANES * type->size, 64);
-    demand(lanes, LLVMBuildICmp(cg->builder, LLVMIntULE, leaves[1], cg_i64(cg, ROW_MOST), ""));
-    LLVMValueRef row[WELD_LANES];
+    Copy copy = {.type = type, .buffer = cg_slot(cg, ROW_MOST * WELD_LANES * type->size, 64)};
+    LLVMValueRef count = leaves[1];
+    demand(lanes, LLVMBuildICmp(cg->builder, LLVMIntULE, count, cg_i64(cg, ROW_MOST), ""));
     for (int i = 0; i < WELD_LANES; i++)
-        row[i] = LLVMBuildExtractElement(cg->builder, leaves[0], cg_i32(cg, i), "");
-    Count counter = count_open(cg, leaves[1]);
-    Leaf all = LLVMGetUndef(LLVMVectorType(cg_scalar_type(cg, type), WELD_LANES)), one;
-    for (int i = 0; i < WELD_LANES; i++) {
-        cg_load(cg, type, cg_element(cg, type, row[i], counter.index), NULL, &one);
-        all = LLVMBuildInsertElement(cg->builder, all, one, cg_i32(cg, i), "");
-    }
-    LLVMValueRef at = LLVMBuildInBoundsGEP2(cg->builder, LLVMTypeOf(all), buffer, &counter.index, 1, "");
-    LLVMSetAlignment(LLVMBuildStore(cg->builder, all, at), (unsigned)type->align);
-    count_close(cg, &counter);
+        copy.row[i] = LLVMBuildExtractElement(cg->builder, leaves[0], cg_i32(cg, i), "");
+    LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntNE, count, cg_i64(cg, 0), ""), some,
+                    after);
+    cg_goto(cg, some);
+    Chunks chunks;
+    if (cg_chunks_of(cg, WELD_LANES, type->size, count, &chunks))
+        cg_chunks_each(&chunks, copy_chunk, &copy);
+    else
+        copy_one_by_one(cg, &copy, count);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
     lanes->rows[lanes->nrows].data = leaves[0];
-    lanes->rows[lanes->nrows++].buffer = buffer;
+    lanes->rows[lanes->nrows++].buffer = copy.buffer;
 }
 
 /* ---- for cg_stages.c ---- */
