@@ -189,7 +189,8 @@ void cg_divisor_check(Cg *cg, Op op, const Type *type, Leaf divisor, const Node 
 Leaf cg_compare_op(Cg *cg, Op op, const Type *type, Leaf a, Leaf b);
 Leaf cg_unary_op(Cg *cg, Op op, const Type *type, Leaf a);
 Leaf cg_cast_op(Cg *cg, const Type *from, Leaf a, const Type *to);
-Leaf cg_identity(Cg *cg, Op op, const Type *type);
+Leaf cg_identity(Cg *cg, Op op, const Type *type); /* what a builder starts with */
+Leaf cg_neutral(Cg *cg, Op op, const Type *type);  /* leaves every value as it is, -0.0 too */
 /* Operands of the operators above may also be vectors of the type's scalar, at most MOST_LANES long. */
 LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
 bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type,

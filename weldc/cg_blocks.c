@@ -7,8 +7,9 @@
  *     for(x, b, |c, j, e| merge(c, {j, w * e}))                 of each of 8 iterations
  *  => for j: t = c[j]; t += w0 * x0[j]; .. t += w7 * x7[j]; c[j] = t
  *
- * so that the sums go through memory once for eight rows, a register of elements at a time where cg_chunks.c can. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for
- * Pipelined Architectures, 1988). A group that does not fit, and what is left, goes one by one.
+ * so that the sums go through memory once for eight rows, and where cg_chunks.c can, a register of elements at a
+ * time. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for Pipelined
+ * Architectures, 1988). A group that does not fit, and what is left, goes one by one.
  */
 #include "cg.h"
 

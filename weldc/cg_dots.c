@@ -184,10 +184,9 @@ static Leaf sum_chunks(Dots *dots, Chunks *chunks, SumBody *body, const Node *in
     const Type *type = into->type->args[0];
     Op op = into->type->op;
     LLVMTypeRef as = LLVMVectorType(cg_scalar_type(cg, type), chunks->wide.width);
-    Leaf part[DOT_ROWS], neutral = cg_identity(cg, op, type);
-    /* A sum that starts with -0.0 may end with it; one that starts with 0.0 does not. */
-    if (into->count && op == OP_add && type_is_float(type))
-        neutral = LLVMConstReal(LLVMTypeOf(neutral), -0.0);
+    Leaf part[DOT_ROWS];
+    /* Of a sum that starts with 0.0 the sign of a zero is lost anyway, and AVX2 makes zeros of lanes with less. */
+    Leaf neutral = into->count ? cg_neutral(cg, op, type) : cg_identity(cg, op, type);
     body->neutral = cg_every_lane(neutral, chunks->wide.width);
     for (int k = 0; k < DOT_ROWS; k++) body->sum[k] = cg_slot(cg, 64, 64);
     cg_chunks_each(chunks, sum_chunk, body);

@@ -143,39 +143,93 @@ static void emit_merges(Lanes *lanes, const Node *node, const bool *varies, LLVM
                 cg_wide_expr(&lanes->wide, node->kids[1]));
 }
 
-/* for (index = 0; index < count; index += 1) */
+/* for (index = from; index < to; index += step) */
 typedef struct Count {
-    LLVMValueRef index, count;
+    LLVMValueRef index, from, to, step;
     LLVMBasicBlockRef before, body, after;
 } Count;
 
-static Count count_open(Cg *cg, LLVMValueRef count) {
-    Count loop = {NULL, count, LLVMGetInsertBlock(cg->builder), cg_block(cg, "lanes"), cg_block(cg, "")};
-    LLVMValueRef some = LLVMBuildICmp(cg->builder, LLVMIntNE, count, cg_i64(cg, 0), "");
-    LLVMBuildCondBr(cg->builder, some, loop.body, loop.after);
+static Count count_open(Cg *cg, LLVMValueRef from, LLVMValueRef to, int step) {
+    Count loop = {NULL,
+                  from,
+                  to,
+                  cg_i64(cg, step),
+                  LLVMGetInsertBlock(cg->builder),
+                  cg_block(cg, "lanes"),
+                  cg_block(cg, "")};
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, from, to, ""), loop.body, loop.after);
     cg_goto(cg, loop.body);
     loop.index = LLVMBuildPhi(cg->builder, cg->i64, "");
     return loop;
 }
 
 static void count_close(Cg *cg, Count *loop) {
-    LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, loop->index, cg_i64(cg, 1), ""), zero = cg_i64(cg, 0);
+    LLVMValueRef next = LLVMBuildNUWAdd(cg->builder, loop->index, loop->step, "");
     LLVMBasicBlockRef last = LLVMGetInsertBlock(cg->builder);
-    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, next, loop->count, ""), loop->body,
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntULT, next, loop->to, ""), loop->body,
                     loop->after);
-    LLVMAddIncoming(loop->index, &zero, &loop->before, 1);
+    LLVMAddIncoming(loop->index, &loop->from, &loop->before, 1);
     LLVMAddIncoming(loop->index, &next, &last, 1);
     cg_goto(cg, loop->after);
+}
+
+/* Worth writing down several times. */
+static bool is_small(const Node *node, int *budget) {
+    if (--*budget < 0 || node->kind == N_For || node->kind == N_Iterate) return false;
+    for (int i = 0; i < node->count; i++) {
+        if (!is_small(node->kids[i], budget)) return false;
+    }
+    return true;
+}
+
+static void emit_iteration(Lanes *lanes, const Node *loop, const Walked *walked, LLVMValueRef at,
+                           const bool *varies, LLVMValueRef *slots) {
+    Cg *cg = lanes->wide.cg;
+    const Node *lambda = loop->kids[loop->count - 1];
+    Leaf *element = cg_leaves(cg, lambda->params[2]->type), *index = cg_leaves(cg, lambda->params[1]->type);
+    index[0] = at;
+    for (int i = 0; i < loop->count - 2; i++) element[i] = walked_element(lanes, &walked[i], at);
+    cg_bind(cg, lambda->params[1], index);
+    cg_bind(cg, lambda->params[2], element);
+    emit_merges(lanes, lambda->kids[0], varies, slots);
+}
+
+/* Iterations [0, *done), several at a time, each with sums of its own: none waits for the one before. These become one at
+ * their end. */
+static LLVMValueRef emit_together(Lanes *lanes, const Node *loop, const Walked *walked, LLVMValueRef count,
+                                  const bool *varies, LLVMValueRef *slots) {
+    enum { TOGETHER = 4 };
+    Cg *cg = lanes->wide.cg;
+    const Type *builder = loop->kids[loop->count - 2]->type, *type = builder->args[0];
+    LLVMValueRef *own[TOGETHER] = {slots}, done;
+    LLVMTypeRef *types = types_of(lanes, type);
+    Leaf *neutral = cg_leaves(cg, type);
+    for (int i = 0; i < leaf_count(type); i++)
+        neutral[i] = cg_neutral(cg, builder->op, leaf_place(type, i, NULL));
+    for (int k = 1; k < TOGETHER; k++) own[k] = new_slots(lanes, type, varies, neutral);
+    done = LLVMBuildAnd(cg->builder, count, cg_i64(cg, -TOGETHER), "");
+    Count counter = count_open(cg, cg_i64(cg, 0), done, TOGETHER);
+    for (int k = 0; k < TOGETHER; k++) {
+        LLVMValueRef at = LLVMBuildNUWAdd(cg->builder, counter.index, cg_i64(cg, k), "");
+        emit_iteration(lanes, loop, walked, at, varies, own[k]);
+    }
+    count_close(cg, &counter);
+    for (int apart = TOGETHER / 2; apart; apart /= 2) {
+        for (int k = 0; k < apart; k++)
+            merge_lanes(lanes, type, builder->op, varies, own[k],
+                        load_slots(lanes, type, types, varies, own[k + apart]));
+    }
+    return done;
 }
 
 static Leaf *emit_loop(Lanes *lanes, const Node *node) {
     Cg *cg = lanes->wide.cg;
     const Node *loop = node->kids[0], *builder = loop->kids[loop->count - 2];
-    const Node *lambda = loop->kids[loop->count - 1];
     const Type *type = node->type;
     const bool *varies = cg_lanes_judge(lanes, node);
     Walked *walked = arena_alloc(&cg->program->arena, sizeof *walked * (size_t)loop->count);
-    LLVMValueRef count = NULL;
+    LLVMValueRef count = NULL, done = cg_i64(cg, 0);
+    int budget = 32;
     for (int i = 0; i < loop->count - 2; i++) {
         LLVMValueRef own = walked_open(lanes, loop->kids[i], &walked[i]);
         if (i) demand(lanes, LLVMBuildICmp(cg->builder, LLVMIntEQ, own, count, ""));
@@ -187,13 +241,10 @@ static Leaf *emit_loop(Lanes *lanes, const Node *node) {
     else
         cg_identity_leaves(cg, type, builder->type->op, start);
     LLVMValueRef *slots = new_slots(lanes, type, varies, start);
-    Count counter = count_open(cg, count);
-    Leaf *element = cg_leaves(cg, lambda->params[2]->type), *index = cg_leaves(cg, lambda->params[1]->type);
-    index[0] = counter.index;
-    for (int i = 0; i < loop->count - 2; i++) element[i] = walked_element(lanes, &walked[i], counter.index);
-    cg_bind(cg, lambda->params[1], index);
-    cg_bind(cg, lambda->params[2], element);
-    emit_merges(lanes, lambda->kids[0], varies, slots);
+    if (is_small(loop->kids[loop->count - 1]->kids[0], &budget))
+        done = emit_together(lanes, loop, walked, count, varies, slots);
+    Count counter = count_open(cg, done, count, 1);
+    emit_iteration(lanes, loop, walked, counter.index, varies, slots);
     count_close(cg, &counter);
     return load_slots(lanes, type, types_of(lanes, type), varies, slots);
 }

@@ -315,6 +315,11 @@ Leaf cg_identity(Cg *cg, Op op, const Type *type) {
     return LLVMConstInt(as, value, false);
 }
 
+Leaf cg_neutral(Cg *cg, Op op, const Type *type) {
+    if (op == OP_add && type_is_float(type)) return LLVMConstReal(cg_scalar_type(cg, type), -0.0);
+    return cg_identity(cg, op, type);
+}
+
 /* As key_bits of lang/: zero-extended, one NaN, one zero. */
 static LLVMValueRef key_leaf_bits(Cg *cg, const Type *type, Leaf a) {
     LLVMBuilderRef builder = cg->builder;
