@@ -154,6 +154,11 @@ static void vecmerger_new(Cg *cg, const Node *node, LLVMValueRef state) {
     const Type *element = node->type->args[0];
     Leaf *vec = cg_expr(cg, node->kids[0]);
     appender_new(cg, node, state, NULL);
+    if (node->index == NODE_IN_PLACE) { /* as if it had given that away before */
+        cg_store_at(cg, vec[0], state, 0);
+        cg_store_at(cg, vec[1], state, offsetof(Appender, length));
+        return;
+    }
     cg_make_room(cg, node->type, state, vec[1], node);
     LLVMValueRef bytes = LLVMBuildMul(cg->builder, vec[1], cg_i64(cg, element->size), "");
     LLVMBuildMemCpy(cg->builder, appender_field(cg, state, 0), 1, vec[0], 1, bytes);

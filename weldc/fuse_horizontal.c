@@ -268,6 +268,22 @@ static void add_iters(Fuse *fuse, Group *group, Member *member, const Node *loop
     if (count != group->niters) group->wider = true;
 }
 
+static bool find_element(Walk *walk, Node **slot) {
+    const Symbol **element = walk->data;
+    if ((*slot)->kind == N_Ident && (*slot)->symbol == *element) *element = NULL;
+    return *element != NULL;
+}
+
+/* Does it make vectors without looking at what it walks, such as zeros? It shares no reading with others, and made
+ * beside them its vectors would be there long before they are needed. */
+static bool is_fill(Fuse *fuse, const Node *loop) {
+    const Symbol *element = params_of(loop)[2];
+    if (loop->type->kind != TY_appender) return false;
+    Walk walk = {fuse->program, find_element, NULL, &element};
+    node_walk(&walk, &loop->kids[loop->count - 1]->kids[0]);
+    return element != NULL;
+}
+
 /* Puts the loop, whose names are ready where the block says, into a group. */
 static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
     Node *loop = loop_of(*slot);
@@ -276,6 +292,7 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
     uint64_t *hashes = arena_alloc(&fuse->program->arena, sizeof *hashes * (size_t)count);
     *member =
         (Member){slot, let, arena_alloc(&fuse->program->arena, sizeof *member->at * (size_t)count), NULL};
+    if (is_fill(fuse, loop)) return;
     for (int i = 0; i < count; i++) {
         if (!iter_hash(loop, i, own, &hashes[i])) return;
     }

@@ -288,6 +288,7 @@ static bool holds(const Fragment *fragment, const Buffer *made, const Buffer *re
     bool copies = fragment->kind != FRAGMENT_code && fragment->kind != FRAGMENT_tovec &&
                   fragment->node->kind != N_Cudf && fragment_classes[fragment->kind].counts;
     if (!read->type->pointers || !made->type->pointers) return false;
+    if (fragment->node->kind == N_NewBuilder) copies = true; /* of the vector that it starts from */
     if (!copies || read->type->builders) return true;
     for (int i = 0; i < made->type->count; i++) {
         if (made->type->args[i]->pointers) return true;
@@ -401,6 +402,7 @@ static View make_outputs(Planner *p, Open *open, const Type *type, Node *from, V
         if (from->kind != N_NewBuilder) size = sum(size, base.buffer ? base.buffer->size : unknown);
     }
     View view = {buffer_new(p, name, (Type *)type, open->fragment, size), NULL, 0};
+    view.buffer->start = start.buffer;
     bool block = type->kind == TY_appender || type->kind == TY_vecmerger;
     if (block && from->kind == N_NewBuilder) view.buffer->owns = OWNS_BUILDER;
     view.buffer->leaf = leaf;
@@ -435,11 +437,19 @@ static void keep_walked(Fragment *loop, const List *inputs, Buffer **walked, int
     }
 }
 
+/* What the loop's builders are before it; new ones, which have no fragments of their own, are nothing. */
+static View view_before(Planner *p, Node *builder) {
+    if (builder->kind == N_NewBuilder) return (View){NULL, NULL, 0};
+    if (builder->kind != N_Struct) return evaluate(p, builder, NULL);
+    View view = parts_new(p, builder->count);
+    for (int i = 0; i < view.count; i++) view.parts[i] = view_before(p, builder->kids[i]);
+    return view;
+}
+
 static View make_loop(Planner *p, Node *node, const char *name) {
     Open open = open_fragment(p, FRAGMENT_loop, node);
     Fragment *loop = open.fragment;
     Node *builder = node->kids[node->count - 2], *lambda = node->kids[node->count - 1];
-    View base = {NULL, NULL, 0};
     loop->trips = unknown;
     int iters = node->count - 2;
     Buffer **walked = arena_alloc(&p->program->arena, sizeof *walked * (size_t)iters);
@@ -456,12 +466,16 @@ static View make_loop(Planner *p, Node *node, const char *name) {
         if (!loop->trips.known || (trips.known == SIZE_EXACT && better && loop->trips.factor))
             loop->trips = trips;
     }
-    if (!builder_is_new(builder)) base = evaluate(p, builder, NULL);
+    View base = view_before(p, builder);
     add_view(p, &open.inputs, &base);
     Inside inside = look_inside(p, &open.inputs, lambda);
     judge(p, loop, &inside);
     loop->cost = cost_of(lambda->kids[0]);
     View view = make_outputs(p, &open, node->type, builder, base, 0, name);
+    for (int i = 0; i < open.outputs.count; i++) {
+        Buffer *made = open.outputs.items[i];
+        if (made->start && !is_read_once(&open.inputs, made->start)) made->start = NULL;
+    }
     keep_walked(loop, &open.inputs, walked, iters);
     place(p, &open);
     close_fragment(p, &open);

@@ -121,6 +121,7 @@ static Sum most_of(Program *program, const Plan *plan, int *where, Sum *unshared
             const Buffer *made = fragment->outputs[k];
             add_buffer(unshared, made, 1);
             if (made->place) add_buffer(&now, fragment->walks[made->place - 1], -1);
+            if (made->begins) add_buffer(&now, made->start, -1);
             add_buffer(&now, made, 1);
             if (made->last < 0 || made->last == LIVES_ON || made->heir) continue;
             Dying *dies = arena_alloc(&program->arena, sizeof *dies);

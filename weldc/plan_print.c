@@ -107,6 +107,10 @@ static void put_made(Printer *p, const Buffer *buffer) {
         put(p, ", in the place of ");
         put_name(p, buffer->maker->walks[buffer->place - 1]);
     }
+    if (buffer->begins) {
+        put(p, ", in the place of ");
+        put_name(p, buffer->start);
+    }
     if (buffer->last == LIVES_ON)
         put(p, ", in the result");
     else if (buffer->last < 0)

@@ -8,6 +8,10 @@
  * the same size, so that it writes element i, after it was read. What the loop runs must not be able to run short of
  * memory: the runtime would begin again on one thread, and the elements are gone. Elements hold no pointers.
  *
+ * A vecmerger that begins with a vector which is needed by nothing else takes that for its own in the same way:
+ *
+ *     let z = map(v, |e| 0.0);  for(w, vecmerger[f64, +](z), ..)      merges into z
+ *
  * Arguments are never written: a buffer that owns nothing gives nothing away.
  */
 #include "weldc.h"
@@ -57,6 +61,31 @@ static bool takes_place(const Fragment *loop, const Buffer *made, const Buffer *
            !walked->heir && !walked->shared && walked->plan == made->plan && walked->last == loop->number;
 }
 
+/* The new builder, as written, whose leaf this is. */
+static Node *new_builder(Node *builder, int leaf) {
+    while (builder->kind == N_Struct) {
+        int i = 0;
+        for (; leaf >= leaf_count(builder->kids[i]->type); i++) leaf -= leaf_count(builder->kids[i]->type);
+        builder = builder->kids[i];
+    }
+    return builder->kind == N_NewBuilder ? builder : NULL;
+}
+
+/* A new vecmerger takes over the vector that it begins with, instead of a copy of it. */
+static void begin_in_place(Fragment *loop) {
+    for (int k = 0; k < loop->noutputs; k++) {
+        Buffer *made = loop->outputs[k], *start = made->start;
+        if (!start || !flat_element(start) || start->owns == OWNS_NOTHING || start->heir || start->shared ||
+            start->plan != made->plan || start->last != loop->number)
+            continue;
+        Node *builder = new_builder(loop->node->kids[loop->node->count - 2], made->leaf);
+        if (!builder) continue;
+        builder->index = NODE_IN_PLACE;
+        start->heir = made;
+        made->begins = true;
+    }
+}
+
 static void reuse_in_loop(Program *program, Fragment *loop) {
     if (!loop->walks || !is_settled(loop)) return;
     bool asked = false;
@@ -76,6 +105,7 @@ static void reuse_in_loop(Program *program, Fragment *loop) {
 void plan_reuse(Program *program, Plan *plan) {
     for (int i = 0; i < plan->nfragments; i++) {
         Fragment *fragment = plan->fragments[i];
+        if (fragment->kind == FRAGMENT_loop) begin_in_place(fragment);
         if (fragment->kind == FRAGMENT_loop) reuse_in_loop(program, fragment);
         for (int k = 0; k < fragment->ninner; k++) plan_reuse(program, fragment->inner[k]);
     }

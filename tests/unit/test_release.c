@@ -74,3 +74,12 @@ Test(release, steps_take_no_more) {
 Test(release, a_fused_chain_takes_its_result) {
     expect_vectors("|n: i64, k: i64| map(map(map(" RANGE ", |x| x * 2.0), |x| x + 1.0), |x| sqrt(x))", 0, 1);
 }
+
+/* A vecmerger takes over the zeros that it begins with, and its result is free behind its reader. */
+Test(release, a_vecmerger_takes_its_vector) {
+#define SCATTER(v) \
+    "result(for(" v ", vecmerger[f64, +](map(" v ", |x| 0.0)), |m, i, x| merge(m, {(i + 7L) % n, x})))"
+    expect_vectors("|n: i64, k: i64| let a = " RANGE
+                   "; let b = " SCATTER("a") "; let c = " SCATTER("b") "; let d = " SCATTER("c") ";" SUM("d"),
+                   0, 2);
+}
