@@ -2,16 +2,21 @@
  *
  * The program is read, typed, verified and printed; its text reads back to the same text, with and without
  * types. The interpreter runs it as it was read: that is the answer. Then it is rewritten in VARIANTS ways, the
- * verifier on: not at all, by all passes of level 2, by one pass alone, and by all but that one, for TURNS passes;
- * programs take turns, so that any PASSES in a row have had each of them. Each variant is
+ * verifier on: not at all, by the pipeline of level 2, by each pass alone, and by the pipeline without each pass.
  *
- *     run by the interpreter, as the text that it prints, and
- *     made machine code of, by the rows of `engines`, and run on one thread and on several that take a few
- *     iterations at a time.
+ *     variant             text after it                      the interpreter    machine code
+ *     no pass             let b = a + 0; ...                 runs it            in turn
+ *     all passes          a                                  runs it            of it
+ *     simplify            a                                  ran it before
+ *     cse                 let b = a + 0; ...                 ran it before
+ *     all but simplify    let b = a + 0; ... fused           runs it            in turn
  *
- * Most passes leave most programs as they are: a text that was run before for this program is not run again. To
- * optimize with LLVM takes as long as all the rest, and is done for all passes together, for the processor at hand or
- * a lesser one. Code does not depend on threads, so that it is made once for all.
+ * Most passes leave most programs as they are: a text that was run before for this program is not run again. A pass that
+ * changed nothing at any of its places in the pipeline is not left out of it: nothing would be missing. To make machine
+ * code takes longer than all the rest: a program has it made of all passes, and of one other of its variants, in turn (or
+ * of all, --all). To optimize with LLVM takes ten times as long again, and is done in one program of FULL_EACH; what we
+ * emit does not depend on LLVM's level. A program's code is for the processor at hand or for a lesser one; it does not
+ * depend on threads, so that each is run on one thread and on several that take a few iterations at a time.
  *
  * Exact programs must give equal results; in the others floats may differ by rounding. A program that fails must
  * fail everywhere, but which of several failures is reported is open, and code that drops a failing expression
@@ -25,36 +30,19 @@
 
 enum {
     PASSES = PASS_COUNT - 1,
-    TURNS = 3,
     NONE = 0,
     ALL = 1,
-    ALONE = 2,
-    BUT = 2 + TURNS,
-    VARIANTS = 2 + 2 * TURNS
+    ALONE = 2, /* and one for each pass */
+    BUT = ALONE + PASSES,
+    VARIANTS = BUT + PASSES,
+    FULL_EACH = 8
 };
 
 typedef struct Variant {
-    int level;
     Buf name, passes; /* passes: "" for those of the level */
-    Buf text;         /* the program after them */
+    Buf text;         /* the program after them; empty: the same as another, without a look */
     bool repeated;    /* the text of an earlier one */
 } Variant;
-
-/* Machine code of a variant, and the contexts to run it in. */
-typedef struct Engine {
-    int variant;
-    const char *llvm_level;
-    bool in_turn; /* for the processor at hand or a lesser one, in turn */
-    bool run[CONTEXTS];
-} Engine;
-
-static const Engine engines[] = {
-    {NONE, "0", false, {true, false, true}},
-    {ALL, "2", true, {true, true, true}},
-    {ALONE, "0", false, {true, false, true}},
-    {BUT, "0", false, {true, false, true}},
-};
-enum { ENGINES = sizeof engines / sizeof *engines };
 
 static const char *const context_names[CONTEXTS] = {"1 thread", "2 threads, grain 3", "4 threads, grain 1"};
 
@@ -73,10 +61,13 @@ typedef struct Case {
     Tolerance tolerance;
     Buf complaint; /* what does not agree */
     bool dropped;
+    Program *program; /* typed */
     Arguments arguments;
     weld_module_t module; /* as it was read, by the interpreter */
     weld_value_t answer;  /* NULL: it fails */
     Variant variants[VARIANTS];
+    bool changes[PASS_COUNT]; /* does this pass of the pipeline change the program */
+    Buf last;                 /* its text after the pass before */
 } Case;
 
 /* ---- texts ---- */
@@ -95,11 +86,20 @@ static bool same_text(const Buf *a, const Buf *b) {
     return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
+/* Of a typed program, for passes to rewrite. NULL: no memory. */
+static Program *program_copy(const Program *program) {
+    Program *copy = program_new("random", "", 0);
+    Splice splice;
+    if (!copy || !splice_open(&splice, copy, program, false)) return NULL;
+    copy->root = splice_function(&splice, program->root);
+    copy->depth = program->depth;
+    return copy;
+}
+
 static void check_text(Case *c) {
-    Program *program = read_typed(&c->text);
+    Program *program = c->program = read_typed(&c->text);
     if (!program || program->error.code) {
         complain(c, "typing", &program->error);
-        program_free(program);
         return;
     }
     for (int typed = 0; typed < 2; typed++) {
@@ -117,7 +117,6 @@ static void check_text(Case *c) {
         buf_release(&first);
         buf_release(&second);
     }
-    program_free(program);
 }
 
 /* Not at all where the program is exact; an f64 that may have come from an f32 only to that one's precision, since
@@ -184,7 +183,8 @@ static void arguments_free(Arguments *arguments) {
     free(arguments->data);
 }
 
-static void compare(Case *c, const char *name, weld_value_t value, const Error *error) {
+/* value: NULL: the run failed. */
+static void compare(Case *c, const char *name, const void *value, const Error *error) {
     const Type *type = module_result_type(c->module);
     if (!value && (error->code == E_Internal || error->code == E_None)) {
         complain(c, name, error);
@@ -193,12 +193,12 @@ static void compare(Case *c, const char *name, weld_value_t value, const Error *
     } else if (c->answer && !value) {
         complain(c, name, error);
     } else if (value) {
-        const void *a = weld_value_data(c->answer), *b = weld_value_data(value);
-        if (same_value(type, a, b, c->tolerance)) return;
+        const void *answer = weld_value_data(c->answer);
+        if (same_value(type, answer, value, c->tolerance)) return;
         buf_printf(&c->complaint, "the interpreter gives ");
-        value_print(&c->complaint, type, a);
+        value_print(&c->complaint, type, answer);
         buf_printf(&c->complaint, "\n%s gives ", name);
-        value_print(&c->complaint, type, b);
+        value_print(&c->complaint, type, value);
         buf_printf(&c->complaint, "\n");
     }
 }
@@ -207,7 +207,7 @@ static void run_and_compare(Case *c, const char *name, weld_module_t module, wel
     Error error = {0};
     int64_t before = weld_context_memory_usage(context);
     weld_value_t value = module_run(module, context, c->arguments.data, NULL, &error);
-    compare(c, name, value, &error);
+    compare(c, name, value ? weld_value_data(value) : NULL, &error);
     weld_value_free(value);
     int64_t left = weld_context_memory_usage(context) - before;
     if (left) buf_printf(&c->complaint, "%s leaves %lld bytes behind\n", name, (long long)left);
@@ -228,95 +228,159 @@ static void run_as_read(Case *c) {
 
 /* ---- variants ---- */
 
-static void variant_name(Variant *v, int number, uint64_t seed) {
-    int turn = number >= BUT ? number - BUT : number - ALONE;
-    int pass = 1 + (int)((seed % PASSES * TURNS + (uint64_t)turn) % PASSES);
-    v->level = number == NONE ? 0 : 2;
+/* The pipeline in its order, repetitions included. */
+static const PassId pipeline[] = {
+#define PASS(id, spelling, needs, breaks, level, doc) PASS_##id,
+#define AGAIN(id) PASS_##id,
+#include "../../weldc/passes.def"
+};
+
+static const PassClass *pass_of(int number) {
+    return &pass_classes[1 + (number - ALONE) % PASSES];
+}
+
+static const char *level_of(int number) {
+    return number == NONE ? "0" : "2";
+}
+
+static void variant_name(Variant *v, int number) {
     if (number < ALONE) {
         buf_printf(&v->name, number == NONE ? "no pass" : "all passes");
-        return;
-    }
-    buf_printf(&v->name, number >= BUT ? "all passes but %s" : "%s", pass_classes[pass].spelling);
-    for (int id = PASS_None + 1; id < PASS_COUNT; id++) {
-        bool wanted = number >= BUT ? id != pass && pass_classes[id].level <= 2 : id == pass;
-        if (wanted) buf_printf(&v->passes, "%s,", pass_classes[id].spelling);
+    } else if (number < BUT) {
+        buf_printf(&v->name, "%s", pass_of(number)->spelling);
+        buf_printf(&v->passes, "%s", pass_of(number)->spelling);
+    } else {
+        buf_printf(&v->name, "all passes but %s", pass_of(number)->spelling);
+        for (size_t i = 0; i < sizeof pipeline / sizeof *pipeline; i++) {
+            const PassClass *pass = &pass_classes[pipeline[i]];
+            if (pass != pass_of(number) && pass->level <= 2) buf_printf(&v->passes, "%s,", pass->spelling);
+        }
     }
 }
 
-/* Rewrites the program, and prints what became of it. */
-static void variant_make(Case *c, int number) {
+/* Notes whether the pass changed anything. */
+static void after_pass(void *data, const PassClass *pass, const Program *program, double ms) {
+    Case *c = data;
+    Buf text = {0};
+    (void)ms;
+    program_print(&text, program, true);
+    if (!same_text(&text, &c->last)) c->changes[pass - pass_classes] = true;
+    buf_release(&c->last);
+    c->last = text;
+}
+
+static bool is_new(const Variant *v) {
+    return v->text.length && !v->repeated;
+}
+
+/* As the text that it prints where all passes ran; as it is in memory where it is one of many. */
+static void variant_interpret(Case *c, const Variant *v, const Program *program) {
+    if (v == &c->variants[ALL]) {
+        weld_conf_t conf = conf_new("eval", "0", NULL, "0", "native");
+        weld_module_t module = compile(c, v->name.text, &v->text, "eval", conf);
+        if (module) run_and_compare(c, v->name.text, module, c->checker->contexts[0]);
+        weld_module_free(module);
+        weld_conf_free(conf);
+        return;
+    }
+    Budget budget;
+    volatile int32_t cancel = 0;
+    budget_init(&budget, 0);
+    Worker worker = {.cancel = &cancel, .region = region_new(&budget), .host = &foreign_host};
+    char *out = calloc(1, (size_t)program_result_type(program)->size + 1);
+    bool ok = out && worker.region && program_eval(program, &worker, c->arguments.data, out) == E_None;
+    compare(c, v->name.text, ok ? out : NULL, &worker.error);
+    free(out);
+    region_free(worker.region);
+    if (budget.live)
+        buf_printf(&c->complaint, "%s leaves %lld bytes behind\n", v->name.text, (long long)budget.live);
+}
+
+/* Rewrites the program, prints what became of it, and runs that if it is new. */
+static void check_variant(Case *c, int number) {
     Variant *v = &c->variants[number];
-    variant_name(v, number, c->seed);
-    PassOptions options = {
-        .level = v->level, .passes = v->passes.length ? v->passes.text : NULL, .verify = true};
-    Program *program = read_typed(&c->text);
+    variant_name(v, number);
+    if (number >= BUT && !c->changes[pass_of(number) - pass_classes]) return;
+    PassOptions options = {.level = atoi(level_of(number)),
+                           .passes = v->passes.length ? v->passes.text : NULL,
+                           .verify = true,
+                           .after = number == ALL ? after_pass : NULL,
+                           .data = c};
+    Program *program = program_copy(c->program);
     if (program && program_optimize(program, &options))
         program_print(&v->text, program, true);
-    else
+    else if (program)
         complain(c, v->name.text, &program->error);
     for (int i = 0; i < number && v->text.length; i++)
         v->repeated |= same_text(&v->text, &c->variants[i].text);
+    if (is_new(v) && c->complaint.length == 0) variant_interpret(c, v, program);
+    if (c->complaint.length && v->text.length)
+        buf_printf(&c->complaint, "after these passes:\n%s\n", v->text.text);
     program_free(program);
 }
 
-static void variant_interpret(Case *c, Variant *v) {
-    weld_conf_t conf = conf_new("eval", "0", NULL, "0", "native");
-    weld_module_t module = compile(c, v->name.text, &v->text, "eval", conf);
-    if (module) run_and_compare(c, v->name.text, module, c->checker->contexts[0]);
-    weld_module_free(module);
-    weld_conf_free(conf);
-}
-
 static void check_variants(Case *c) {
-    for (int i = 0; i < VARIANTS && c->complaint.length == 0; i++) {
-        Variant *v = &c->variants[i];
-        variant_make(c, i);
-        if (!v->repeated && c->complaint.length == 0) variant_interpret(c, v);
-        if (c->complaint.length && v->text.length)
-            buf_printf(&c->complaint, "after these passes:\n%s\n", v->text.text);
-    }
+    for (int i = 0; i < VARIANTS && c->complaint.length == 0; i++) check_variant(c, i);
 }
 
 /* ---- machine code ---- */
 
-static const char *processor_in_turn(uint64_t seed) {
+/* What is done with a program's code in turn, by a number that the seed gives. */
+typedef struct Turn {
+    const char *processor;
+    bool full;   /* LLVM at its default level, for all passes together */
+    int variant; /* that has code made of it, too */
+} Turn;
+
+static const char *processor_of(uint64_t number) {
 #if defined(__x86_64__)
-    if (seed % 4 == 1) return "x86-64";
-    if (seed % 4 == 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
+    if (number == 1) return "x86-64";
+    if (number == 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "x86-64-v3";
 #else
-    (void)seed;
+    (void)number;
 #endif
     return "native";
 }
 
-/* Is there code of this text already: from an engine before, at the same level of LLVM? */
-static bool ran_before(const Case *c, const Engine *engine) {
-    for (const Engine *e = engines; e < engine; e++) {
-        if (!strcmp(e->llvm_level, engine->llvm_level) &&
-            same_text(&c->variants[e->variant].text, &c->variants[engine->variant].text))
-            return true;
+/* No pass, for one program of two; else one alone or left out, or if that text is not new the next one's. */
+static int variant_of(const Case *c, uint64_t number) {
+    if (number % 2) return NONE;
+    for (uint64_t i = 0; i < 2 * PASSES; i++) {
+        int variant = ALONE + (int)((number / 2 + i) % (2 * PASSES));
+        if (is_new(&c->variants[variant])) return variant;
     }
-    return false;
+    return NONE;
 }
 
-static void check_engine(Case *c, const Engine *e) {
-    const Variant *v = &c->variants[e->variant];
-    const char *processor = e->in_turn ? processor_in_turn(c->seed) : "native";
-    if (ran_before(c, e)) return;
+static Turn turn_of(const Case *c) {
+    uint64_t number = c->seed * 0x9E3779B97F4A7C15u >> 32;
+    return (Turn){processor_of(number % 4), number / 4 % FULL_EACH == 0,
+                  variant_of(c, number / 4 / FULL_EACH)};
+}
+
+static void check_code(Case *c, int number, const char *processor, const char *llvm_level) {
+    const Variant *v = &c->variants[number];
     Buf name = {0};
-    char level[2] = {(char)('0' + v->level), 0};
     weld_conf_t conf =
-        conf_new("jit", level, v->passes.length ? v->passes.text : NULL, e->llvm_level, processor);
-    buf_printf(&name, "machine code (%s, LLVM at %s, %s)", v->name.text, e->llvm_level, processor);
+        conf_new("jit", level_of(number), v->passes.length ? v->passes.text : NULL, llvm_level, processor);
+    buf_printf(&name, "machine code (%s, LLVM at %s, %s)", v->name.text, llvm_level, processor);
     weld_module_t module = compile(c, name.text, &c->text, "jit", conf);
     for (int i = 0; module && i < CONTEXTS && c->complaint.length == 0; i++) {
-        if (!e->run[i]) continue;
         run_and_compare(c, name.text, module, c->checker->contexts[i]);
         if (c->complaint.length) buf_printf(&c->complaint, "on %s\n", context_names[i]);
     }
     weld_module_free(module);
     weld_conf_free(conf);
     buf_release(&name);
+}
+
+static void check_machine_code(Case *c) {
+    Turn turn = turn_of(c);
+    for (int i = 0; i < VARIANTS && c->complaint.length == 0; i++) {
+        bool wanted = i == ALL || ((i == turn.variant || c->checker->all) && is_new(&c->variants[i]));
+        bool follows = i == NONE && c->variants[ALL].repeated; /* the same text */
+        if (wanted && !follows) check_code(c, i, turn.processor, i == ALL && turn.full ? "2" : "0");
+    }
 }
 
 /* ---- one program ---- */
@@ -330,6 +394,8 @@ static void case_release(Case *c) {
     weld_value_free(c->answer);
     arguments_free(&c->arguments);
     weld_module_free(c->module);
+    program_free(c->program);
+    buf_release(&c->last);
     for (int i = 0; i < VARIANTS; i++) {
         buf_release(&c->variants[i].name);
         buf_release(&c->variants[i].passes);
@@ -347,8 +413,7 @@ void check_program(const Checker *checker, uint64_t seed, int size, Verdict *ver
     check_text(c);
     if (c->complaint.length == 0) run_as_read(c);
     if (c->complaint.length == 0) check_variants(c);
-    for (int i = 0; i < ENGINES && checker->machine_code && c->complaint.length == 0; i++)
-        check_engine(c, &engines[i]);
+    if (c->complaint.length == 0 && checker->machine_code) check_machine_code(c);
     verdict->agree = c->complaint.length == 0;
     verdict->failed = c->module && !c->answer;
     verdict->dropped = c->dropped;
@@ -366,9 +431,9 @@ void show_program(Buf *out, uint64_t seed, int size) {
     case_release(c);
 }
 
-bool checker_init(Checker *checker, bool machine_code) {
+bool checker_init(Checker *checker, bool machine_code, bool all) {
     static const char *const threads[CONTEXTS] = {"1", "2", "4"}, *const grains[CONTEXTS] = {"0", "3", "1"};
-    *checker = (Checker){.machine_code = machine_code};
+    *checker = (Checker){.machine_code = machine_code, .all = all};
     for (int i = 0; i < CONTEXTS; i++) {
         weld_conf_t conf = weld_conf_new();
         weld_conf_set(conf, "weld.threads", threads[i]);

@@ -24,10 +24,11 @@ enum { CONTEXTS = 3 };
 typedef struct Checker {
     weld_context_t contexts[CONTEXTS]; /* with 1, 2 and 4 threads */
     bool machine_code;                 /* is there a code generator */
+    bool all;                          /* machine code of all variants, not in turn */
 } Checker;
 
 /* False: no memory. The process must not fork after it: contexts have threads. */
-bool checker_init(Checker *checker, bool machine_code);
+bool checker_init(Checker *checker, bool machine_code, bool all);
 void checker_release(Checker *checker);
 
 typedef struct Verdict {

@@ -1,9 +1,9 @@
 /* fuzz_differential.c: do the interpreter and compiled code agree on random programs?
  *
- *     fuzz_differential [--jobs N] COUNT [SEED [SIZE]]
+ *     fuzz_differential [--jobs N] [--all] COUNT [SEED [SIZE]]
  *
  * Program number SEED + i is generated (generate.c) and checked (check.c) by one of N processes, each of which takes
- * the next number when it is done with one:
+ * the next number when it is done with one; --all: with machine code of every variant of it:
  *
  *     this process:  counts, shows progress on a terminal, watches
  *         +- worker: check(17), check(19), ...        killed by a signal, or stuck: this process says by which
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_REPORTS = 10, MOST_JOBS = 64, STUCK_SECONDS = 120 };
+enum { MOST_REPORTS = 10, MOST_JOBS = 64, STUCK_SECONDS = 120, TICK_MS = 50 };
 
 /* ---- C functions that the programs call, for every scalar type ---- */
 
@@ -58,8 +58,7 @@ FOREIGN(f64, double)
 typedef struct Shared {
     _Atomic long next, done, disagree, failed, dropped, exact;
     struct {
-        _Atomic long at;      /* the program that it works on, or -1 */
-        _Atomic long started; /* when, in seconds */
+        _Atomic long at; /* the program that it works on, or -1 */
     } worker[MOST_JOBS];
 } Shared;
 
@@ -67,9 +66,14 @@ typedef struct Fuzz {
     long count;
     uint64_t seed;
     int size, jobs; /* size: of every program; 0: by its number */
-    bool machine_code;
+    bool machine_code, all;
     Shared *shared;
     pid_t process[MOST_JOBS];
+    /* Looks of the watching process, TICK_MS apart: the time that a worker had, too, were all of them stopped. */
+    long ticks;
+    struct {
+        long at, since;
+    } seen[MOST_JOBS];
 } Fuzz;
 
 static double now_seconds(void) {
@@ -114,12 +118,11 @@ static void report_smallest(const Checker *checker, uint64_t seed, int size) {
 static void work(const Fuzz *fuzz, int number) {
     Shared *shared = fuzz->shared;
     Checker checker;
-    if (!checker_init(&checker, fuzz->machine_code)) _exit(3);
+    if (!checker_init(&checker, fuzz->machine_code, fuzz->all)) _exit(3);
     for (;;) {
         long i = atomic_fetch_add(&shared->next, 1);
         if (i >= fuzz->count || shared->disagree >= MOST_REPORTS) break;
         Verdict verdict;
-        shared->worker[number].started = (long)now_seconds();
         shared->worker[number].at = i;
         check_program(&checker, fuzz->seed + (uint64_t)i, size_of_program(fuzz, i), &verdict);
         shared->done++;
@@ -168,11 +171,17 @@ static bool worker_ended(Fuzz *fuzz, int number, int status) {
     return false;
 }
 
-static void kill_stuck(const Fuzz *fuzz) {
-    long now = (long)now_seconds();
+static void kill_stuck(Fuzz *fuzz) {
+    fuzz->ticks++;
     for (int i = 0; i < fuzz->jobs; i++) {
-        bool works = fuzz->process[i] > 0 && fuzz->shared->worker[i].at >= 0;
-        if (works && now - fuzz->shared->worker[i].started > STUCK_SECONDS) kill(fuzz->process[i], SIGKILL);
+        long at = fuzz->shared->worker[i].at;
+        if (at != fuzz->seen[i].at) {
+            fuzz->seen[i].at = at;
+            fuzz->seen[i].since = fuzz->ticks;
+        } else if (at >= 0 && fuzz->process[i] > 0 &&
+                   fuzz->ticks - fuzz->seen[i].since > STUCK_SECONDS * 1000L / TICK_MS) {
+            kill(fuzz->process[i], SIGKILL);
+        }
     }
 }
 
@@ -194,7 +203,7 @@ static bool watch(Fuzz *fuzz) {
     while (running > 0) {
         pid_t process = waitpid(-1, &status, WNOHANG);
         if (process == 0) {
-            nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000 * 1000}, NULL);
             kill_stuck(fuzz);
             show_progress(fuzz, start, false);
             continue;
@@ -233,6 +242,8 @@ static bool read_words(int count, char **words, Fuzz *fuzz) {
         if (!strcmp(words[i], "--jobs")) {
             if (++i == count || !read_number(words[i], MOST_JOBS, &number) || number == 0) return false;
             fuzz->jobs = (int)number;
+        } else if (!strcmp(words[i], "--all")) {
+            fuzz->all = true;
         } else {
             uint64_t most = seen == 1 ? UINT64_MAX : INT32_MAX;
             if (seen == 3 || !read_number(words[i], most, &numbers[seen])) return false;
@@ -249,7 +260,7 @@ int main(int argc, char **argv) {
     Fuzz fuzz = {0};
     Error error = {0};
     if (!read_words(argc, argv, &fuzz)) {
-        fprintf(stderr, "usage: fuzz_differential [--jobs N] COUNT [SEED [SIZE]]\n");
+        fprintf(stderr, "usage: fuzz_differential [--jobs N] [--all] COUNT [SEED [SIZE]]\n");
         return 2;
     }
     fuzz.machine_code = jit_load(&error) != NULL; /* before the workers start, so that it is loaded once */
