@@ -97,7 +97,8 @@ typedef struct Cg {
     bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
     bool word_masks;    /* those of 4 or 8 bytes, as AVX2 does */
     bool fma;           /* AVX2 and FMA */
-    bool sleef;         /* SLEEF's functions can be called */
+    bool sleef;         /* SLEEF is made for the target; once `looked`, its functions can be called */
+    bool looked;        /* for SLEEF, which no program without math functions opens */
     Passage *passages;  /* by a fragment's number (cg_release.c) */
     int npassages;
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
@@ -193,10 +194,9 @@ Leaf cg_identity(Cg *cg, Op op, const Type *type); /* what a builder starts with
 Leaf cg_neutral(Cg *cg, Op op, const Type *type);  /* leaves every value as it is, -0.0 too */
 /* Operands of the operators above may also be vectors of the type's scalar, at most MOST_LANES long. */
 LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
-bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type,
-                       unsigned lanes);                                 /* a math function, on so many */
-LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);     /* of keys made of scalars */
-LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves); /* of a key that has a key_width */
+bool cg_math_has_lanes(Cg *cg, Op op, const Type *type, unsigned lanes); /* a math function, on so many */
+LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);      /* of keys made of scalars */
+LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves);  /* of a key that has a key_width */
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 
 /* ---- cg_release.c: memory that is given back ---- */

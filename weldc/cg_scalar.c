@@ -56,6 +56,13 @@ static const struct SleefWidth {
                     {16, false, true, "avx2128"},
                     {16, false, false, "sse2"}};
 
+/* The same answer for the whole program, so that equal calls give equal bits. */
+static bool has_sleef(Cg *cg) {
+    if (!cg->looked) cg->sleef = cg->sleef && math_has_vectors();
+    cg->looked = true;
+    return cg->sleef;
+}
+
 static void sleef_name(const Cg *cg, char *out, size_t room, const char *name, bool f32, int lanes,
                        const char *ending) {
     snprintf(out, room, "Sleef_%s_%s%c%d_u10%s", cg->fma ? "finz" : "cinz", name, f32 ? 'f' : 'd', lanes,
@@ -93,7 +100,7 @@ static Leaf math_call(Cg *cg, const char *name, const Type *type, Leaf a, Leaf b
     LLVMTypeRef as = cg_scalar_type(cg, type), params[2] = {as, as};
     Leaf args[2] = {a, b};
     unsigned arity = b ? 2 : 1;
-    bool sleef = cg->sleef && strcmp(name, "fmod") != 0;
+    bool sleef = strcmp(name, "fmod") != 0 && has_sleef(cg);
     char symbol[64];
     if (sleef)
         sleef_name(cg, symbol, sizeof symbol, name, type->kind == TY_f32, 1, cg->fma ? "purecfma" : "purec");
@@ -116,8 +123,8 @@ static const struct SleefWidth *sleef_width(const Cg *cg, const Type *type, unsi
     return NULL;
 }
 
-bool cg_math_has_lanes(const Cg *cg, Op op, const Type *type, unsigned lanes) {
-    return op == OP_sqrt || (cg->sleef && op != OP_rem && sleef_width(cg, type, lanes));
+bool cg_math_has_lanes(Cg *cg, Op op, const Type *type, unsigned lanes) {
+    return op == OP_sqrt || (op != OP_rem && has_sleef(cg) && sleef_width(cg, type, lanes));
 }
 
 /* A math function on lanes that cg_math_has_lanes: SLEEF's, on as many at a time as the widest one takes. */
