@@ -274,6 +274,19 @@ void dict_discard(Worker *worker, Dict *dict) {
     region_grow(worker->region, dict->group, 0);
 }
 
+bool dict_merge(Worker *worker, Dict *dict, const Type *entry, const void *pair, Op op, Span span) {
+    const Type *value = entry->args[1];
+    const char *merged = (const char *)pair + entry->offsets[1];
+    bool fresh;
+    void *into = dict_insert(worker, dict, entry, pair, key_hash(entry->args[0], pair), &fresh, span);
+    if (!into) return false;
+    if (fresh)
+        memcpy(into, merged, (size_t)value->size);
+    else
+        combine(value, op, into, merged);
+    return true;
+}
+
 /* An empty one simply becomes the other. */
 static bool dict_replace(Worker *worker, Dict *dict, Dict *other) {
     if (dict->length || dict->values) return false;
@@ -284,16 +297,8 @@ static bool dict_replace(Worker *worker, Dict *dict, Dict *other) {
 
 bool dict_absorb(Worker *worker, Dict *dict, Dict *other, const Type *entry, Op op, Span span) {
     if (dict_replace(worker, dict, other)) return true;
-    const Type *key = entry->args[0], *value = entry->args[1];
     for (int64_t i = 0; i < other->length; i++) {
-        const char *from = other->entries + i * entry->size, *merged = from + entry->offsets[1];
-        bool fresh;
-        void *into = dict_insert(worker, dict, entry, from, key_hash(key, from), &fresh, span);
-        if (!into) return false;
-        if (fresh)
-            memcpy(into, merged, (size_t)value->size);
-        else
-            combine(value, op, into, merged);
+        if (!dict_merge(worker, dict, entry, other->entries + i * entry->size, op, span)) return false;
     }
     dict_discard(worker, other);
     return true;

@@ -676,6 +676,8 @@ void *dict_find(const Dict *dict, const Type *entry, const void *key);
 /* The value of key; *fresh: it was inserted just now, its value zeroed. NULL: no memory. */
 void *dict_insert(Worker *worker, Dict *dict, const Type *entry, const void *key, uint64_t hash, bool *fresh,
                   Span span);
+/* Merges an entry, a {K, V}. */
+bool dict_merge(Worker *worker, Dict *dict, const Type *entry, const void *pair, Op op, Span span);
 bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span); /* makes room for one more entry */
 bool group_merge(Worker *worker, Dict *dict, const Type *entry, const void *key, const void *value,
                  Span span);

@@ -126,9 +126,13 @@ static I rt_dict_gather(P worker, P dict, P entry, I form, L span) {
     return gather(worker, dict, entry, (DictForm)form, span_of(span)) ? E_None : rt_error(worker);
 }
 
+static I rt_dict_merge(P worker, P dict, P entry, P pair, I op, L span) {
+    return dict_merge(worker, dict, entry, pair, (Op)op, span_of(span)) ? E_None : rt_error(worker);
+}
+
 static P rt_dict_direct(P worker, P dict, P entry, L count) {
-    enum { WORTHWHILE = 4096 };
-    if (count >= WORTHWHILE) dict_make_direct(worker, dict, entry);
+    enum { WORTHWHILE = 4096, TRIED = 8 }; /* TRIED: with weld.grain */
+    if (count >= (((Worker *)worker)->grain ? TRIED : WORTHWHILE)) dict_make_direct(worker, dict, entry);
     return ((Dict *)dict)->direct;
 }
 

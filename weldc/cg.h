@@ -196,7 +196,8 @@ Leaf cg_neutral(Cg *cg, Op op, const Type *type);  /* leaves every value as it i
 LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like); /* as many of a scalar as `like` has lanes */
 bool cg_math_has_lanes(Cg *cg, Op op, const Type *type, unsigned lanes); /* a math function, on so many */
 LLVMValueRef cg_hash(Cg *cg, const Type *type, const Leaf *leaves);      /* of keys made of scalars */
-LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves);  /* of a key that has a key_width */
+/* Of a key that has a key_width; all leaves may have lanes. */
+LLVMValueRef cg_key_word(Cg *cg, const Type *type, const Leaf *leaves);
 LLVMValueRef cg_key_equal(Cg *cg, const Type *type, const Leaf *a, const Leaf *b); /* likewise */
 
 /* ---- cg_release.c: memory that is given back ---- */
@@ -369,6 +370,7 @@ typedef struct Loop {
     LLVMValueRef mark;    /* of the region, where each iteration frees what it made; or NULL */
     const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
     const int *places;    /* as of cg_places */
+    bool outlined;        /* a function of its own */
 } Loop;
 /* for (index = begin; index < end; index += 1), at least once. */
 typedef struct Counter {
@@ -383,6 +385,8 @@ void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
 void cg_prefetch_ahead(Cg *cg, const Loop *loop, LLVMValueRef index);
 Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
+/* Asks LLVM neither to unroll nor to vectorize the loop of that branch back: that would not pay for its code. */
+void cg_loop_as_is(Cg *cg, LLVMValueRef back);
 void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 void cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
@@ -413,7 +417,8 @@ Leaf cg_chunk_load(const Chunks *chunks, const Type *type, LLVMValueRef data, LL
 void cg_chunk_store(const Chunks *chunks, const Type *type, Leaf leaf, LLVMValueRef data, LLVMValueRef index,
                     bool last);
 /* The leaves of an element, one of each cursor, and of its number. */
-Leaf *cg_chunk_elements(const Chunks *chunks, const Cursor *cursors, int count, LLVMValueRef index, bool last);
+Leaf *cg_chunk_elements(const Chunks *chunks, const Cursor *cursors, int count, LLVMValueRef index,
+                        bool last);
 Leaf *cg_chunk_numbers(const Chunks *chunks, LLVMValueRef index);
 /* One register of `count` lanes, the k-th of all lanes of the k-th part; count: a power of 2. Overwrites parts. */
 Leaf cg_lane_sums(Cg *cg, const Type *type, Op op, Leaf *parts, unsigned count);
@@ -456,6 +461,7 @@ Leaf *cg_merge(Cg *cg, const Node *node);
 Leaf *cg_merge_if(Cg *cg, const Node *node);
 Leaf *cg_result(Cg *cg, const Node *node);
 void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRef count);
+LLVMValueRef cg_direct_table(const Cg *cg, LLVMValueRef state); /* null at run time: none; NULL: none ever */
 void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair, const Node *node);
 void cg_dict_gather(Cg *cg, const Node *loop, const Type *builder, const Leaf *states);
 typedef struct Probe {

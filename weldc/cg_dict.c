@@ -129,15 +129,19 @@ void cg_dict_direct(Cg *cg, const Type *builder, LLVMValueRef state, LLVMValueRe
     cg->fn->direct[cg->fn->ndirect++].table = table;
 }
 
+LLVMValueRef cg_direct_table(const Cg *cg, LLVMValueRef state) {
+    for (int i = 0; i < cg->fn->ndirect; i++) {
+        if (cg->fn->direct[i].state == state) return cg->fn->direct[i].table;
+    }
+    return NULL;
+}
+
 /* Where the loop has a direct table, a key that is there is found in one load; all else is probed. */
 static void try_direct(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *pair,
                        LLVMBasicBlockRef after) {
     LLVMBuilderRef build = cg->builder;
     const Type *entry = entry_type(cg, builder);
-    LLVMValueRef table = NULL;
-    for (int i = 0; i < cg->fn->ndirect; i++) {
-        if (cg->fn->direct[i].state == state) table = cg->fn->direct[i].table;
-    }
+    LLVMValueRef table = cg_direct_table(cg, state);
     if (!table) return;
     LLVMBasicBlockRef look = cg_block(cg, "direct"), there = cg_block(cg, ""), probing = cg_block(cg, "");
     LLVMValueRef has = LLVMBuildICmp(build, LLVMIntNE, table, LLVMConstNull(cg->ptr), "");

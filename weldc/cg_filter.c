@@ -1,4 +1,4 @@
-/* cg_filter.c: loops that filter, or look for the least or greatest float, several iterations at once.
+/* cg_filter.c: loops that filter, look for the least or greatest float, or sum up few groups, several iterations at once.
  *
  *     for(v, appender, |b, i, e| if(e < bound, merge(b, e * 2.0), b))
  *
@@ -23,7 +23,8 @@
  * nothing is done here, and cg_merge_if stores one value at a time.
  *
  * Here are conditions, mergers and the loop over groups; cg_filter_plan.c says which loops, cg_filter_load.c what
- * names mean, cg_wide.c what expressions mean, cg_compress.c how lanes get into an appender.
+ * names mean, cg_wide.c what expressions mean, cg_compress.c how lanes get into an appender, cg_few.c how they get
+ * into a dictmerger.
  */
 #include "cg_filter.h"
 
@@ -58,7 +59,7 @@ static Leaf *body_of(Filter *lanes, const Node *node, Leaf mask) {
     case N_Merge:
         out = body_of(lanes, node->kids[0], mask);
         lanes->merges[lanes->nmerges++] =
-            (LaneMerge){node->type, out[0], loop_leaf(lanes, out[0]), mask, node->kids[1], false};
+            (LaneMerge){node->type, out[0], loop_leaf(lanes, out[0]), mask, node, node->kids[1], false};
         return out;
     case N_Struct:
         out = cg_leaves(cg, node->type);
@@ -75,10 +76,10 @@ static Leaf *body_of(Filter *lanes, const Node *node, Leaf mask) {
 
 /* ---- mergers ---- */
 
-/* The value that changes no other: y + -0.0 is y, fmin(y, NaN) is y. */
-static Leaf neutral(Cg *cg, Op op, const Type *type) {
-    if (!type_is_float(type) || op == OP_mul) return cg_identity(cg, op, type);
-    return LLVMConstReal(cg_scalar_type(cg, type), op == OP_add ? -0.0 : (double)NAN);
+/* cg_neutral, of floats that are compared, too: y + -0.0 is y, fmin(y, NaN) is y. */
+Leaf cg_filter_neutral(Cg *cg, Op op, const Type *type) {
+    bool compared = type_is_float(type) && (op == OP_min || op == OP_max);
+    return compared ? LLVMConstReal(cg_scalar_type(cg, type), (double)NAN) : cg_neutral(cg, op, type);
 }
 
 /* A slot of lanes for each leaf of each merger, at the place of its builder's leaf. */
@@ -94,7 +95,8 @@ static void open_accumulators(Filter *lanes, const Type *builder, int leaf) {
     for (int i = 0; i < leaf_count(type); i++) {
         const Type *scalar = leaf_place(type, i, NULL);
         slots[i] = cg_slot(cg, scalar->size * lanes->wide.width, 64);
-        cg_store_at(cg, cg_every_lane(neutral(cg, builder->op, scalar), lanes->wide.width), slots[i], 0);
+        cg_store_at(cg, cg_every_lane(cg_filter_neutral(cg, builder->op, scalar), lanes->wide.width),
+                    slots[i], 0);
     }
 }
 
@@ -166,6 +168,8 @@ static void merge_all(Filter *lanes, bool conditional) {
         merge->done = true;
         if (merge->builder->kind == TY_merger)
             accumulate(lanes, merge, cg_wide_expr(&lanes->wide, merge->value));
+        else if (merge->builder->kind == TY_dictmerger)
+            cg_few_merge(lanes, merge, cg_wide_expr(&lanes->wide, merge->value));
         else
             append(lanes, i);
     }
@@ -233,6 +237,30 @@ static Leaf *after_let(Wide *wide, const Node *let) {
     return cg_wide_expr(wide, let->kids[1]);
 }
 
+/* Groups from `begin` on, of which there is at least one, to `stop`, or fewer where dictmergers have many keys. Returns
+ * the first iteration left. */
+static LLVMValueRef all_groups(Filter *lanes, LLVMValueRef begin, LLVMValueRef stop) {
+    Cg *cg = lanes->wide.cg;
+    LLVMBuilderRef builder = cg->builder;
+    if (lanes->nfew) cg_few_open(lanes);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = cg_block(cg, "lanes"), last,
+                      after = cg_block(cg, "");
+    LLVMBuildBr(builder, body);
+    cg_goto(cg, body);
+    lanes->index = LLVMBuildPhi(builder, cg->i64, "");
+    group(lanes);
+    LLVMValueRef next = LLVMBuildNUWAdd(builder, lanes->index, cg_i64(cg, lanes->wide.width), "");
+    LLVMValueRef more = LLVMBuildICmp(builder, LLVMIntNE, next, stop, "");
+    if (lanes->nfew) more = LLVMBuildAnd(builder, more, cg_few_goes_on(lanes), "");
+    last = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, more, body, after);
+    LLVMAddIncoming(lanes->index, &begin, &before, 1);
+    LLVMAddIncoming(lanes->index, &next, &last, 1);
+    cg_goto(cg, after);
+    cg_few_close(lanes);
+    return next;
+}
+
 LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     LLVMBuilderRef builder = cg->builder;
     Filter lanes = {.wide = {cg, 0, cg_filter_name, after_let}, .loop = loop};
@@ -246,18 +274,19 @@ LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMVa
                                       cg_i64(cg, -(int64_t)lanes.wide.width), "");
     LLVMValueRef stop = LLVMBuildAdd(builder, begin, whole, "");
     open_accumulators(&lanes, loop->builder, 0);
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = cg_block(cg, "lanes"),
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), enter = cg_block(cg, ""),
                       after = cg_block(cg, "");
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, begin, stop, ""), body, after);
-    cg_goto(cg, body);
-    lanes.index = LLVMBuildPhi(builder, cg->i64, "");
-    group(&lanes);
-    LLVMValueRef next = LLVMBuildNUWAdd(builder, lanes.index, cg_i64(cg, lanes.wide.width), "");
+    LLVMValueRef some = LLVMBuildICmp(builder, LLVMIntNE, begin, stop, "");
+    if (lanes.nfew) some = LLVMBuildAnd(builder, some, cg_few_pays(&lanes), "");
+    LLVMBuildCondBr(builder, some, enter, after);
+    cg_goto(cg, enter);
+    LLVMValueRef next = all_groups(&lanes, begin, stop);
     LLVMBasicBlockRef last = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, next, stop, ""), body, after);
-    LLVMAddIncoming(lanes.index, &begin, &before, 1);
-    LLVMAddIncoming(lanes.index, &next, &last, 1);
+    LLVMBuildBr(builder, after);
     cg_goto(cg, after);
+    LLVMValueRef left = LLVMBuildPhi(builder, cg->i64, "");
+    LLVMAddIncoming(left, &begin, &before, 1);
+    LLVMAddIncoming(left, &next, &last, 1);
     close_accumulators(&lanes, loop->builder, 0);
-    return stop;
+    return left;
 }

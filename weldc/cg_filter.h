@@ -18,9 +18,16 @@ typedef struct LaneMerge {
     LLVMValueRef state;
     int leaf;  /* of the loop's builders */
     Leaf mask; /* NULL: all lanes */
-    const Node *value;
+    const Node *node, *value;
     bool done;
 } LaneMerge;
+
+/* A dictmerger that may have few keys. */
+typedef struct Few {
+    const Type *builder;
+    LLVMValueRef state, table, sums;
+    int64_t row; /* bytes of the sums of an entry */
+} Few;
 
 typedef struct Filter {
     Wide wide; /* first: what cg_wide_expr hands back is a Filter */
@@ -33,6 +40,9 @@ typedef struct Filter {
     int64_t widest; /* scalar in the body */
     LaneMerge merges[MOST_MERGES];
     int nmerges;
+    Few few[ROOMY];
+    int nfew;
+    LLVMValueRef missed; /* a slot: how many lanes were, or enough to stop */
 } Filter;
 
 /* ---- cg_filter_plan.c: which loops ---- */
@@ -46,6 +56,21 @@ int64_t cg_filter_largest(const Type *type);               /* the bytes of its l
 
 Leaf *cg_filter_name(Wide *wide, const Node *ident, int at, int count); /* Wide.name */
 unsigned cg_filter_even(const Type *type); /* of a struct of 2 or 4 scalars of one size: how many; else 0 */
+
+/* ---- cg_filter.c ---- */
+
+Leaf cg_filter_neutral(Cg *cg, Op op, const Type *type); /* the value that changes no other */
+
+/* ---- cg_few.c: merges into dictmergers that have few keys ---- */
+
+/* May it be one, of a loop long enough to have sums? Then it is listed. */
+/* May it be one, of a loop that is a function of its own? Then it is listed. */
+bool cg_few_add(Filter *lanes, const Type *builder, LLVMValueRef state);
+LLVMValueRef cg_few_pays(Filter *lanes); /* before the loop, as the dictionaries are then */
+void cg_few_open(Filter *lanes);         /* before the first group */
+void cg_few_merge(Filter *lanes, const LaneMerge *merge, const Leaf *pair);
+LLVMValueRef cg_few_goes_on(Filter *lanes); /* after a group: is there a next one */
+void cg_few_close(Filter *lanes);           /* after the last group */
 
 /* ---- cg_compress.c: lanes that go to an appender ---- */
 

@@ -107,6 +107,12 @@ static bool takes_value(Filter *lanes, const Node *node) {
     return true;
 }
 
+static bool is_own_kind(const Type *builder, const Type *value) {
+    if (builder->kind != TY_dictmerger) return value == builder->args[0];
+    return value->kind == TY_struct && value->count == 2 && value->args[0] == builder->args[0] &&
+           value->args[1] == builder->args[1];
+}
+
 static bool takes_body(Filter *lanes, const Node *node) {
     if (--lanes->budget < 0) return false;
     switch (node->kind) {
@@ -120,7 +126,7 @@ static bool takes_body(Filter *lanes, const Node *node) {
         return takes_value(lanes, node->kids[0]) && takes_body(lanes, node->kids[1]) &&
                takes_body(lanes, node->kids[2]);
     case N_Merge:
-        if (++lanes->nmerges > MOST_MERGES || node->kids[1]->type != node->type->args[0]) return false;
+        if (++lanes->nmerges > MOST_MERGES || !is_own_kind(node->type, node->kids[1]->type)) return false;
         return takes_body(lanes, node->kids[0]) && takes_value(lanes, node->kids[1]);
     case N_Struct:
         for (int i = 0; i < node->count; i++) {
@@ -131,8 +137,8 @@ static bool takes_body(Filter *lanes, const Node *node) {
     }
 }
 
-/* What LLVM's vectorizer leaves to this file: merges under a condition into appenders, and the least or greatest of
- * floats, of which a NaN must not be one. */
+/* What LLVM's vectorizer leaves to this file: merges under a condition into appenders, the least or greatest of
+ * floats, of which a NaN must not be one, and dictmergers that may have few keys. */
 typedef struct Takes {
     int64_t largest;
     bool conditional, extreme, all;
@@ -146,12 +152,24 @@ static bool is_extreme(const Type *type, Op op) {
     return false;
 }
 
-static void look_at_builders(Cg *cg, const Loop *loop, const Type *builder, int leaf, Takes *out) {
+static void see_size(const Type *type, Takes *out) {
+    int64_t size = cg_filter_largest(type);
+    if (size > out->largest) out->largest = size;
+}
+
+static void look_at_builders(Filter *lanes, const Type *builder, int leaf, Takes *out) {
+    Cg *cg = lanes->wide.cg;
+    const Loop *loop = lanes->loop;
     if (builder->kind == TY_struct) {
         for (int i = 0; i < builder->count; i++) {
-            look_at_builders(cg, loop, builder->args[i], leaf, out);
+            look_at_builders(lanes, builder->args[i], leaf, out);
             leaf += leaf_count(builder->args[i]);
         }
+        return;
+    }
+    if (builder->kind == TY_dictmerger) {
+        out->all = out->all && cg_few_add(lanes, builder, loop->builders[leaf]);
+        see_size(builder->args[1], out);
         return;
     }
     const Type *type = builder->args[0];
@@ -169,8 +187,7 @@ static void look_at_builders(Cg *cg, const Loop *loop, const Type *builder, int 
     if (bound.most == 0) return;
     out->all = out->all && bound.most == 1 && cg_has_room(cg, loop->builders[leaf]);
     out->conditional = out->conditional || bound.least == 0;
-    int64_t size = cg_filter_largest(type);
-    if (size > out->largest) out->largest = size;
+    see_size(type, out);
 }
 
 unsigned cg_filter_plan(Filter *lanes) {
@@ -182,12 +199,13 @@ unsigned cg_filter_plan(Filter *lanes) {
         IterKind kind = cursor->iter->iter;
         if (kind != IT_range && (kind != IT_scalar || !cg_is_constant(cursor->stride, 1))) return 0;
     }
-    look_at_builders(cg, loop, loop->builder, 0, &takes);
-    if (!takes.all || !(takes.conditional || takes.extreme)) return 0;
+    look_at_builders(lanes, loop->builder, 0, &takes);
+    if (!takes.all || !(takes.conditional || takes.extreme || lanes->nfew)) return 0;
     if (cg->compress == COMPRESS_NONE && takes.conditional) return 0;
     lanes->wide.width = 8;
     lanes->budget = MOST_NODES;
     if (!takes_body(lanes, loop->lambda->kids[0])) return 0;
+    if (lanes->nfew) return takes.largest > 4 ? 8 : 16;
     if (cg->compress == COMPRESS_PERMUTE || takes.largest > 4) return 8;
     if (cg->compress == COMPRESS_BYTES && lanes->widest <= takes.largest && takes.largest < 4)
         return 64 / (unsigned)takes.largest;

@@ -249,16 +249,28 @@ static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value)
     return LLVMMDNodeInContext2(cg->context, parts, 2);
 }
 
-/* Tells LLVM how many vectors of iterations are done side by side, and whether the rest is one more, under a mask. */
-static void mark_loop(Cg *cg, LLVMValueRef back, int vectors, bool masks) {
-    LLVMMetadataRef self = LLVMTemporaryMDNode(cg->context, NULL, 0);
-    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
-    LLVMMetadataRef parts[3] = {self, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, vectors)),
-                                loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
-    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, parts, masks ? 3 : 2);
+/* options: with room before the first, for the loop itself. */
+static void give_options(Cg *cg, LLVMValueRef back, LLVMMetadataRef *options, size_t count) {
+    LLVMMetadataRef self = options[0] = LLVMTemporaryMDNode(cg->context, NULL, 0);
+    LLVMMetadataRef id = LLVMMDNodeInContext2(cg->context, options, count);
     LLVMMetadataReplaceAllUsesWith(self, id); /* a loop's metadata begins with itself */
     LLVMSetMetadata(back, LLVMGetMDKindIDInContext(cg->context, "llvm.loop", 9),
                     LLVMMetadataAsValue(cg->context, id));
+}
+
+/* Tells LLVM how many vectors of iterations are done side by side, and whether the rest is one more, under a mask. */
+static void mark_loop(Cg *cg, LLVMValueRef back, int vectors, bool masks) {
+    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false);
+    LLVMMetadataRef options[3] = {NULL, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, vectors)),
+                                  loop_option(cg, "llvm.loop.vectorize.predicate.enable", yes)};
+    give_options(cg, back, options, masks ? 3 : 2);
+}
+
+void cg_loop_as_is(Cg *cg, LLVMValueRef back) {
+    LLVMValueRef yes = LLVMConstInt(cg->i1, 1, false), no = LLVMConstInt(cg->i1, 0, false);
+    LLVMMetadataRef options[3] = {NULL, loop_option(cg, "llvm.loop.unroll.disable", yes),
+                                  loop_option(cg, "llvm.loop.vectorize.enable", no)};
+    give_options(cg, back, options, 3);
 }
 
 /* A loop whose vectors are given to functions of mathematics: all registers are saved around each call, and one call waits for
@@ -708,6 +720,7 @@ static void loop_outlined(Cg *cg, Loop *loop) {
     int nbuilders = leaf_count(loop->builder);
     Leaf *outer = loop->builders;
     const Node *given = loop->node->kids[loop->ncursors];
+    loop->outlined = true;
     take_places(cg, loop, nbuilders);
     make_room(cg, loop, loop->builder, 0, loop->count, true);
     Closure closure = cg_closure(cg, cg_free_names(cg, loop->lambda),

@@ -26,11 +26,18 @@ LLVMTypeRef cg_shaped(LLVMTypeRef scalar, Leaf like) {
     return lanes ? LLVMVectorType(scalar, LLVMGetVectorSize(shape)) : scalar;
 }
 
-/* A constant of the type's scalar, in every lane if `like` has lanes. */
+/* A constant in every lane, if `like` has lanes. */
+static Leaf in_lanes(Leaf one, Leaf like) {
+    LLVMTypeRef shape = LLVMTypeOf(like);
+    bool lanes = LLVMGetTypeKind(shape) == LLVMVectorTypeKind;
+    return lanes ? cg_every_lane(one, LLVMGetVectorSize(shape)) : one;
+}
+
+/* A constant of the type's scalar. */
 static Leaf constant(Cg *cg, const Type *type, Leaf like, int64_t value) {
-    LLVMTypeRef as = cg_scalar_type(cg, lane(type)), shape = LLVMTypeOf(like);
+    LLVMTypeRef as = cg_scalar_type(cg, lane(type));
     Leaf one = is_float(type) ? LLVMConstReal(as, (double)value) : LLVMConstInt(as, (uint64_t)value, true);
-    return cg_shaped(as, like) == as ? one : cg_every_lane(one, LLVMGetVectorSize(shape));
+    return in_lanes(one, like);
 }
 
 /* Declares a function without effects. */
@@ -331,21 +338,23 @@ Leaf cg_neutral(Cg *cg, Op op, const Type *type) {
 static LLVMValueRef key_leaf_bits(Cg *cg, const Type *type, Leaf a) {
     LLVMBuilderRef builder = cg->builder;
     if (type_is_float(type)) {
-        LLVMTypeRef as = cg_scalar_type(cg, type), bits = type->kind == TY_f32 ? cg->i32 : cg->i64;
+        LLVMTypeRef as = LLVMTypeOf(a), bits = cg_shaped(type->kind == TY_f32 ? cg->i32 : cg->i64, a);
         Leaf zero = LLVMConstNull(as);
         a = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealOEQ, a, zero, ""), zero, a, "");
         LLVMValueRef nan =
-            LLVMConstInt(bits, type->kind == TY_f32 ? 0x7fc00000u : 0x7ff8000000000000u, false);
+            in_lanes(LLVMConstInt(type->kind == TY_f32 ? cg->i32 : cg->i64,
+                                  type->kind == TY_f32 ? 0x7fc00000u : 0x7ff8000000000000u, false),
+                     a);
         LLVMValueRef ordered = LLVMBuildFCmp(builder, LLVMRealORD, a, a, "");
         a = LLVMBuildSelect(builder, ordered, LLVMBuildBitCast(builder, a, bits, ""), nan, "");
     }
-    return LLVMBuildIntCast2(builder, a, cg->i64, false, "");
+    return LLVMBuildIntCast2(builder, a, cg_shaped(cg->i64, a), false, "");
 }
 
 static int pack(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef *word, int shift) {
     if (type->kind != TY_struct) {
         LLVMValueRef bits = key_leaf_bits(cg, type, leaves[0]);
-        bits = LLVMBuildShl(cg->builder, bits, cg_i64(cg, shift), "");
+        bits = LLVMBuildShl(cg->builder, bits, in_lanes(cg_i64(cg, shift), bits), "");
         *word = shift ? LLVMBuildOr(cg->builder, *word, bits, "") : bits;
         return shift + type_classes[type->kind].bits;
     }
