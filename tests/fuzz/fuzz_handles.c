@@ -2,9 +2,11 @@
  *
  *     fuzz_handles CALLS [SEED]
  *
- * Configurations, errors, contexts, modules, results, futures, frames and arrays live in slots. Each call makes, uses or frees
- * one; what it came from may be freed before it: a context before its results, a module before its values, a frame before
- * what was made of it. A model knows what each is worth, so each result is checked. Wrong texts and handles fail, with an
+ * Configurations, errors, contexts, modules, results, lazy values, futures, frames and arrays live in slots. Each call makes,
+ * uses or frees one; what it came from may be freed before it: a context before its results, a module before its values, a
+ * frame before what was made of it. Lazy values are made of modules' results, of arrays and of each other, and evaluated
+ * into results. Some configurations interpret, some compile, some leave it to the runtime; they have one thread or two.
+ * A model knows what each is worth, so each result is checked. Wrong texts and handles fail, with an
  * error. At the end every release was called once and the contexts hold nothing. fuzz_lazy.c does the same for lazy values.
  * To be run under the address sanitizer, too. Exit status: 0 all is well. */
 #include "../../adapters/frame/weld_frame.h"
@@ -41,6 +43,11 @@ typedef struct Result {
     int64_t number;
 } Result;
 
+typedef struct Lazy {
+    weld_lazy_t lazy; /* of type i64 */
+    int64_t number;
+} Lazy;
+
 typedef struct Frame {
     weld_frame_t frame; /* of one column, a: i64 */
     Numbers of;
@@ -62,6 +69,7 @@ static weld_error_t errors[SLOTS];
 static weld_context_t contexts[SLOTS];
 static Module modules[SLOTS];
 static Result results[SLOTS];
+static Lazy lazies[SLOTS];
 static Frame frames[SLOTS];
 static Array arrays[SLOTS];
 static Later futures[SLOTS];
@@ -104,11 +112,22 @@ static void compare(const Numbers *of, const double *x) {
 
 /* ---- configurations, errors, contexts ---- */
 
+/* Code is soon made, and kept for this process where the same program comes again. */
+static weld_conf_t conf_new(void) {
+    static const char *const engines[] = {"eval", "eval", "eval", "eval", "eval", "auto", "auto", "jit"};
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", engines[draw(sizeof engines / sizeof *engines)]);
+    weld_conf_set(conf, "weld.llvm.optimization.level", "0");
+    weld_conf_set(conf, "weld.cache", draw(4) ? "memory" : "off");
+    weld_conf_set(conf, "weld.threads", draw(2) ? "1" : "2");
+    weld_conf_set(conf, "weld.grain", draw(2) ? "0" : "1"); /* so that a few elements are shared out */
+    return conf;
+}
+
 static void call_conf(void) {
     Conf *conf = &confs[draw(SLOTS)];
     if (!conf->conf) {
-        *conf = (Conf){.conf = weld_conf_new()};
-        weld_conf_set(conf->conf, "weld.engine", "eval");
+        *conf = (Conf){.conf = conf_new()};
         return;
     }
     if (draw(3) == 0) {
@@ -172,7 +191,7 @@ static void call_module(void) {
              "lookup(v, i)",
              (long long)k);
     weld_module_t module = weld_module_compile(fails ? wrong[draw(sizeof wrong / sizeof *wrong)] : code,
-                                               confs[draw(SLOTS)].conf ? confs[0].conf : NULL, error);
+                                               confs[draw(SLOTS)].conf, error);
     if (fails) {
         expect_error(!module);
         return;
@@ -224,6 +243,70 @@ static void call_result(void) {
         weld_value_free(other->value);
         *other = (Result){weld_value_hold(result->value), result->number};
     }
+}
+
+/* ---- lazy values ---- */
+
+static void put_lazy(weld_lazy_t lazy, int64_t number) {
+    succeeded(lazy != NULL);
+    Lazy *to = &lazies[draw(SLOTS)];
+    weld_lazy_free(to->lazy);
+    *to = (Lazy){lazy, number};
+}
+
+/* Numbers stay small, so that the model need not wrap around. */
+static void call_lazy(void) {
+    const Lazy *a = &lazies[draw(SLOTS)], *b = &lazies[draw(SLOTS)];
+    const Result *result = &results[draw(SLOTS)];
+    char code[64];
+    int64_t k = (int64_t)draw(10);
+    snprintf(code, sizeof code, "|a, b| (a - b * 2l) %% 1000l + %lldl", (long long)k);
+    if (is_wrong()) {
+        expect_error(!weld_lazy_value(draw(2) ? NULL : (weld_value_t)error, error));
+        expect_error(!weld_lazy_new("mine.step", code, (weld_lazy_t[]){a->lazy, NULL}, 2, error));
+    } else if (draw(3) == 0 && result->value) {
+        put_lazy(weld_lazy_value(result->value, error), result->number);
+    } else if (a->lazy && b->lazy) {
+        put_lazy(weld_lazy_new("mine.step", code, (weld_lazy_t[]){a->lazy, b->lazy}, 2, error),
+                 (a->number - b->number * 2) % 1000 + k);
+    }
+}
+
+/* The sum of an array of whole numbers. */
+static void call_lazy_sum(void) {
+    const Array *a = &arrays[draw(SLOTS)];
+    double sum = 0;
+    if (!a->array) return;
+    for (int64_t i = 0; i < count_of(&a->of); i++) sum += a->of.x[i];
+    if (sum > 1e6 || sum < -1e6) return;
+    weld_lazy_t of = weld_nd_lazy(a->array, error);
+    succeeded(of != NULL);
+    put_lazy(weld_lazy_new("mine.sum", "|v| i64(result(for(v, merger[f64, +], |b, i, e| merge(b, e))))", &of,
+                           1, error),
+             (int64_t)sum);
+    weld_lazy_free(of);
+}
+
+/* Two by one program. */
+static void call_evaluate(void) {
+    Lazy *a = &lazies[draw(SLOTS)];
+    const Lazy *b = &lazies[draw(SLOTS)];
+    weld_context_t context = contexts[draw(SLOTS)];
+    weld_value_t values[2] = {NULL, NULL};
+    if (!a->lazy || !b->lazy || !context) return;
+    if (draw(4) == 0) weld_lazy_keep(a->lazy);
+    int64_t numbers[2] = {a->number, b->number};
+    bool ok = weld_lazy_evaluate(context, (weld_lazy_t[]){a->lazy, b->lazy}, 2, values, error);
+    if (!succeeded(ok)) return;
+    for (int i = 0; i < 2; i++) {
+        Result *to = &results[draw(SLOTS)];
+        if (*(int64_t *)weld_value_data(values[i]) != numbers[i]) complain("a lazy value is another number");
+        weld_value_free(to->value);
+        *to = (Result){values[i], numbers[i]};
+    }
+    if (draw(3)) return;
+    weld_lazy_free(a->lazy);
+    *a = (Lazy){0};
 }
 
 /* ---- frames ---- */
@@ -454,9 +537,10 @@ static void call_later(void) {
 }
 
 static void (*const operations[])(void) = {
-    call_conf,       call_error,      call_context, call_module,     call_run,     call_run,
-    call_result,     call_frame_data, call_frame,   call_frame,      call_collect, call_read_frame,
-    call_array_data, call_array,      call_array,   call_read_array, call_later,
+    call_conf,       call_error,      call_context,  call_module,     call_run,     call_run,
+    call_result,     call_frame_data, call_frame,    call_frame,      call_collect, call_read_frame,
+    call_array_data, call_array,      call_array,    call_read_array, call_later,   call_lazy,
+    call_lazy,       call_lazy_sum,   call_evaluate,
 };
 
 static void end(void) {
@@ -466,6 +550,7 @@ static void end(void) {
         weld_error_free(errors[i]);
         weld_module_free(modules[i].module);
         weld_value_free(results[i].value);
+        weld_lazy_free(lazies[i].lazy);
         weld_frame_free(frames[i].frame);
         weld_nd_free(arrays[i].array);
     }
