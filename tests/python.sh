@@ -1,9 +1,13 @@
 #!/bin/sh
-# python.sh PYTHON SCRIPT ARGUMENTS: runs a script by PYTHON, which `./run bench --peers` installs, or by python3 if it is not
-# there.
+# python.sh BUILD MODULE SCRIPT ARGUMENTS: runs a script by the first Python that has a module: that of BUILD/peers, which
+# `./run bench --peers` makes, of BUILD/test-peers, which `./run test` makes, or the system's. Skipped where none has it.
 set -eu
-python=$1
-shift
-[ -x "$python" ] || python=$(command -v python3) || { echo "skipped: there is no python3"; exit 77; }
+build=$1 module=$2
+shift 2
 export PYTHONDONTWRITEBYTECODE=1
-exec "$python" "$@"
+for python in "$build/peers/bin/python" "$build/test-peers/bin/python" python3; do
+    command -v "$python" >/dev/null 2>&1 && "$python" -c "import $module" 2>/dev/null || continue
+    exec "$python" "$@"
+done
+echo "skipped: neither python3 nor that of $build/peers or $build/test-peers has $module"
+exit 77
