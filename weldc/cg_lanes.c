@@ -9,7 +9,8 @@
  * WELD_LANES lanes. Expressions are those of cg_wide.c; here are loops, slices and lookups. Loops run as they are,
  * once for all lanes, which asks that their lengths and conditions are uniform: cg_lanes_judge.c decides that. A
  * vector that varies is a vector of pointers and one length; those bound by a let, which inner loops may walk many
- * times, are copied into a buffer, element by element of all lanes.
+ * times, are copied into a buffer that has an element of all lanes side by side. A loop that holds no other takes four
+ * iterations at a time, with sums of their own.
  *
  * Every check that fails in a lane, a slice that is cut off in one, or rows of a length that the buffer does
  * not hold, give up: the iterations are done one by one, as they would have been, and fail there if they must.
