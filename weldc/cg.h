@@ -432,6 +432,7 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
 
 enum { DOT_ROWS = 8 };
 bool cg_dots_pay(const Stages *stages);
+bool cg_is_little(const Node *node, int *budget); /* worth writing down once for each iteration of a group */
 /* Stage 1 for iterations from + number .. from + number + DOT_ROWS - 1, or a branch to narrow. */
 void cg_dots_run(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef from, LLVMValueRef number,
                  LLVMBasicBlockRef narrow);

@@ -46,11 +46,10 @@ static bool is_dot(const Node *value) {
     return node_is_cheap(merge->kids[1], &budget) && (!into->count || node_is_cheap(into->kids[0], &budget));
 }
 
-/* Worth writing down once for each iteration of a group. */
-static bool is_little(const Node *node, int *budget) {
+bool cg_is_little(const Node *node, int *budget) {
     if (--*budget < 0 || node->kind == N_For || node->kind == N_Iterate || node->kind == N_Sort) return false;
     for (int i = 0; i < node->count; i++) {
-        if (!is_little(node->kids[i], budget)) return false;
+        if (!cg_is_little(node->kids[i], budget)) return false;
     }
     return true;
 }
@@ -62,7 +61,7 @@ bool cg_dots_pay(const Stages *stages) {
         const StageLet *let = &stages->let[i];
         if (let->stage != 1) continue;
         bool dot = is_dot(let->node->kids[0]);
-        if (!dot && !is_little(let->node->kids[0], &budget)) return false;
+        if (!dot && !cg_is_little(let->node->kids[0], &budget)) return false;
         found |= dot;
     }
     return found;

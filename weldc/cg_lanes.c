@@ -174,15 +174,6 @@ static void count_close(Cg *cg, Count *loop) {
     cg_goto(cg, loop->after);
 }
 
-/* Worth writing down several times. */
-static bool is_small(const Node *node, int *budget) {
-    if (--*budget < 0 || node->kind == N_For || node->kind == N_Iterate) return false;
-    for (int i = 0; i < node->count; i++) {
-        if (!is_small(node->kids[i], budget)) return false;
-    }
-    return true;
-}
-
 static void emit_iteration(Lanes *lanes, const Node *loop, const Walked *walked, LLVMValueRef at,
                            const bool *varies, LLVMValueRef *slots) {
     Cg *cg = lanes->wide.cg;
@@ -242,7 +233,7 @@ static Leaf *emit_loop(Lanes *lanes, const Node *node) {
     else
         cg_identity_leaves(cg, type, builder->type->op, start);
     LLVMValueRef *slots = new_slots(lanes, type, varies, start);
-    if (is_small(loop->kids[loop->count - 1]->kids[0], &budget))
+    if (cg_is_little(loop->kids[loop->count - 1]->kids[0], &budget))
         done = emit_together(lanes, loop, walked, count, varies, slots);
     Count counter = count_open(cg, done, count, 1);
     emit_iteration(lanes, loop, walked, counter.index, varies, slots);
