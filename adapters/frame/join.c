@@ -1,5 +1,5 @@
 /* join.c: joins. The right frame becomes a dictionary from its keys to its row numbers; a loop over the left one looks
- * them up.
+ * them up. Rows of keys that have several are grouped, if there are such.
  *
  *     inner:  pairs {left row, right row}, then every column is gathered
  *     left:   the same with {left row, -1} for rows without a partner
@@ -88,39 +88,65 @@ static bool read_keys(Join *join, const char *on) {
     }
 }
 
-/* dict[K, vec[i64]] of the row numbers, or dict[K, i64] that only tells which keys there are. */
-static bool make_table(Join *join, bool groups, weld_error_t error) {
-    Fragment fragment = fragment_open(function, error);
-    Row *row = row_open(&fragment);
-    Buf type = {0}, key = {0}, builder = {0}, result = {0}, valid = {0};
-    if (row) {
-        const Keys *keys = &join->keys[1];
-        for (int64_t i = 0; i < keys->count; i++) {
-            buf_printf(&type, "%s%s", i ? "," : keys->count > 1 ? "{" : "", kind_code(keys->columns[i].kind));
-            buf_printf(&key, "%sx%lld",
-                       i                 ? ","
-                       : keys->count > 1 ? "{"
-                                         : "",
-                       (long long)row_element(row, keys->columns[i].data));
-        }
-        if (keys->count > 1) buf_printf(&type, "}"), buf_printf(&key, "}");
-        keys_all_valid(&valid, row, keys);
-        buf_printf(&builder, groups ? "groupmerger[%s,i64]" : "dictmerger[%s,i64,min]", buf_text(&type));
-        if (valid.length)
-            buf_printf(&result, "if(%s, merge(b, {%s, i}), b)", buf_text(&valid), buf_text(&key));
+/* "x0", or "{x0,x1}" of several; types instead of elements where row is NULL. */
+static void put_key(Buf *out, Row *row, const Keys *keys) {
+    for (int64_t i = 0; i < keys->count; i++) {
+        const Column *column = &keys->columns[i];
+        buf_printf(out, i ? "," : keys->count > 1 ? "{" : "");
+        if (row)
+            buf_printf(out, "x%lld", (long long)row_element(row, column->data));
         else
-            buf_printf(&result, "merge(b, {%s, i})", buf_text(&key));
-        if (type.failed || key.failed || builder.failed || result.failed || valid.failed)
-            fragment.failed = true;
-        buf_printf(&fragment.body, "result(");
-        row_close(row, buf_text(&builder), buf_text(&result));
-        buf_printf(&fragment.body, ")");
+            buf_printf(out, "%s", kind_code(column->kind));
+    }
+    if (keys->count > 1) buf_printf(out, "}");
+}
+
+/* result(for(zip(right rows), builder, |b, i, e| merge(b, {key, value}))), without the rows whose key is missing. */
+static void put_rows(Fragment *fragment, const Keys *keys, const char *builder, const char *value) {
+    Row *row = row_open(fragment);
+    if (!row) return;
+    Buf key = {0}, valid = {0}, result = {0};
+    put_key(&key, row, keys);
+    keys_all_valid(&valid, row, keys);
+    if (valid.length)
+        buf_printf(&result, "if(%s, merge(b, {%s, %s}), b)", buf_text(&valid), buf_text(&key), value);
+    else
+        buf_printf(&result, "merge(b, {%s, %s})", buf_text(&key), value);
+    if (key.failed || valid.failed || result.failed) fragment->failed = true;
+    buf_printf(&fragment->body, "result(");
+    row_close(row, builder, buf_text(&result));
+    buf_printf(&fragment->body, ")");
+    fragment_drop(fragment, &key);
+    fragment_drop(fragment, &valid);
+    fragment_drop(fragment, &result);
+}
+
+/* The right rows by their keys. pairs: {dict[K, {i64, i64}], groups, groups}: the sum of the row numbers of a key, which is the
+ * row if there is one, and how many there are; no groups at all; all rows of each key, dict[K, vec[i64]], or none if every key
+ * has one row, which is usual: then nothing is grouped, and a partner is found without its group. Else dict[K, i64], which only
+ * tells which keys there are. */
+static bool make_table(Join *join, bool pairs, weld_error_t error) {
+    Fragment fragment = fragment_open(function, error);
+    Buf type = {0}, ones = {0}, groups = {0};
+    put_key(&type, NULL, &join->keys[1]);
+    buf_printf(&ones, pairs ? "dictmerger[%s,{i64,i64},+]" : "dictmerger[%s,i64,min]", buf_text(&type));
+    buf_printf(&groups, "groupmerger[%s,i64]", buf_text(&type));
+    if (type.failed || ones.failed || groups.failed) fragment.failed = true;
+    if (pairs) {
+        buf_printf(&fragment.body, "let ones = ");
+        put_rows(&fragment, &join->keys[1], buf_text(&ones), "{i, 1l}");
+        buf_printf(&fragment.body,
+                   "; let most = result(for(tovec(ones), merger[i64,max], |b, i, e| merge(b, e.$1.$1))); "
+                   "let none = result(%s); {ones, none, if(most <= 1l, none, ",
+                   buf_text(&groups));
+        put_rows(&fragment, &join->keys[1], buf_text(&groups), "i");
+        buf_printf(&fragment.body, ")}");
+    } else {
+        put_rows(&fragment, &join->keys[1], buf_text(&ones), "i");
     }
     fragment_drop(&fragment, &type);
-    fragment_drop(&fragment, &key);
-    fragment_drop(&fragment, &builder);
-    fragment_drop(&fragment, &result);
-    fragment_drop(&fragment, &valid);
+    fragment_drop(&fragment, &ones);
+    fragment_drop(&fragment, &groups);
     join->table = fragment_close(&fragment);
     return join->table != NULL;
 }
@@ -133,13 +159,7 @@ static weld_lazy_t look_up(Join *join, const char *builder, const char *met, con
     Buf key = {0}, valid = {0}, result = {0};
     if (row) {
         const Keys *keys = &join->keys[0];
-        for (int64_t i = 0; i < keys->count; i++)
-            buf_printf(&key, "%sx%lld",
-                       i                 ? ","
-                       : keys->count > 1 ? "{"
-                                         : "",
-                       (long long)row_element(row, keys->columns[i].data));
-        if (keys->count > 1) buf_printf(&key, "}");
+        put_key(&key, row, keys);
         keys_all_valid(&valid, row, keys);
         buf_printf(&row->body, "let k = %s; let d = p%lld; ", buf_text(&key),
                    (long long)fragment_add(&fragment, join->table));
@@ -196,12 +216,15 @@ static bool gather_sides(Join *join, weld_frame_t made, weld_lazy_t pairs, bool 
     return true;
 }
 
+/* One partner is found by the key alone, several in their group; what follows is for none. */
+#define FIND_PARTNERS                                                                 \
+    "let f = optlookup(d.$0, k); if(f.$1.$1 == 1l, merge(b, {i, f.$1.$0}), if(f.$0, " \
+    "for(lookup(if(f.$1.$1 > 1l, d.$2, d.$1), k), b, |b, j, r| merge(b, {i, r})), "
+
 static weld_frame_t pair_join(Join *join, bool all, weld_error_t error) {
-    weld_lazy_t pairs = look_up(join, "appender[{i64,i64}]",
-                                all ? "let f = optlookup(d, k); if(f.$0, for(f.$1, b, |b, j, r| merge(b, {i, "
-                                      "r})), merge(b, {i, -1l}))"
-                                    : "let f = optlookup(d, k); for(f.$1, b, |b, j, r| merge(b, {i, r}))",
-                                all ? "merge(b, {i, -1l})" : "b", error);
+    weld_lazy_t pairs =
+        look_up(join, "appender[{i64,i64}]", all ? FIND_PARTNERS "merge(b, {i, -1l})))" : FIND_PARTNERS "b))",
+                all ? "merge(b, {i, -1l})" : "b", error);
     weld_frame_t made = pairs ? frame_new(join->parsers[0].frame->count + join->parsers[1].frame->count,
                                           join->parsers[0].frame, error)
                               : NULL;
