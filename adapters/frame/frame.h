@@ -270,6 +270,8 @@ int date_write(int32_t days, char *out); /* at most 16 bytes */
 bool integer_read(const char *text, int64_t length, int64_t *number);
 bool real_read(const char *text, int64_t length, double *number);
 int real_write(double number, bool single, char *out); /* at most 32 bytes, such that reading gives it back */
+/* In capitals or small letters, at out, which has room for half as much again; gives how many bytes. */
+int64_t text_change_case(bool upper, const char *text, int64_t length, char *out);
 int text_compare(const char *a, int64_t m, const char *b, int64_t n);
 
 #endif

@@ -334,20 +334,17 @@ EXPORT int weld_frame_part(const Text *text, const int64_t *start, const int64_t
     return 0;
 }
 
-EXPORT int weld_frame_upper(const Text *text, TextOut *out) {
-    for (int64_t i = 0; i < text->length; i++) {
-        int8_t c = text->data[i];
-        out->data[i] = c >= 'a' && c <= 'z' ? (int8_t)(c - 32) : c;
-    }
+static int change_case(bool upper, const Text *text, TextOut *out) {
+    out->length = text_change_case(upper, (const char *)text->data, text->length, (char *)out->data);
     return 0;
 }
 
+EXPORT int weld_frame_upper(const Text *text, TextOut *out) {
+    return change_case(true, text, out);
+}
+
 EXPORT int weld_frame_lower(const Text *text, TextOut *out) {
-    for (int64_t i = 0; i < text->length; i++) {
-        int8_t c = text->data[i];
-        out->data[i] = c >= 'A' && c <= 'Z' ? (int8_t)(c + 32) : c;
-    }
-    return 0;
+    return change_case(false, text, out);
 }
 
 /* ---- the table ---- */
@@ -359,6 +356,12 @@ EXPORT int weld_frame_lower(const Text *text, TextOut *out) {
     "let yoe = (doe - doe / 1460l + doe / 36524l - doe / 146096l) / 365l; "                           \
     "let doy = doe - (365l * yoe + yoe / 4l - yoe / 100l); let mp = (5l * doy + 2l) / 153l; "         \
     "let month = if(mp < 10l, mp + 3l, mp - 9l); "
+
+/* A text of ASCII needs no call. Others grow by half at most. */
+#define CALL_CASE(function) PROMISE "cfill[" function ", vec[i8]](len(t) + len(t) / 2l, t)"
+#define CHANGE_CASE(ascii, function)                                                \
+    "|t: vec[i8]| if(result(for(t, merger[i8,min], |b, i, c| merge(b, c))) >= 0c, " \
+    "map(t, |c| " ascii "), " CALL_CASE(function) ")"
 
 static const weld_function_t functions[] = {
     {"year", "", "|d: i32| " DAY_OF "i32(yoe + era * 400l + i64(month <= 2l))",
@@ -402,10 +405,10 @@ static const weld_function_t functions[] = {
      "|t: vec[i8], s: i64, n: i64| let p = " PROMISE "cfill[weld_frame_part, {i64, i64}]({}, t, s, n); "
      "slice(t, p.$0, p.$1)",
      NULL, "n characters from number s on; a negative s counts from the end"},
-    {"upper", "", "|t: vec[i8]| map(t, |c| if(c >= 97c && c <= 122c, c - 32c, c))",
-     "|t: vec[i8]| " PROMISE "cfill[weld_frame_upper, vec[i8]](len(t), t)", NULL, "a..z as A..Z"},
-    {"lower", "", "|t: vec[i8]| map(t, |c| if(c >= 65c && c <= 90c, c + 32c, c))",
-     "|t: vec[i8]| " PROMISE "cfill[weld_frame_lower, vec[i8]](len(t), t)", NULL, "A..Z as a..z"},
+    {"upper", "", CHANGE_CASE("if(c >= 97c && c <= 122c, c - 32c, c)", "weld_frame_upper"),
+     "|t: vec[i8]| " CALL_CASE("weld_frame_upper"), NULL, "in capitals, a character for a character"},
+    {"lower", "", CHANGE_CASE("if(c >= 65c && c <= 90c, c + 32c, c)", "weld_frame_lower"),
+     "|t: vec[i8]| " CALL_CASE("weld_frame_lower"), NULL, "in small letters, a character for a character"},
     {"floor", "double floor(double x)", "|x: f64| " PROMISE "cfun[floor, f64](x)", NULL, NULL,
      "down to a whole number"},
     {"ceil", "double ceil(double x)", "|x: f64| " PROMISE "cfun[ceil, f64](x)", NULL, NULL,

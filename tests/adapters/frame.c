@@ -128,7 +128,8 @@ static Cell c_upper(const Table *t, int64_t i) {
     char *out = texts[i % 64];
     for (int64_t j = 0; j < t->t[i].length; j++) {
         char c = t->t[i].data[j];
-        out[j] = c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+        bool umlaut = j && t->t[i].data[j - 1] == '\xc3'; /* ä, é: capitals are 32 below */
+        out[j] = (c >= 'a' && c <= 'z') || (umlaut && c >= '\xa0') ? (char)(c - 32) : c;
     }
     return there(t, T, i) ? text(out, t->t[i].length) : missing;
 }

@@ -429,6 +429,16 @@ static const struct {
      "frame.substring(\"ab\", 5l, 2l) == \"\", frame.substring(\"ab\", -5l, 4l) == \"a\", "
      "frame.substring(\"ab\", 0l, -1l) == \"\", frame.substring(\"\\x80\\x80a\", 0l, 1l) == \"a\"]",
      "[true,true,true,true,true,true]"},
+    {"upper",
+     "[frame.upper(\"äpfel ß\") == \"ÄPFEL ß\", frame.upper(\"жωñ\") == \"ЖΩÑ\", frame.upper(\"ÿıⱥ𐐨a\") == "
+     "\"ŸIȺ𐐀A\", "
+     "frame.upper(\"\\xc3a\\xa4\\xff\") == \"\\xc3A\\xa4\\xff\", frame.upper(\"\") == \"\"]",
+     "[true,true,true,true,true]"},
+    {"lower",
+     "[frame.lower(\"ÄPFEL ẞ\") == \"äpfel ß\", frame.lower(\"ЖΩÑŐ\") == \"жωñő\", frame.lower(\"ŸȺ𐐀A\") == "
+     "\"ÿⱥ𐐨a\", "
+     "frame.lower(\"日本 A×Z\") == \"日本 a×z\", frame.lower(\"Ⱥ\") == \"ⱥ\"]",
+     "[true,true,true,true,true]"},
     {"floor", "[frame.floor(-1.5), frame.floor(2.0)]", "[-2.0,2.0]"},
     {"ceil", "[frame.ceil(-1.5), frame.ceil(2.0)]", "[-1.0,2.0]"},
 };
