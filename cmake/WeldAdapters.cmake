@@ -50,3 +50,8 @@ weld_adapter(lapack LIBRARY lapacke)
 weld_adapter(arrow)
 weld_adapter(frame)
 weld_adapter(nn)
+# Large products by BLAS, where it is installed.
+if(TARGET weld-nn AND TARGET PkgConfig::adapter_cblas)
+  target_compile_definitions(weld-nn PRIVATE WELD_NN_BLAS)
+  target_link_libraries(weld-nn PRIVATE PkgConfig::adapter_cblas)
+endif()

@@ -1,7 +1,7 @@
 /* nn.c: neural networks: layers, losses, optimizers and random numbers, all written in the language.
  *
  * A row is a function of the language without types: inference gives it those of its arguments, so each works on f32
- * and on f64. Nothing calls a library, hence all fuses, and `grad` goes through all but the random numbers.
+ * and on f64. All but large products (product.c) fuses, and `grad` goes through all but the random numbers.
  *
  *     matrices.h   products, dense layers, rows       activations.def   what is done to each element, losses.h
  *     optimizers.h steps, rates                       random.h          Threefry and what is drawn with it

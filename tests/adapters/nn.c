@@ -173,6 +173,8 @@ static void check(int engine, const char *text, Arg *args, int64_t count, const 
 static const RowTest tests[] = {
     ROW("real", real),
     ROW("dense", dense),
+    ROW("product", product),
+    ROW("width", width),
     ROW("linear", linear),
     ROW("matmul", matmul),
     ROW("transpose", transpose),

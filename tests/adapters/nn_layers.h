@@ -58,6 +58,50 @@ static void dense(int engine, const char *full) {
     expect_failure(engine, full, wrong, 3, "a negative size");
 }
 
+/* The product of matrices that are given as they are or transposed, and a vector added to each row. */
+static void product(int engine, const char *full) {
+    static const int64_t sizes[][3] = {{3, 4, 2}, {1, 1, 1}, {2, 0, 3}, {0, 2, 3}, {2, 3, 0}, {23, 31, 41}};
+    for (int64_t s = 0; s < 8 * COUNT(sizes); s++) {
+        bool ta = s & 1, tb = s & 2, more = s & 4;
+        int64_t m = sizes[s / 8][0], k = sizes[s / 8][1], n = sizes[s / 8][2];
+        double *a = random_doubles(m * k), *b = random_doubles(k * n), *c = random_doubles(n);
+        double *expected = calloc((size_t)(m * n + 1), 8);
+        for (int64_t i = 0; i < m * n && more; i++) expected[i] = c[i % n];
+        for (int64_t i = 0; i < m * n * k; i++) {
+            int64_t r = i / k / n, j = i / k % n, at = i % k;
+            expected[r * n + j] += a[ta ? at * m + r : r * k + at] * b[tb ? j * k + at : at * n + j];
+        }
+        Arg args[] = {BOOL(ta),
+                      BOOL(tb),
+                      I64(m),
+                      I64(n),
+                      I64(k),
+                      VEC("f64", a, m * k),
+                      VEC("f64", b, k * n),
+                      VEC("f64", c, more ? n : 0)};
+        check(engine, of("s, t, m, n, k, a, b, c", full, "(s, t, m, n, k, a, b, c)"), args, 8, expected,
+              m * n, s < 8 ? BY(5) | BY(6) | (more ? BY(7) : 0) : 0);
+        for (int i = 5; i < 8; i++) {
+            args[i].as.v.length++;
+            if (i < 7 || args[i].as.v.length != n)
+                expect_failure(engine, full, args, 8, "another number of elements");
+            args[i].as.v.length--;
+        }
+        free(a), free(b), free(c), free(expected);
+    }
+}
+
+static void width(int engine, const char *full) {
+    double x[] = {1, 2}, eight = 8, four = 4;
+    float y[] = {1, 2};
+    for (int64_t n = 0; n < 3; n += 2) {
+        Arg doubles[] = {VEC("f64", x, n)}, floats[] = {VEC("f32", y, n)};
+        check_values(engine, "|v| [nn.width(v)]", doubles, 1, &eight, 1, 0);
+        check_values(engine, "|v| [nn.width(v)]", floats, 1, &four, 1, 0);
+    }
+    (void)full;
+}
+
 static void linear(int engine, const char *full) {
     enum { R = 37, C = 5 };
     double *x = random_doubles(R * C), *w = random_doubles(C), b = 0.75, expected[R];

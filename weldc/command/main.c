@@ -62,6 +62,20 @@ double now_ms(void) {
     return clock_ms(CLOCK_MONOTONIC) - started_ms;
 }
 
+/* ---- libraries ------------------------------------------------------------------------------------------
+ */
+
+/* OpenBLAS chooses its code by the processor's model, and on one that is newer than itself takes what suits the oldest. What
+ * counts is what the processor can do. Before anything that links it is loaded; what the user has set stays. */
+static void tell_openblas(void) {
+#if defined(__x86_64__)
+    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    bool half = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (wide || half) setenv("OPENBLAS_CORETYPE", wide ? "SkylakeX" : "Haswell", 0);
+#endif
+}
+
 /* ---- output ---------------------------------------------------------------------------------------------
  */
 
@@ -386,6 +400,7 @@ static int run_command(Request *request, char **words) {
 }
 
 int main(int count, char **words) {
+    tell_openblas();
     if (count < 2) {
         print_help(stderr);
         return EXIT_USAGE;
