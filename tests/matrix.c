@@ -1,9 +1,16 @@
 /* matrix.c: runs the corpus of tests/golden/run under every configuration.
  *
- * A configuration is a row: a way to run and settings. Ways are the runtime with one of its engines, and, to
- * test the optimizer apart from code generation, the interpreter on the optimized program. To the table below
- * come two rows for each pass of passes.def: this pass alone, and all but this pass; with a verifier after
- * every pass. Adding threads or ranks is adding rows.
+ * What is run is told apart from how. Each case is
+ *
+ *     interpreted, as it was read;
+ *     rewritten, in each of REWRITINGS ways: by the passes of each level, by each pass of passes.def alone, and by all but
+ *         that one, with a verifier after every pass. Each program that is new among these is interpreted, which tests
+ *         the optimizer apart from code generation, and compiled with little optimization by LLVM;
+ *     compiled by each row of `table`, for other processors and by more of LLVM's passes.
+ *
+ * Most passes leave most cases as they are, so that some five programs are left of 32 rewritings. Code does not depend on
+ * threads either: it is made once and run in turn in several contexts, the rows of `crews`. Adding threads or ranks is
+ * adding a row.
  *
  * Every case is checked for more than its answer: the module is freed before the result is read, since
  * results must not point into it; the arguments must be as they were; the context must hold no byte once the
@@ -16,7 +23,10 @@
  * and after the optimizer, and what was printed must have the same answer.
  *
  * All this without the cache of compiled code, whose one row compiles each case once more, for the file of
- * it.
+ * it. Under a sanitizer, which sees nothing in compiled code, LLVM's passes are left out: the rows that differ in nothing
+ * else do not run, the others at its level 0.
+ *
+ * The tests are cut into shares of the cases, so that all processors are busy to the end.
  *
  * WELD_CONFIG=TEXT and WELD_CASE=TEXT in the environment choose configurations, and cases by `file:name`.
  */
@@ -210,61 +220,66 @@ EXPORT int corpus_f_count(const int64_t *x, Vec *out) {
 
 /* ---- configurations ---- */
 
-typedef enum Way { RUNTIME, OPTIMIZED } Way;
+enum { MAX_CREWS = 4 };
+
+/* Who runs it. */
+typedef struct Crew {
+    const char *name, *threads, *grain;
+} Crew;
+
+static const Crew crews[] = {
+    {"", "1", "0"},
+    {", 4 threads", "4", "0"},
+    {", 4 threads, grain 3", "4", "3"},
+    {", grain 2", "1", "2"},
+    {", 2 threads, grain 1", "2", "1"},
+    {", 3 threads, grain 2", "3", "2"},
+    {", 2 threads, grain 40", "2", "40"},
+};
 
 typedef struct Config {
     char name[64];
-    Way way;
-    const char *settings[4][2]; /* of RUNTIME */
-    int level;                  /* of OPTIMIZED */
-    char passes[512];           /* "": those of the level; else for both ways */
+    const char *settings[3][2];
+    int level;            /* of the optimizer */
+    char passes[512];     /* "": those of the level */
+    int crews[MAX_CREWS]; /* numbers in `crews`, to the first 0 but for one in front */
+    bool llvm_alone;      /* nothing but LLVM's passes make it another than one of the rewritings */
 } Config;
 
 #define ENGINE(name) {"weld.engine", name}
 #define LLVM(level) {"weld.llvm.optimization.level", level}
-#define LEVEL(level) {"weld.optimization.level", level}
-#define VERIFY {"weld.verify", "true"}
-#define THREADS(number) {"weld.threads", number}
 #define PROCESSOR(name) {"weld.processor", name}
-#define GRAIN(iterations) {"weld.grain", iterations}
 
 static const Config table[] = {
-    {"interpreter", RUNTIME, {ENGINE("eval")}, 0, ""},
-    {"jit, llvm 0, level 0", RUNTIME, {ENGINE("jit"), LLVM("0"), LEVEL("0"), VERIFY}, 0, ""},
-    {"jit, llvm 0, level 2", RUNTIME, {ENGINE("jit"), LLVM("0"), LEVEL("2"), VERIFY}, 0, ""},
-    {"jit, llvm 1, level 2", RUNTIME, {ENGINE("jit"), LLVM("1"), LEVEL("2")}, 0, ""},
-    {"jit, llvm 2, level 0", RUNTIME, {ENGINE("jit"), LLVM("2"), LEVEL("0")}, 0, ""},
-    {"jit, llvm 2, level 2", RUNTIME, {ENGINE("jit"), LLVM("2"), LEVEL("2")}, 0, ""},
-    {"jit, llvm 3, level 3", RUNTIME, {ENGINE("jit"), LLVM("3"), LEVEL("3")}, 0, ""},
-    {"jit, from the cache", RUNTIME, {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 0, ""},
-    {"jit, llvm 2, 4 threads", RUNTIME, {ENGINE("jit"), THREADS("4")}, 0, ""},
-    {"jit, llvm 0, grain 2", RUNTIME, {ENGINE("jit"), LLVM("0"), GRAIN("2")}, 0, ""},
-    {"jit, llvm 0, 2 threads, grain 1", RUNTIME, {ENGINE("jit"), LLVM("0"), THREADS("2"), GRAIN("1")}, 0, ""},
-    {"jit, llvm 2, 2 threads, grain 40",
-     RUNTIME,
-     {ENGINE("jit"), LLVM("2"), THREADS("2"), GRAIN("40")},
-     0,
-     ""},
-    {"jit, x86-64", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64")}, 0, ""},
-    {"jit, x86-64-v3", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v3")}, 0, ""},
-    {"jit, x86-64-v4", RUNTIME, {ENGINE("jit"), PROCESSOR("x86-64-v4")}, 0, ""},
-    {"jit, llvm 2, 4 threads, grain 3", RUNTIME, {ENGINE("jit"), LLVM("2"), THREADS("4"), GRAIN("3")}, 0, ""},
-    {"interpreter, optimized, level 0", OPTIMIZED, {{0}}, 0, ""},
-    {"interpreter, optimized, level 1", OPTIMIZED, {{0}}, 1, ""},
-    {"interpreter, optimized, level 2", OPTIMIZED, {{0}}, 2, ""},
-    {"interpreter, optimized, level 3", OPTIMIZED, {{0}}, 3, ""},
+    {"interpreter", {ENGINE("eval")}, 2, "", {0}, false},
+    {"jit, llvm 1", {ENGINE("jit"), LLVM("1")}, 2, "", {0}, true},
+    {"jit, llvm 2, level 0", {ENGINE("jit"), LLVM("2")}, 0, "", {0}, true},
+    {"jit, llvm 2", {ENGINE("jit"), LLVM("2")}, 2, "", {0, 1, 2, 6}, true},
+    {"jit, llvm 3", {ENGINE("jit"), LLVM("3")}, 3, "", {0}, true},
+    {"jit, from the cache", {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 2, "", {0}, false},
+    {"jit, x86-64", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64")}, 2, "", {0}, false},
+    {"jit, x86-64-v3", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v3")}, 2, "", {0}, false},
+    {"jit, x86-64-v4", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v4")}, 2, "", {0}, false},
 };
 
-enum { ROWS = sizeof table / sizeof *table, WAYS = 2, CONFIGS = ROWS + 2 * WAYS * (PASS_COUNT - 1) };
+enum {
+    ROWS = sizeof table / sizeof *table,
+    LEVELS = 4,
+    REWRITINGS = LEVELS + 2 * (PASS_COUNT - 1),
+    SHARES = 4
+};
 
-/* The n-th configuration: of the table, then of the passes. */
-static Config config_number(int n) {
-    if (n < ROWS) return table[n];
-    int pass = 1 + (n - ROWS) / (2 * WAYS);
-    bool alone = (n - ROWS) % 2 == 0, compiled = (n - ROWS) / 2 % 2;
-    Config config = {.way = compiled ? RUNTIME : OPTIMIZED, .settings = {ENGINE("jit"), LLVM("0"), VERIFY}};
-    snprintf(config.name, sizeof config.name, "%s, %s %s", compiled ? "jit, llvm 0" : "interpreter",
-             alone ? "only" : "all but", pass_classes[pass].spelling);
+/* The n-th way to rewrite: by the levels, then by and without each pass. */
+static Config rewriting(int n) {
+    int pass = 1 + (n - LEVELS) / 2;
+    bool alone = (n - LEVELS) % 2 == 0;
+    Config config = {.settings = {ENGINE("jit"), LLVM("0")}, .level = n < LEVELS ? n : 2, .crews = {0, 3, 4}};
+    if (n < LEVELS) {
+        snprintf(config.name, sizeof config.name, "level %d", n);
+        return config;
+    }
+    snprintf(config.name, sizeof config.name, "%s %s", alone ? "only" : "all but",
+             pass_classes[pass].spelling);
     snprintf(config.passes, sizeof config.passes, "%s", alone ? pass_classes[pass].spelling : " ");
     for (int other = PASS_None + 1; other < PASS_COUNT && !alone; other++) {
         size_t length = strlen(config.passes);
@@ -283,8 +298,9 @@ static bool is_chosen(const char *variable, const char *name) {
 
 typedef struct Bench { /* what the cases of a configuration share */
     const Config *config;
-    weld_conf_t conf;
-    weld_context_t context;
+    const char *how;                                       /* what is said of it in complaints, too */
+    const Crew *crew;                                      /* at work, or NULL */
+    weld_context_t contexts[sizeof crews / sizeof *crews]; /* of crews that have been at work */
     int run, failed, refused;
 } Bench;
 
@@ -317,7 +333,8 @@ static void complain(Bench *bench, const Case *c, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void complain(Bench *bench, const Case *c, const char *format, ...) {
     bench->failed++;
-    fprintf(stderr, "%s:%d: %s [%s]: ", c->file, c->line, c->name, bench->config->name);
+    fprintf(stderr, "%s:%d: %s [%s%s%s]: ", c->file, c->line, c->name, bench->config->name,
+            bench->how ? bench->how : "", bench->crew ? bench->crew->name : "");
     va_list list;
     va_start(list, format);
     vfprintf(stderr, format, list);
@@ -327,12 +344,48 @@ static void complain(Bench *bench, const Case *c, const char *format, ...) {
 
 static weld_conf_t conf_of(const Config *config, const Case *c) {
     weld_conf_t conf = weld_conf_new();
+    const char level[2] = {(char)('0' + config->level), 0};
     weld_conf_set(conf, "weld.cache", "off");
-    for (int i = 0; i < 4 && config->settings[i][0]; i++)
+    weld_conf_set(conf, "weld.verify", "true");
+    weld_conf_set(conf, "weld.optimization.level", level);
+    for (int i = 0; i < 3 && config->settings[i][0]; i++)
         weld_conf_set(conf, config->settings[i][0], config->settings[i][1]);
+    if (SANITIZED) weld_conf_set(conf, "weld.llvm.optimization.level", "0");
     if (*config->passes) weld_conf_set(conf, "weld.optimization.passes", config->passes);
     for (int i = 0; c && i < c->nsettings; i++) weld_conf_set(conf, c->settings[i][0], c->settings[i][1]);
     return conf;
+}
+
+static weld_context_t context_new_of(const Crew *crew, const Case *c) {
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.threads", crew->threads);
+    weld_conf_set(conf, "weld.grain", crew->grain);
+    for (int i = 0; c && i < c->nsettings; i++) weld_conf_set(conf, c->settings[i][0], c->settings[i][1]);
+    weld_context_t context = weld_context_new(conf);
+    weld_conf_free(conf);
+    return context;
+}
+
+/* The crew's context, which all cases share but those with settings of their own; those get one that crew_leave frees. */
+static weld_context_t crew_context(Bench *bench, const Case *c, int crew) {
+    bench->crew = &crews[crew];
+    if (c->nsettings) return context_new_of(bench->crew, c);
+    if (!bench->contexts[crew]) bench->contexts[crew] = context_new_of(bench->crew, NULL);
+    return bench->contexts[crew];
+}
+
+static void crew_leave(Bench *bench, const Case *c, weld_context_t context) {
+    bench->crew = NULL;
+    if (c->nsettings) weld_context_free(context);
+}
+
+static void bench_end(Bench *bench) {
+    for (size_t i = 0; i < sizeof crews / sizeof *crews; i++) weld_context_free(bench->contexts[i]);
+}
+
+/* The number of the n-th crew of a configuration; -1: it has fewer. */
+static int crew_number(const Config *config, int n) {
+    return n < MAX_CREWS && (n == 0 || config->crews[n]) ? config->crews[n] : -1;
 }
 
 /* Arguments: each a program of its own, interpreted in a context of its own. */
@@ -460,25 +513,48 @@ static void check_no_bytes(Bench *bench, const Case *c, weld_context_t context) 
     if (bytes != 0) complain(bench, c, "leaves %lld bytes", bytes);
 }
 
-/* Through the runtime, twice: nothing of a run may stay in its module. */
-static void run_by_runtime(Bench *bench, const Case *c, weld_conf_t conf, weld_context_t context) {
+/* One crew's two runs: nothing of a run may stay in its module. */
+typedef struct Runs {
+    weld_context_t context;
+    weld_value_t values[2];
+} Runs;
+
+static void crew_runs(Bench *bench, const Case *c, weld_module_t module, CaseArgs *arguments, int crew,
+                      Runs *runs) {
+    runs->context = crew_context(bench, c, crew);
+    for (int i = 0; i < 2; i++) {
+        Error error = {.code = E_None};
+        runs->values[i] = module_run(module, runs->context, arguments->data, &stop, &error);
+        case_args_check(arguments, bench, c);
+        if (!runs->values[i]) check_error(bench, c, &error);
+    }
+}
+
+static void crew_ends(Bench *bench, const Case *c, int crew, Runs *runs) {
+    bench->crew = &crews[crew];
+    for (int i = 0; i < 2; i++) {
+        weld_value_t value = runs->values[i];
+        if (value) check_result(bench, c, value_type(value), weld_value_data(value));
+        weld_value_free(value);
+    }
+    check_no_bytes(bench, c, runs->context);
+    crew_leave(bench, c, runs->context);
+}
+
+/* Through the runtime. The results are read when the module is gone. */
+static void run_by_runtime(Bench *bench, const Case *c) {
+    weld_conf_t conf = conf_of(bench->config, c);
     weld_module_t module = compile_case(bench, c, conf);
+    weld_conf_free(conf);
     if (!module) return;
     CaseArgs arguments = {0};
-    weld_value_t values[2] = {NULL, NULL};
+    Runs runs[MAX_CREWS] = {{0}};
     bool ok = case_args_read(&arguments, bench, c, module_argument_type(module));
-    for (int i = 0; ok && i < 2; i++) {
-        Error error = {.code = E_None};
-        values[i] = module_run(module, context, arguments.data, &stop, &error);
-        case_args_check(&arguments, bench, c);
-        if (!values[i]) check_error(bench, c, &error);
-    }
+    int done = 0;
+    for (int crew; ok && (crew = crew_number(bench->config, done)) >= 0; done++)
+        crew_runs(bench, c, module, &arguments, crew, &runs[done]);
     weld_module_free(module);
-    for (int i = 0; i < 2; i++) {
-        if (values[i]) check_result(bench, c, value_type(values[i]), weld_value_data(values[i]));
-        weld_value_free(values[i]);
-    }
-    check_no_bytes(bench, c, context);
+    for (int i = 0; i < done; i++) crew_ends(bench, c, crew_number(bench->config, i), &runs[i]);
     case_args_free(&arguments, bench, c);
 }
 
@@ -533,27 +609,52 @@ static bool optimize(Bench *bench, const Case *c, Program *program, int level, c
     return false;
 }
 
-static void run_case(Bench *bench, const Case *c) {
-    const Config *config = bench->config;
-    snprintf(current, sizeof current, "\n%s:%d: %s [%s]: died\n", c->file, c->line, c->name, config->name);
+static void case_begin(Bench *bench, const Case *c) {
+    snprintf(current, sizeof current, "\n%s:%d: %s [%s]: died\n", c->file, c->line, c->name,
+             bench->config->name);
     stop = 0;
     alarm(60);
     bench->run++;
-    if (config->way == OPTIMIZED) {
-        Program *program = program_of(bench, c, c->text, c->length);
-        if (program && optimize(bench, c, program, config->level, *config->passes ? config->passes : NULL))
-            interpret(bench, c, program);
-        program_free(program);
-    } else if (c->nsettings == 0) {
-        run_by_runtime(bench, c, bench->conf, bench->context);
-    } else {
-        weld_conf_t conf = conf_of(config, c);
-        weld_context_t context = weld_context_new(conf);
-        run_by_runtime(bench, c, conf, context);
-        weld_context_free(context);
-        weld_conf_free(conf);
-    }
+}
+
+static void run_case(Bench *bench, const Case *c) {
+    case_begin(bench, c);
+    run_by_runtime(bench, c);
     alarm(0);
+}
+
+/* Rewrites a case, and runs what comes out if none of the texts before is the same. */
+static void run_rewritten(Bench *bench, const Case *c, int number, Buf *texts) {
+    Program *program = program_of(bench, c, c->text, c->length);
+    const Config *config = bench->config;
+    const char *passes = *config->passes ? config->passes : NULL;
+    bool repeated = false;
+    if (program && optimize(bench, c, program, config->level, passes)) {
+        program_print(&texts[number], program, true);
+        for (int i = 0; i < number; i++)
+            repeated |= texts[i].length == texts[number].length && texts[i].length &&
+                        memcmp(texts[i].text, texts[number].text, texts[i].length) == 0;
+        bench->how = ", interpreter";
+        if (!repeated) interpret(bench, c, program);
+    }
+    program_free(program);
+    bench->how = ", jit, llvm 0";
+    /* What does not become a program is refused by the runtime, too: once. */
+    if (texts[number].length ? !repeated : number == 0) run_by_runtime(bench, c);
+    bench->how = NULL;
+}
+
+static void run_rewritings(Bench *bench, const Case *c) {
+    Buf texts[REWRITINGS] = {{0}};
+    for (int i = 0; i < REWRITINGS; i++) {
+        Config config = rewriting(i);
+        if (!is_chosen("WELD_CONFIG", config.name)) continue;
+        bench->config = &config;
+        case_begin(bench, c);
+        run_rewritten(bench, c, i, texts);
+        alarm(0);
+    }
+    for (int i = 0; i < REWRITINGS; i++) buf_release(&texts[i]);
 }
 
 static void read_corpus(Corpus *corpus) {
@@ -568,14 +669,27 @@ static bool is_chosen_case(const Case *c) {
     return is_chosen("WELD_CASE", name);
 }
 
-static void bench_report(const Bench *bench) {
-    fprintf(stderr, "%-36s %5d cases, %d failures\n", bench->config->name, bench->run, bench->failed);
-    cr_expect(bench->failed == 0, "%s: %d of %d cases fail", bench->config->name, bench->failed, bench->run);
+static void bench_report(const Bench *bench, const char *name, int share) {
+    fprintf(stderr, "%-36s %5d cases, %d failures (share %d of %d)\n", name, bench->run, bench->failed,
+            share + 1, SHARES);
+    cr_expect(bench->failed == 0, "%s: %d of %d cases fail", name, bench->failed, bench->run);
+}
+
+/* Goes through the chosen cases of a share. */
+static void each_case(Bench *bench, int share, void (*run)(Bench *bench, const Case *c)) {
+    Corpus corpus = {0};
+    read_corpus(&corpus);
+    watch_signals();
+    for (int i = share; i < corpus.count; i += SHARES) {
+        if (is_chosen_case(&corpus.cases[i])) run(bench, &corpus.cases[i]);
+    }
+    corpus_free(&corpus);
+    bench_end(bench);
 }
 
 /* Can this machine run what is made for the configuration's processor? */
 static bool is_runnable(const Config *config) {
-    for (int i = 0; i < 4 && config->settings[i][0]; i++) {
+    for (int i = 0; i < 3 && config->settings[i][0]; i++) {
         if (strcmp(config->settings[i][0], "weld.processor") != 0) continue;
         const char *processor = config->settings[i][1];
 #if defined(__x86_64__)
@@ -594,32 +708,37 @@ static bool is_runnable(const Config *config) {
     return true;
 }
 
+/* A parameter for each share of each of `count` rows. */
+static struct criterion_test_params shares_of(int count) {
+    int *numbers = cr_malloc((size_t)(count * SHARES) * sizeof *numbers);
+    for (int i = 0; i < count * SHARES; i++) numbers[i] = i;
+    return cr_make_param_array(int, numbers, (size_t)(count * SHARES));
+}
+
 ParameterizedTestParameters(matrix, every_configuration) {
-    int *numbers = cr_malloc(CONFIGS * sizeof *numbers);
-    for (int i = 0; i < CONFIGS; i++) numbers[i] = i;
-    return cr_make_param_array(int, numbers, CONFIGS);
+    return shares_of(ROWS);
 }
 
 ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
-    Config config = config_number(*number);
-    if (!is_chosen("WELD_CONFIG", config.name)) return;
-    if (!is_runnable(&config)) {
-        fprintf(stderr, "%-36s skipped: not for this machine\n", config.name);
+    const Config *config = &table[*number / SHARES];
+    if (!is_chosen("WELD_CONFIG", config->name) || (SANITIZED && config->llvm_alone)) return;
+    if (!is_runnable(config)) {
+        fprintf(stderr, "%-36s skipped: not for this machine\n", config->name);
         return;
     }
-    Corpus corpus = {0};
-    read_corpus(&corpus);
-    watch_signals();
-    Bench bench = {.config = &config, .conf = conf_of(&config, NULL)};
-    bench.context = weld_context_new(bench.conf);
-    cr_assert(bench.context);
-    for (int i = 0; i < corpus.count; i++) {
-        if (is_chosen_case(&corpus.cases[i])) run_case(&bench, &corpus.cases[i]);
-    }
-    corpus_free(&corpus);
-    weld_context_free(bench.context);
-    weld_conf_free(bench.conf);
-    bench_report(&bench);
+    Bench bench = {.config = config};
+    each_case(&bench, *number % SHARES, run_case);
+    bench_report(&bench, config->name, *number % SHARES);
+}
+
+ParameterizedTestParameters(matrix, every_rewriting) {
+    return shares_of(1);
+}
+
+ParameterizedTest(int *share, matrix, every_rewriting, .timeout = 1800) {
+    Bench bench = {0};
+    each_case(&bench, *share, run_rewritings);
+    bench_report(&bench, "rewritings", *share);
 }
 
 /* ---- memory that is refused ---- */
@@ -672,11 +791,12 @@ static void refuse_no_more(Refusal *refusal) {
 }
 
 /* Runs with the n-th block refused. False: the run did not come that far. */
-static bool run_refused(Bench *bench, const Case *c, weld_module_t module, const CaseArgs *arguments, int n) {
+static bool run_refused(Bench *bench, const Case *c, weld_context_t context, weld_module_t module,
+                        const CaseArgs *arguments, int n) {
     Refusal refusal;
     Error error = {.code = E_None};
-    refuse(&refusal, bench->context, n);
-    weld_value_t value = module_run(module, bench->context, arguments->data, &stop, &error);
+    refuse(&refusal, context, n);
+    weld_value_t value = module_run(module, context, arguments->data, &stop, &error);
     bool refused = refusal.refused;
     bench->refused += refused;
     if (value)
@@ -685,58 +805,48 @@ static bool run_refused(Bench *bench, const Case *c, weld_module_t module, const
         check_error(bench, c, &error);
     weld_value_free(value);
     refuse_no_more(&refusal);
-    check_no_bytes(bench, c, bench->context);
+    check_no_bytes(bench, c, context);
     return refused;
 }
 
 static void refuse_case(Bench *bench, const Case *c) {
     enum { MOST = 60 }; /* blocks: more tell nothing new */
-    snprintf(current, sizeof current, "\n%s:%d: %s [%s]: died\n", c->file, c->line, c->name,
-             bench->config->name);
-    weld_module_t module = compile_case(bench, c, bench->conf);
-    if (!module) return;
+    if (c->nsettings) return;
+    case_begin(bench, c);
+    weld_conf_t conf = conf_of(bench->config, c);
+    weld_module_t module = compile_case(bench, c, conf);
+    weld_conf_free(conf);
     CaseArgs arguments = {0};
-    stop = 0;
-    alarm(60);
-    bench->run++;
-    if (case_args_read(&arguments, bench, c, module_argument_type(module))) {
-        for (int n = 1; n < MOST && run_refused(bench, c, module, &arguments, n); n++) continue;
+    bool ok = module && case_args_read(&arguments, bench, c, module_argument_type(module));
+    for (int i = 0, crew; ok && (crew = crew_number(bench->config, i)) >= 0; i++) {
+        weld_context_t context = crew_context(bench, c, crew);
+        for (int n = 1; n < MOST && run_refused(bench, c, context, module, &arguments, n); n++) continue;
         case_args_check(&arguments, bench, c);
+        crew_leave(bench, c, context);
     }
     alarm(0);
     weld_module_free(module);
-    case_args_free(&arguments, bench, c);
+    if (arguments.context) case_args_free(&arguments, bench, c);
 }
 
 ParameterizedTestParameters(matrix, survives_refused_memory) {
-    static int engines[] = {0, 1, 2, 3};
-    return cr_make_param_array(int, engines, 4);
+    return shares_of(2);
 }
 
 ParameterizedTest(int *number, matrix, survives_refused_memory, .timeout = 1800) {
     static const Config configs[] = {
-        {.name = "eval, memory refused", .settings = {ENGINE("eval")}},
-        {.name = "jit, memory refused", .settings = {ENGINE("jit"), LLVM("0")}},
-        {.name = "jit, grain 2, memory refused", .settings = {ENGINE("jit"), LLVM("0"), GRAIN("2")}},
-        {.name = "jit, 3 threads, memory refused",
-         .settings = {ENGINE("jit"), LLVM("0"), THREADS("3"), GRAIN("2")}},
+        {.name = "eval, memory refused", .settings = {ENGINE("eval")}, .level = 2},
+        {.name = "jit, memory refused",
+         .settings = {ENGINE("jit"), LLVM("0")},
+         .level = 2,
+         .crews = {0, 3, 5}},
     };
-    const Config config = configs[*number];
-    if (!is_chosen("WELD_CONFIG", config.name)) return;
-    Corpus corpus = {0};
-    read_corpus(&corpus);
-    watch_signals();
-    Bench bench = {.config = &config, .conf = conf_of(&config, NULL)};
-    bench.context = weld_context_new(bench.conf);
-    for (int i = 0; i < corpus.count; i++) {
-        const Case *c = &corpus.cases[i];
-        if (is_chosen_case(c) && c->nsettings == 0) refuse_case(&bench, c);
-    }
-    corpus_free(&corpus);
-    weld_context_free(bench.context);
-    weld_conf_free(bench.conf);
-    fprintf(stderr, "%-36s %5d runs refused\n", config.name, bench.refused);
-    bench_report(&bench);
+    const Config *config = &configs[*number / SHARES];
+    if (!is_chosen("WELD_CONFIG", config->name)) return;
+    Bench bench = {.config = config};
+    each_case(&bench, *number % SHARES, refuse_case);
+    fprintf(stderr, "%-36s %5d runs refused\n", config->name, bench.refused);
+    bench_report(&bench, config->name, *number % SHARES);
 }
 
 /* ---- printing ---- */
@@ -766,15 +876,12 @@ static void check_printing(Bench *bench, const Case *c, const Program *program, 
 }
 
 static void print_case(Bench *bench, const Case *c) {
-    snprintf(current, sizeof current, "\n%s:%d: %s [printing]: died\n", c->file, c->line, c->name);
-    stop = 0;
-    alarm(60);
+    case_begin(bench, c);
     Program *bare = program_new("program", c->text, c->length);
     if (bare && program_read(bare)) check_printing(bench, c, bare, false, "as read");
     program_free(bare);
     Program *program = program_of(bench, c, c->text, c->length);
     if (program) {
-        bench->run++;
         check_printing(bench, c, program, true, "typed");
         if (optimize(bench, c, program, 2, NULL)) check_printing(bench, c, program, true, "optimized");
     }
@@ -782,16 +889,14 @@ static void print_case(Bench *bench, const Case *c) {
     alarm(0);
 }
 
-Test(matrix, prints_read_back, .timeout = 1800) {
-    static const Config config = {.name = "printed", .way = OPTIMIZED};
+ParameterizedTestParameters(matrix, prints_read_back) {
+    return shares_of(1);
+}
+
+ParameterizedTest(int *share, matrix, prints_read_back, .timeout = 1800) {
+    static const Config config = {.name = "printed"};
     if (!is_chosen("WELD_CONFIG", config.name)) return;
-    Corpus corpus = {0};
-    read_corpus(&corpus);
-    watch_signals();
     Bench bench = {.config = &config};
-    for (int i = 0; i < corpus.count; i++) {
-        if (is_chosen_case(&corpus.cases[i])) print_case(&bench, &corpus.cases[i]);
-    }
-    corpus_free(&corpus);
-    bench_report(&bench);
+    each_case(&bench, *share, print_case);
+    bench_report(&bench, config.name, *share);
 }

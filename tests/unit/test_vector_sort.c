@@ -171,8 +171,9 @@ Test(vector_sort, every_type_on_one_thread) {
     check_all_scalars(NULL, 7);
 }
 
+/* A sanitizer takes its time, and sees the same at any number. */
 Test(vector_sort, every_type_on_threads) {
-    for (int threads = 2; threads <= 4; threads++) {
+    for (int threads = SANITIZED ? 4 : 2; threads <= 4; threads++) {
         Team *team = team_new(threads, threads - 1);
         cr_assert(team);
         check_all_scalars(team, 31);
