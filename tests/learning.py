@@ -1,9 +1,11 @@
-"""learning.py WELDC SOURCE: the training programs of examples/ beside the same models in JAX: from the same initial values,
+"""learning.py WELDC RETURNS SOURCE: the training programs of examples/ beside the same models in JAX: from the same initial values,
 data, batches and dropped elements the loss of every step is the same, and so is the model at the end.
 
 What is random is computed here once more, by Threefry as adapters/nn/random.h describes it. Both sides compute in double
 precision; they add up in other orders, which is all that may differ. Without jax the test is skipped (status 77).
 """
+import csv
+import datetime
 import json
 import os
 import subprocess
@@ -20,7 +22,7 @@ except ImportError:
     sys.exit(77)
 jax.config.update("jax_enable_x64", True)
 
-WELDC, SOURCE = sys.argv[1:3]
+WELDC, RETURNS, SOURCE = sys.argv[1:4]
 failures = 0
 
 # ---- random numbers ----
@@ -231,6 +233,57 @@ def logistic(x, y, steps, rate):
     return [w, losses]
 
 
+def returns_table(folder):
+    """What returns.c makes of the two files: features to learn from and their labels, and those kept apart."""
+    with open(os.path.join(folder, "customers.csv")) as file:
+        since = {row["customer"]: int(row["since"]) for row in csv.DictReader(file)}
+    parts = {False: ([], []), True: ([], [])}
+    with open(os.path.join(folder, "orders.csv")) as file:
+        for row in csv.DictReader(file):
+            day, quantity = datetime.date.fromisoformat(row["day"]), int(row["quantity"])
+            if day.year != 2024 or quantity <= 0 or not row["price"] or row["customer"] not in since:
+                continue
+            x, y = parts[int(row["order"]) % 5 == 0]
+            x.append([np.log(float(row["price"]) * quantity), float(row["discount"]), quantity,
+                      2024 - since[row["customer"]], float(day.isoweekday() >= 6)])
+            y.append(float(row["returned"] == "true"))
+    (x, y), (apart, labels) = [[np.array(part) for part in pair] for pair in (parts[False], parts[True])]
+    mean, variance = x.mean(0), ((x - x.mean(0)) ** 2).mean(0)
+    scale = np.sqrt(variance + 1e-12)
+    return (x - mean) / scale, y, (apart - mean) / scale, labels, mean, variance
+
+
+def returns(folder, steps):
+    x, y, apart, labels, mean, variance = returns_table(folder)
+    key = make_key(5)
+    tree = [glorot(split(key, 0), 16, 5), np.zeros(16), glorot(split(key, 1), 1, 16)[0], 0.0]
+
+    def scores(tree, x):
+        return jnp.tanh(dense(x, tree[0], tree[1])) @ tree[2] + tree[3]
+
+    def loss(tree, x, y):
+        s = scores(tree, x)
+        return jnp.mean(jnp.logaddexp(0.0, s) - y * s)
+
+    slope = jax.jit(jax.value_and_grad(loss))
+    state, losses = (zeros(tree), zeros(tree)), []
+    for t in range(steps):
+        value, g = slope(tree, x, y)
+        tree, state = adam(tree, g, state, t, 0.02)
+        losses.append(float(value))
+    right = np.mean((np.asarray(scores(tree, apart)) > 0) == (labels > 0.5))
+    judged = [right, float(loss(tree, apart, labels)), np.mean(labels < 0.5)]
+    return [losses, judged, [tree, mean, variance]]
+
+
+def run_returns(folder, steps):
+    """The same by returns.c."""
+    words = subprocess.run([RETURNS, folder, str(steps)], capture_output=True, text=True, check=True).stdout.split()
+    losses = np.loadtxt(os.path.join(folder, "losses.csv"), skiprows=1)
+    model = weldc("-e", "|m: {{vec[f64], vec[f64], vec[f64], vec[f64]}, vec[f64], vec[f64]}| m", "@" + os.path.join(folder, "model"))
+    return [list(losses), [float(word) for word in words], model]
+
+
 # ---- comparing ----
 
 
@@ -282,6 +335,8 @@ def main():
         np.save(at("x.npy"), x), np.save(at("y.npy"), y)
         check("logistic", logistic(x, y, 20, 0.5),
               weldc(example("logistic.weld"), "@" + at("x.npy"), "@" + at("y.npy"), "20l", "0.5"))
+        subprocess.run([RETURNS, "--make", "3000", at("data")], check=True)
+        check("returns", returns(at("data"), 45), run_returns(at("data"), 45))
     return failures != 0
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # client.sh SOURCE PREFIX FOLDER COMPILER [FLAG...]: compiles a client against the weldc installed in PREFIX, into
-# FOLDER, and runs it. What lies in plugin/ becomes the library that a client finds as its argument.
+# FOLDER, and runs it, or the script CLIENT_RUN with it. What lies in plugin/ becomes the library that a client finds as its argument.
 set -eu
 source=$1 prefix=$2 folder=$3
 shift 3
@@ -41,4 +41,8 @@ if [ "$name" = graphs_no_memory ]; then
 fi
 # shellcheck disable=SC2086 # words on purpose
 "$@" $standard -g -o "$folder/$name" "$source" $flags -Wl,-rpath,"$libraries" -lm -lpthread
-"$folder/$name" $argument
+if [ -n "${CLIENT_RUN-}" ]; then
+    sh "$CLIENT_RUN" "$folder/$name" "$prefix" "$folder"
+else
+    "$folder/$name" $argument
+fi
