@@ -274,3 +274,24 @@ void native_join(const Inputs *in, void *out) {
     }
     *(Sum *)out = (Sum){sum, count};
 }
+
+void native_frame_join(const Inputs *in, void *out) {
+    native_join(in, out);
+}
+
+/* Groups of a small range are in the order of their keys. */
+void native_frame_group(const Inputs *in, void *out) {
+    Vector groups, *columns = out;
+    group(in, &groups);
+    const Group *rows = groups.data;
+    int64_t *keys = take(in, (size_t)groups.length * 8), *counts = take(in, (size_t)groups.length * 8 + 8);
+    double *sums = take(in, (size_t)groups.length * 8 + 16);
+    for (int64_t i = 0; i < groups.length; i++) {
+        keys[i] = rows[i].key;
+        sums[i] = rows[i].sum;
+        counts[i] = rows[i].count;
+    }
+    columns[0] = (Vector){keys, groups.length};
+    columns[1] = (Vector){sums, groups.length};
+    columns[2] = (Vector){counts, groups.length};
+}

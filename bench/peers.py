@@ -903,6 +903,58 @@ def pipeline_jax(c):
     return run
 
 
+# ---- calls of a table's library
+
+
+def pandas_frame(columns):
+    import pandas
+
+    return pandas.DataFrame({key: np.ascontiguousarray(value) for key, value in columns.items()})
+
+
+@peer("frame_group", "pandas")
+def frame_group_pandas(c):
+    t = pandas_frame({"key": c.key1000, "value": c.uniform})
+
+    def run():
+        groups = t.groupby("key").agg(sum=("value", "sum"), n=("value", "size"))
+        return [(groups.index.to_numpy(),), (groups["sum"].to_numpy(),), (groups.n.to_numpy(),)]
+
+    return run
+
+
+@peer("frame_group", "duckdb")
+def frame_group_duckdb(c):
+    connection = duck(c, t={"key": c.key1000, "value": c.uniform})
+    text = "SELECT key, sum(value), count(*) FROM t GROUP BY key ORDER BY key"
+    return lambda: [(column,) for column in connection.execute(text).fetchnumpy().values()]
+
+
+@peer("frame_group", "polars")
+def frame_group_polars(c):
+    from polars import col, len as count
+
+    t = frame({"key": c.key1000, "value": c.uniform}).lazy()
+    query = t.group_by("key").agg(col.value.sum(), count().alias("n")).sort("key")
+    return lambda: [(column.to_numpy(),) for column in query.collect().get_columns()]
+
+
+@peer("frame_join", "pandas")
+def frame_join_pandas(c):
+    small = pandas_frame({"key": c.small_key, "factor": c.small_value})
+    large = pandas_frame({"key": c.probe_key, "value": c.uniform})
+
+    def run():
+        both = large.merge(small, on="key")
+        return [(both.value * both.factor).sum(), len(both)]
+
+    return run
+
+
+peer("frame_join", "duckdb")(join_duckdb)
+peer("frame_join", "polars")(join_polars)
+
+
 # ---- twelve calls of four libraries, as examples/orders.h makes them
 
 
