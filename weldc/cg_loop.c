@@ -274,10 +274,10 @@ void cg_loop_as_is(Cg *cg, LLVMValueRef back) {
 }
 
 /* A loop whose vectors are given to functions of mathematics: all registers are saved around each call, and one call waits for
- * the result of the other. Two vectors side by side save half as often, and one computes while the other waits. What is saved
- * of 64 bytes should not be on two lines of the cache: with a frame pointer LLVM aligns it. */
+ * the result of the other. Two vectors of 64 bytes side by side, or four of 32, save less often, and one computes while another
+ * waits. What is saved of 64 bytes should not be on two lines of the cache: with a frame pointer LLVM aligns it. */
 static void mark_calls(Cg *cg, LLVMValueRef back) {
-    mark_loop(cg, back, 2, false);
+    mark_loop(cg, back, cg->wide ? 2 : 4, false);
     if (!cg->wide) return;
     LLVMAttributeRef frame = LLVMCreateStringAttribute(cg->context, "frame-pointer", 13, "all", 3);
     LLVMAddAttributeAtIndex(cg->fn->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, frame);
