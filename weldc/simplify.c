@@ -5,6 +5,7 @@
  *     let p = {a, b}; .. p.$0 .. p.$1 ..       =>  let q = a; let r = b; .. q .. r ..    only fields are used
  *     let x = (let y = a; b); c                =>  let y = a; let x = b; c
  *     merge(b, let y = a; c)                   =>  let y = a; merge(b, c)
+ *     result(for(v, appender, |b, i, x| merge(b, x)))  =>  v
  *     len([a, b])  =>  2         len(result(for(v, appender, |b, i, x| merge(b, e))))  =>  len(v)
  *
  * One walk; a node is met when its kids are done. Every rule makes the program smaller or moves a let out of
@@ -216,6 +217,17 @@ static Node *walked_once(Node *node) {
     return iter->kids[0];
 }
 
+/* A vector's elements, collected, are the vector. */
+static Node *simplify_Result(Simplify *s, Node *node) {
+    Node *vec = walked_once(node);
+    (void)s;
+    if (!vec || vec->type != node->type) return NULL;
+    const Node *lambda = node->kids[0]->kids[2], *body = lambda->kids[0];
+    bool same =
+        body->kind == N_Merge && body->kids[1]->kind == N_Ident && body->kids[1]->symbol == lambda->params[2];
+    return same ? vec : NULL;
+}
+
 /* ---- structs ---- */
 
 static Node *simplify_Field(Simplify *s, Node *node) {
@@ -315,10 +327,11 @@ static Node *simplify_Len(Simplify *s, Node *node) {
 /* ---- the walk ---- */
 
 static Node *(*const rules[N_COUNT])(Simplify *s, Node *node) = {
-    [N_Unary] = simplify_Unary, [N_Binary] = simplify_Binary, [N_Compare] = simplify_Compare,
-    [N_Cast] = simplify_Cast,   [N_And] = simplify_And,       [N_Or] = simplify_Or,
-    [N_If] = simplify_If,       [N_Select] = simplify_Select, [N_Field] = simplify_Field,
-    [N_Let] = simplify_Let,     [N_Merge] = simplify_Merge,   [N_Len] = simplify_Len,
+    [N_Unary] = simplify_Unary,   [N_Binary] = simplify_Binary, [N_Compare] = simplify_Compare,
+    [N_Cast] = simplify_Cast,     [N_And] = simplify_And,       [N_Or] = simplify_Or,
+    [N_If] = simplify_If,         [N_Select] = simplify_Select, [N_Field] = simplify_Field,
+    [N_Let] = simplify_Let,       [N_Merge] = simplify_Merge,   [N_Len] = simplify_Len,
+    [N_Result] = simplify_Result,
 };
 
 static bool count_field(Walk *walk, Node **slot) {
