@@ -31,6 +31,7 @@ ErrorCode eval(Eval *e, const Node *node, void *out) {
         TRY(eval_slot(e, node->symbol, &slot));
         TRY(eval(e, node->kids[0], slot));
     }
+    e->worker->steps += node->kind > N_Ident;
     return evaluators[node->kind](e, node, out);
 }
 

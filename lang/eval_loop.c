@@ -148,6 +148,7 @@ static ErrorCode open_loop(Eval *e, const Node *node, Loop *loop) {
 
 /* One iteration. A body that gives back another builder than it got keeps all memory. */
 static ErrorCode run_iteration(Eval *e, const Loop *loop, int64_t i, void *out) {
+    e->worker->steps++;
     Level level;
     size_t size = (size_t)loop->node->type->size;
     TRY(eval_poll(e, loop->node->span));

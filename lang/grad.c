@@ -18,6 +18,8 @@
  *
  * Schenck, Ronning, Henriksen and Oancea, "AD for an Array Language with Nested Parallelism", SC 2022.
  *
+ * The function is fused before (Program.prepare): what a loop makes and the next one walks has no adjoint then.
+ *
  * program_derive runs on a typed program and leaves one, so the derivative of a derivative is taken by taking the inner
  * one first.
  */
@@ -122,7 +124,11 @@ static void reverse_lookup(Grad *g, const Node *node, Symbol **adjoints, int cou
         return;
     }
     if (node->kids[0]->type->kind == TY_dict) index = lookup_in(g, dict_index(g, whole), index);
-    for (int i = 0; i < count; i++) leaf_add_at(g, whole, i, index, adjoints[i], node->kind == N_Slice);
+    bool element = node->kind == N_Lookup && node->kids[0]->type->kind == TY_vec;
+    for (int i = 0; i < count; i++) {
+        if (!element || !stream_add(g, whole, i, node->kids[1], adjoints[i]))
+            leaf_add_at(g, whole, i, index, adjoints[i], node->kind == N_Slice);
+    }
 }
 
 typedef struct Order {
@@ -155,20 +161,38 @@ Symbol *sorted_pairs(Grad *g, const Node *node) {
     return emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
 }
 
-/* Elements and where they were are sorted together; then every element knows where it went. */
-static void reverse_sort(Grad *g, const Node *node, Symbol **adjoints, int count) {
+Symbol *seconds(Grad *g, const char *name, Symbol *pairs) {
+    return emit(g, name,
+                apply_text(g, NULL, "|s| result(for(s, appender, |b, i, e| merge(b, e.$1)))", 1, &pairs));
+}
+
+/* Elements and where they were are sorted together; so every adjoint knows where it goes. Rows do not: for each element
+ * it is found where it went. */
+static void reverse_sort(Grad *g, Info *info, const Node *node, Symbol **adjoints, int count) {
     Info *whole = info_of(g, node->kids[0]->symbol);
-    Symbol *sorted = sorted_pairs(g, node);
-    if (grad_failed(g)) return;
-    Symbol *places =
-        emit(g, "places",
-             apply_text(g, NULL,
-                        "|s| let none = result(for(s, appender[i64], |b, i, x| merge(b, 0L)));"
-                        " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$0, i})))",
-                        1, &sorted));
-    for (int i = 0; i < count; i++) {
-        Symbol *arguments[2] = {places, adjoints[i]};
+    Symbol *sorted = info->sorted ? info->sorted : sorted_pairs(g, node), *places = NULL;
+    for (int i = 0; i < count && !grad_failed(g); i++) {
+        Symbol *arguments[2] = {sorted, adjoints[i]};
         if (!adjoints[i]) continue;
+        if (leaf_rank(adjoints[i]->type) == 1) {
+            leaf_add(
+                g, whole, i,
+                emit(g, "adjoint",
+                     apply_text(g, leaf_scalar(adjoints[i]->type),
+                                "|s, g| let none = result(for(s, appender[T], |b, i, x| merge(b, T(0.0))));"
+                                " result(for(zip(s, g), vecmerger[T, +](none), |b, i, e|"
+                                " merge(b, {e.$0.$0, e.$1})))",
+                                2, arguments)));
+            continue;
+        }
+        if (!places)
+            places =
+                emit(g, "places",
+                     apply_text(g, NULL,
+                                "|s| let none = result(for(s, appender[i64], |b, i, x| merge(b, 0L)));"
+                                " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$0, i})))",
+                                1, &sorted));
+        arguments[0] = places;
         leaf_add(g, whole, i,
                  emit(g, "adjoint",
                       apply_text(g, NULL, "|p, g| result(for(p, appender, |b, i, x| merge(b, lookup(g, x))))",
@@ -218,7 +242,7 @@ static void reverse_value(Grad *g, Info *info, Node *node, Symbol **adjoints) {
         at = type_leaves(node->kids[0]->type->args[0]);
         for (int i = at; i < count; i++) leaf_add(g, info_of(g, node->kids[0]->symbol), i - at, adjoints[i]);
         break;
-    case N_Sort: reverse_sort(g, node, adjoints, count); break;
+    case N_Sort: reverse_sort(g, info, node, adjoints, count); break;
     case N_If: reverse_if(g, info, adjoints); break;
     case N_Iterate: reverse_iterate(g, info, adjoints); break;
     case N_Result: reverse_result(g, info, adjoints); break;
@@ -348,6 +372,7 @@ static void derive(Walk *walk, Node **slot) {
         buf_release(&text);
         return;
     }
+    if (program->prepare && !program->prepare(program, &node->kids[0])) return;
     open_primal(&g, node);
     if (!grad_failed(&g)) {
         Node *made = node->kind == N_Grad ? derive_reverse(&g, node) : derive_forward(&g, node);

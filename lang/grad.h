@@ -34,10 +34,18 @@ typedef struct Acc {
     bool closed;
 } Acc;
 
-/* The adjoint of a leaf so far: nothing, a value, or in a builder: elements from `base` of that level. */
+/* Adjoints of a vector's elements from this place on. */
+typedef struct Piece {
+    Symbol *start, *adjoint;
+} Piece;
+
+/* The adjoint of a leaf so far: nothing, a value and pieces (grad_piece.c), or in a builder: elements from `base` of that
+ * level. */
 typedef struct Leaf {
     Symbol *value; /* or NULL */
-    Acc *acc;      /* or NULL; one that was closed counts as none */
+    Piece *pieces;
+    int piece_count;
+    Acc *acc; /* or NULL; one that was closed counts as none */
     int level;
     Symbol *base; /* NULL: 0 */
 } Leaf;
@@ -77,6 +85,7 @@ struct Info {
     int *merges;       /* by cell: since the body began, 2 added; 0: not known, 1: it differs */
     struct Loop *loop; /* of a loop's parameter for builders */
     Symbol *index;     /* of a dictionary: a dictionary of its keys' places */
+    Symbol *sorted;    /* of a sort: {where it was, element}, in order */
     Symbol *states;    /* of an iterate: all states that its function was given */
 };
 
@@ -88,7 +97,7 @@ typedef struct Loop {
     Symbol **starts; /* by cell: where merges differ, the number of each iteration's first, or NULL */
 } Loop;
 
-/* What a block changes of the blocks around it: a scalar's adjoint, or a builder. */
+/* What a block changes of the blocks around it: a scalar's adjoint, a builder, or a piece of a vector's adjoint. */
 typedef struct Import {
     Leaf *scalar; /* of the outer block, or NULL; then here is the block's own */
     Info *owner;  /* its name, and which of its leaves */
@@ -97,6 +106,8 @@ typedef struct Import {
     Acc *acc; /* or NULL */
     Symbol *now;
     Type *type;
+    bool stream;  /* here is what an iteration adds to the element */
+    Node *offset; /* from this on; outside */
 } Import;
 
 typedef enum BlockKind { B_TOP, B_LOOP, B_ARM, B_STEP } BlockKind;
@@ -108,6 +119,9 @@ struct Block {
     Node *first, *last; /* lets */
     Import **imports;
     int count, room;
+    const Node *loop; /* of which it is the body, or NULL */
+    bool walks_range; /* whose elements are the numbers from here on */
+    Symbol *range_start;
     Symbol *param; /* of a loop or step: the struct whose fields are the imports', after `fixed` others */
     int fixed;
     struct Uses {
@@ -153,7 +167,8 @@ Symbol *partial(Grad *g, const Node *node, int operand, Symbol *result, Symbol *
 Symbol **transpose(Grad *g, Node *lambda, Symbol *at, Symbol **adjoints);
 /* A sort's elements as {where it was, element}, sorted. */
 Symbol *sorted_pairs(Grad *g, const Node *node);
-bool is_chosen(const Node *node, int number); /* is it derived by this parameter? */
+Symbol *seconds(Grad *g, const char *name, Symbol *pairs); /* the elements alone */
+bool is_chosen(const Node *node, int number);              /* is it derived by this parameter? */
 /* What a body computes from, its parameters named and those with `bits` active; then the derivative. */
 Node *derive_forward(Grad *g, Node *node); /* grad_tangent.c */
 
@@ -216,6 +231,17 @@ Leaf *leaf_slot(Grad *g, Info *info, int number); /* of a scalar, in this block 
 Symbol *param_field(Grad *g, Block *block, int number, Type *type, const char *name);
 Leaf leaf_element(Grad *g, Leaf whole, Symbol *index, Block *home);
 void acc_add(Grad *g, Leaf at, Symbol *index, Symbol *adjoint);
+
+Import *import_new(Grad *g, Block *block);
+
+/* ---- grad_piece.c: parts of vectors side by side ---- */
+/* Adds to the elements from here on; false: not in this way. */
+bool leaf_add_piece(Grad *g, Info *info, int number, Symbol *start, Symbol *adjoint);
+Symbol *pieces_gather(Grad *g, const Info *info, int number);
+void block_set_loop(Grad *g, Block *block, const Node *loop);
+/* What a lookup in a loop adds, where the index is the loop's number and a constant; false: not in this way. */
+bool stream_add(Grad *g, Info *info, int number, const Node *index, Symbol *adjoint);
+void stream_close(Grad *g, const Import *import, Symbol *collected);
 
 /* ---- grad_value.c, grad_tidy.c ---- */
 /* A value of the type from adjoints of its leaves (NULL: zeros), shaped like `value`. */

@@ -25,7 +25,7 @@ void bind_value(Grad *g, Symbol *primal, Symbol *now) {
     if (!info) return;
     info->block = g->block;
     info->part = NULL;
-    info->index = info->states = NULL;
+    info->index = info->sorted = info->states = NULL;
     for (int i = 0; i < info->leaves.count; i++) info->leaf[i] = (Leaf){0};
     for (int i = 0; i < info->cells; i++) info->position[i] = NULL;
 }
@@ -382,6 +382,10 @@ static void forward_let(Grad *g, Node *let) {
         if (value->type->builders) info->part = parts;
     } else if (value->kind == N_Iterate && !value->type->builders && g->saving && is_active_value(info)) {
         forward_saving(g, info, value);
+    } else if (value->kind == N_Sort && is_active_value(info)) {
+        Symbol *pairs = sorted_pairs(g, value); /* for the adjoints, too */
+        bind_value(g, let->symbol, grad_failed(g) ? NULL : seconds(g, let->symbol->name, pairs));
+        info->sorted = pairs;
     } else {
         bind_value(g, let->symbol, emit(g, let->symbol->name, node_clone(g->program, value)));
     }

@@ -136,7 +136,7 @@ Symbol *info_zeros(Grad *g, const Info *info, int number) {
 
 /* ---- builders of adjoints ---- */
 
-static Import *import_new(Grad *g, Block *block) {
+Import *import_new(Grad *g, Block *block) {
     if (block->count == block->room) {
         int room = block->room ? 2 * block->room : 8;
         Import **imports = grad_alloc(g, (size_t)room, sizeof(Import *));
@@ -283,7 +283,13 @@ Acc *leaf_open(Grad *g, Info *info, int number) {
     }
     acc->now =
         emit(g, "sums", make_new(g, builder_of(g, TY_vecmerger, OP_add, acc->scalar, NULL), use(g, flat)));
+    Leaf before = *leaf;
     *leaf = (Leaf){.acc = acc};
+    for (int i = 0; i < before.piece_count && !grad_failed(g); i++) {
+        Leaf from = *leaf;
+        from.base = before.pieces[i].start;
+        acc_add_all(g, from, before.pieces[i].adjoint);
+    }
     g->block = at;
     return acc;
 }
@@ -339,7 +345,8 @@ bool leaf_resolve(Grad *g, Info *info, int number) {
     Leaf *leaf = &info->leaf[number];
     if (leaf->acc && !leaf->acc->closed) return true;
     leaf->acc = NULL;
-    if (leaf->value || info->leaves.types[number]->kind != TY_vec || !info->def) return false;
+    if (leaf->value || leaf->piece_count || info->leaves.types[number]->kind != TY_vec || !info->def)
+        return false;
     return leaf_is_part(g, info, number, info->def);
 }
 
@@ -403,6 +410,7 @@ void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint) {
 
 void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint, bool many) {
     if (!info || !info->active[number] || !adjoint || grad_failed(g)) return;
+    if (many && leaf_add_piece(g, info, number, index, adjoint)) return;
     leaf_open(g, info, number);
     Leaf at = info->leaf[number];
     if (many) {
@@ -415,6 +423,7 @@ void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint
 
 Symbol *leaf_value(Grad *g, Info *info, int number) {
     Leaf *leaf = &info->leaf[number];
+    if (!leaf->acc && leaf->piece_count) *leaf = (Leaf){.value = pieces_gather(g, info, number)};
     if (!leaf->acc) return leaf->value;
     if (leaf->acc->closed || leaf->acc->owner != info || leaf->acc->number != number) return NULL;
     *leaf = (Leaf){.value = acc_close(g, leaf->acc)};

@@ -9,7 +9,7 @@
  * An iteration's element of a vector that the loop walks once from end to end gets its adjoint as an element of an
  * appender, to which what is known of that vector's adjoint already is added on the way. Everything else that the body
  * uses from outside is added up: scalars in mergers, once for all an iteration uses; vectors in vecmergers that the loop
- * takes in and hands on (grad_leaf.c). Of a builder with one merge an iteration the adjoint is walked along.
+ * takes in and hands on (grad_leaf.c), or, beside its index, collected (grad_piece.c). Of a builder with one merge an iteration the adjoint is walked along.
  */
 #include "grad.h"
 
@@ -256,6 +256,7 @@ static void open_body(Grad *g, Job *job) {
     Info *info = job->info, *builder = info_of(g, job->lambda->params[0]);
     for (int i = 0; i < job->count; i++) types[i] = job->iters[i]->type;
     job->block = block_open(g, B_LOOP);
+    block_set_loop(g, job->block, job->node);
     job->block->fixed = job->makes;
     job->params[0] = job->block->param = symbol_new(g->program, "b", NULL);
     job->params[1] = symbol_new(g->program, "i", i64);
@@ -328,7 +329,9 @@ static Node *close_body(Grad *g, Job *job, Type **types) {
     }
     for (int i = job->makes; i < count; i++) {
         Import *import = block->imports[i - job->makes];
-        types[i] = import->acc ? import->type : builder_of(g, TY_merger, OP_add, import->type, NULL);
+        TypeKind kind = import->stream ? TY_appender : TY_merger;
+        types[i] = import->acc ? import->type
+                               : builder_of(g, kind, import->stream ? OP_none : OP_add, import->type, NULL);
         if (import->acc) {
             results[i] = use(g, import->now);
             continue;
@@ -358,9 +361,11 @@ static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
             continue;
         }
         Type *type = types[i]->args[0];
-        if (!import) type = type_vec(&g->program->types, type);
+        if (!import || import->stream) type = type_vec(&g->program->types, type);
         Symbol *value = emit(g, "adjoint", make_result(g, built, type));
-        if (import)
+        if (import && import->stream)
+            stream_close(g, import, value);
+        else if (import)
             leaf_add(g, import->owner, import->number, value);
         else
             job->made[i].data->leaf[job->made[i].number] = (Leaf){.value = value};

@@ -209,9 +209,7 @@ static void tangent_of_lookup(Grad *g, Info *info, const Node *node) {
 static void tangent_of_sort(Grad *g, Info *info, const Node *node) {
     Symbol *pairs = sorted_pairs(g, node);
     if (grad_failed(g)) return;
-    bind(g, info->symbol,
-         emit(g, info->symbol->name,
-              apply_text(g, NULL, "|s| result(for(s, appender, |b, i, e| merge(b, e.$1)))", 1, &pairs)));
+    bind(g, info->symbol, seconds(g, info->symbol->name, pairs));
     for (int i = 0; i < info->leaves.count; i++) {
         Symbol *arguments[2] = {pairs, tangent_of(g, node->kids[0], i)};
         if (info->active[i])

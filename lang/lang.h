@@ -297,13 +297,16 @@ typedef struct Imports {
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
  * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
  * every node and symbol has a closed type. */
-typedef struct Program {
+typedef struct Program Program;
+struct Program {
     Arena arena;
     TypeTable types;
     Error error;
     Source *
         source; /* 0: the program's own text; further ones: the prelude, texts of types, of what was spliced in */
     int sources, source_room;
+    /* Or NULL: rewrites a function of the program, a Lambda, before it is derived. False: error set. */
+    bool (*prepare)(Program *program, Node **function);
     const Imports *imports; /* or NULL: there are no libraries */
     /* Before program_read, or NULL: for each parameter of the program its type if it is a C function that is handed
      * over by its address, else NULL. */
@@ -315,7 +318,7 @@ typedef struct Program {
     int symbols;   /* how many ids were given out */
     int64_t nodes; /* made so far: bounds the growth by macros */
     int depth;     /* no tree is deeper */
-} Program;
+};
 
 /* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
 Program *program_new(const char *name, const char *text, size_t length);
@@ -566,6 +569,8 @@ typedef struct Worker {
     struct Team *team; /* the threads that it may use, or NULL: none but its own */
     int64_t grain;     /* weld.grain: not 0 makes what is for much data happen with little */
     bool shares;       /* it is one of several that run a loop */
+    int64_t
+        steps; /* of the interpreter so far: iterations, and nodes evaluated that are no names and constants */
 } Worker;
 
 /* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */

@@ -178,7 +178,7 @@ const Imports adapter_imports = {import, find_vjp, NULL};
 
 Program *program_open(const char *name, const char *text, size_t length) {
     Program *program = program_new(name, text, length);
-    if (program) program->imports = &adapter_imports;
+    if (program) program->imports = &adapter_imports, program->prepare = function_fuse;
     return program;
 }
 

@@ -127,3 +127,20 @@ bool program_optimize(Program *program, const PassOptions *options) {
     }
     return program->error.code == E_None;
 }
+
+/* The passes up to fusion, of a function as if it were the program. */
+bool function_fuse(Program *program, Node **function) {
+    static const PassId passes[] = {PASS_inline_apply,    PASS_inline_let, PASS_flatten,
+                                    PASS_simplify,        PASS_cse,        PASS_fuse_vertical,
+                                    PASS_fuse_horizontal, PASS_flatten,    PASS_fuse_vertical};
+    const PassOptions options = {.level = 2};
+    Run run = {program, &options, 0};
+    Node *root = program->root;
+    program->root = *function;
+    bool ok = true;
+    for (size_t i = 0; i < sizeof passes / sizeof *passes && ok; i++)
+        ok = run_pass(&run, &pass_classes[passes[i]]);
+    *function = program->root;
+    program->root = root;
+    return ok;
+}

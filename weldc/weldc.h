@@ -40,6 +40,8 @@ typedef struct PassOptions {
 
 /* Rewrites a typed program in place. False: error set (Setting for an unknown pass name). */
 bool program_optimize(Program *program, const PassOptions *options);
+/* Fuses the loops of a function within a program; its parameters and what it uses from outside stay. False: error set. */
+bool function_fuse(Program *program, Node **function);
 bool passes_check(const char *passes, Error *error); /* are these names of passes */
 
 /* ---- merges.c: how often an iteration merges ---------------------------------------------------------- */

@@ -57,6 +57,10 @@ Test(grad, grows_linearly_with_its_function) {
          "result(for(x, appender[f64], |b, i, e| if(e > 0.5, merge(b, e * lookup(x, i)), b)))",
          " sum(x))(x)"},
         {"|x: f64| grad(|x| grad(|x|", "x * x", " x)(x).$1)(x)"},
+        {"|x: f64| jvp(|x|", "x * sin(x)", " x)(x, 1.0)"},
+        {"|x: f64| grad(|x| jvp(|x|", "x * sin(x)", " x)(x, 1.0).$1)(x)"},
+        {"|x: f64| jvp(|x| grad(|x|", "x * sin(x)", " x)(x).$1)(x, 1.0)"},
+        {"|x: vec[f64]| jvp(|x|", "map(zip(x, x), |e| if(e.$0 > 0.5, e.$0 * e.$1, e.$0))", " x)(x, x)"},
     };
     for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
         long half = nodes_of_chain(250, chains[i].before, chains[i].step, chains[i].after);
@@ -68,6 +72,8 @@ Test(grad, grows_linearly_with_its_function) {
 /* A thousand lets: so many nodes for each. */
 Test(grad, of_a_thousand_lets) {
     long nodes = nodes_of_chain(1000, "|x: f64| grad(|x|", "x * sin(x)", " x)(x)");
+    cr_expect(nodes < 1000 * 40, "%ld", nodes);
+    nodes = nodes_of_chain(1000, "|x: f64| jvp(|x|", "x * sin(x)", " x)(x, 1.0)");
     cr_expect(nodes < 1000 * 40, "%ld", nodes);
 }
 
