@@ -250,8 +250,24 @@ static int run(const Request *request) {
     return status;
 }
 
+/* OpenBLAS chooses its code by the processor's model when it is loaded, and on one that is newer than itself takes what suits
+ * the oldest; `weldc` tells it what the processor can do. So do we, before the program begins. */
+static void tell_openblas(char **argv) {
+#if defined(__x86_64__)
+    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    bool half = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (!getenv("OPENBLAS_CORETYPE") && (wide || half) &&
+        setenv("OPENBLAS_CORETYPE", wide ? "SkylakeX" : "Haswell", 0) == 0)
+        execv("/proc/self/exe", argv);
+#else
+    (void)argv;
+#endif
+}
+
 int main(int argc, char **argv) {
     Request request;
+    tell_openblas(argv);
     if (argc == 3 && !strcmp(argv[1], "--compile")) return compile_child(argv[2]);
     if (argc == 3 && !strcmp(argv[1], "--first")) return latency_child(argv[2]);
     if (argc == 3 && !strcmp(argv[1], "--large")) return large_child(argv[2]);

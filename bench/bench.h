@@ -30,6 +30,7 @@ typedef struct Sizes {
     int64_t rows;    /* elements of most columns */
     int64_t points;  /* of k-means: rows / 5 */
     int64_t samples; /* of the logistic regression: rows / 10 */
+    int64_t images;  /* of the network: batches of 256, at most 20 */
     int64_t nodes;   /* of PageRank, and rows of the join's small side: rows / 10 */
 } Sizes;
 

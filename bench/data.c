@@ -19,6 +19,9 @@ Sizes sizes_of(int64_t rows) {
     return (Sizes){.rows = rows,
                    .points = rows / 5 > 8 ? rows / 5 : 8,
                    .samples = rows / 10 > 1 ? rows / 10 : 1,
+                   .images = 256 * (rows < 20000    ? 1
+                                    : rows > 200000 ? 20
+                                                    : rows / 10000),
                    .nodes = rows / 10 > 1 ? rows / 10 : 1};
 }
 
@@ -60,6 +63,7 @@ static float label(int64_t i) {
 
 #define COLUMN(name, ctype, descr, length, columns, value) \
     static int64_t length_##name(Sizes s) {                \
+        (void)s;                                           \
         return length;                                     \
     }
 #include "columns.def"

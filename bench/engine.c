@@ -11,6 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#ifdef HAVE_ADAPTERS
+#include <cblas.h>
+#endif
+
 #include "bench.h"
 #include "../runtime/weld.h"
 
@@ -241,7 +245,17 @@ bool engine_prepare(Engine *engine, const Workload *workload, Run *run) {
     return false;
 }
 
+/* BLAS has threads of its own, as many as the engine is to have. */
+static void set_blas_threads(int threads) {
+#ifdef HAVE_ADAPTERS
+    openblas_set_num_threads(threads);
+#else
+    (void)threads;
+#endif
+}
+
 bool engine_round(Engine *engine, const Workload *workload, Run *run, bool digest, double *ms) {
+    set_blas_threads(engine->threads);
     switch (engine->kind) {
     case ENGINE_NATIVE:
     case ENGINE_CALLS: return native_round(engine, workload, run, digest, ms);

@@ -835,6 +835,92 @@ def logistic_jax(c):
     return lambda: [(jax.block_until_ready(fit(x, y)),)]
 
 
+@peer("logistic_grad", "numpy")
+def logistic_grad_numpy(c):
+    return logistic_numpy(c)
+
+
+@peer("logistic_grad", "jax")
+def logistic_grad_jax(c):
+    import jax
+    import jax.numpy as jnp
+
+    x, y = jaxes(c.features, c.labels)
+
+    def loss(w, x, y):
+        scores = x @ w
+        return jnp.mean(jnp.logaddexp(np.float32(0), scores) - y * scores)
+
+    @jax.jit
+    def fit(x, y):
+        slope = jax.grad(loss)
+        return jax.lax.fori_loop(0, STEPS, lambda _, w: w - np.float32(0.5) * slope(w, x, y),
+                                 jnp.zeros(x.shape[1], jnp.float32))
+
+    return lambda: [(jax.block_until_ready(fit(x, y)),)]
+
+
+# ---- a network
+
+NETWORK = ("pixels", "shown", "net_w1", "net_w2")
+
+
+@peer("mlp", "numpy")
+def mlp_numpy(c):
+    x, y, first, second = (np.asarray(getattr(c, name)) for name in NETWORK)
+
+    def run():
+        w1, b1, w2, b2, losses = first, np.zeros(256, np.float32), second, np.zeros(10, np.float32), []
+        rate = np.float32(0.1)
+        for at in range(0, len(y) - 255, 256):
+            images, labels = x[at:at + 256], y[at:at + 256]
+            inner = np.maximum(images @ w1.T + b1, 0)
+            scores = inner @ w2.T + b2
+            scores -= scores.max(axis=1, keepdims=True)
+            shares = np.exp(scores)
+            total = shares.sum(axis=1, keepdims=True)
+            rows = np.arange(256)
+            losses.append((np.log(total[:, 0]) - scores[rows, labels]).mean())
+            shares /= total
+            shares[rows, labels] -= 1
+            shares /= 256
+            back = (shares @ w2) * (inner > 0)
+            w2, b2 = w2 - rate * (shares.T @ inner), b2 - rate * shares.sum(axis=0)
+            w1, b1 = w1 - rate * (back.T @ images), b1 - rate * back.sum(axis=0)
+        return [(np.array(losses),), (w1.ravel(),), (w2.ravel(),)]
+
+    return run
+
+
+@peer("mlp", "jax")
+def mlp_jax(c):
+    import jax
+    import jax.numpy as jnp
+
+    x, y, w1, w2 = jaxes(*(getattr(c, name) for name in NETWORK))
+    batches = x.reshape(-1, 256, 784), y.reshape(-1, 256)
+
+    def loss(tree, x, y):
+        w1, b1, w2, b2 = tree
+        scores = jnp.maximum(x @ w1.T + b1, 0) @ w2.T + b2
+        return jnp.mean(jax.nn.logsumexp(scores, axis=1) - scores[jnp.arange(256), y])
+
+    @jax.jit
+    def fit(tree, batches):
+        def step(tree, batch):
+            value, g = jax.value_and_grad(loss)(tree, *batch)
+            return tuple(p - np.float32(0.1) * d for p, d in zip(tree, g)), value
+
+        return jax.lax.scan(step, tree, batches)
+
+    def run():
+        tree, losses = fit((w1, jnp.zeros(256, jnp.float32), w2, jnp.zeros(10, jnp.float32)), batches)
+        jax.block_until_ready(tree)
+        return [(losses,), (tree[0].ravel(),), (tree[2].ravel(),)]
+
+    return run
+
+
 # ---- the demo's pipeline
 
 PIPELINE = ("shipdate", "quantity", "extendedprice", "discount", "tax")

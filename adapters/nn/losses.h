@@ -30,7 +30,7 @@ FUSES("accuracy", "|x, labels| let n = " CHECKED("len(labels) > 0L", "len(labels
     "result(for(zip(nn.argmax(x), labels), merger[f64, +], |sum, i, e| "
     "merge(sum, select(e.$0 == e.$1, 1.0, 0.0)))) / f64(n)",
     "the part of the rows whose greatest element is at the label, an f64")
-#define COUNTED "let n = " CHECKED("len(x) > 0L", "len(x)") "; "
+#define COUNTED "let n = " CHECKED("len(y) > 0L", "len(y)") "; "
 #define MEAN(of) "|x, y| " COUNTED SUM("zip(x, y)", of) " / " REAL("n")
 FUSES("squared_loss", MEAN("let d = e.$0 - e.$1; d * d"), "the mean of (x - y)^2 of two vectors")
 FUSES("absolute_loss", MEAN("let d = e.$0 - e.$1; select(d < " ZERO ", -d, d)"), "the mean of |x - y|")
@@ -40,5 +40,11 @@ FUSES("huber_loss", "|x, y, delta| " COUNTED "let half = " ONE " / (" ONE " + " 
     "the mean of d^2 / 2 where |d| = |x - y| is at most delta, else of delta (|d| - delta / 2)")
 FUSES("logistic_loss", MEAN("nn.softplus_of(e.$0) - e.$1 * e.$0"),
     "the mean of log(1 + exp(x)) - y x: of scores x and labels y, 0 or 1")
+FUSES("logistic_fit", "|x, w, b, y| "
+    "let rows = " CHECKED(IS_MATRIX("x") " && x.$2 == len(w) && x.$1 == len(y) && x.$1 > 0L", "x.$1") "; "
+    "result(for(zip(" RANGE("rows") ", y), merger[?, +], |total, i, e| "
+    "let score = b + " SUM("zip(" ROW("x", "e.$0") ", w)", "e.$0 * e.$1") "; "
+    "merge(total, nn.softplus_of(score) - e.$1 * score))) / " REAL("rows"),
+    "logistic_loss(linear(x, w, b), y), whose gradient reads x once")
 FUSES("finite", "|e| if(assert(e - e == " ZERO "), e, " ZERO ")", "e itself; a failure if it is infinite or no number")
 /* clang-format on */

@@ -200,6 +200,7 @@ static const RowTest tests[] = {
     ROW("absolute_loss", loss),
     ROW("huber_loss", loss),
     ROW("logistic_loss", loss),
+    ROW("logistic_fit", logistic_fit),
     ROW("finite", is_finite),
     ROW("zeros_like", zeros_like),
     ROW("sgd", sgd),

@@ -334,3 +334,20 @@ static void is_finite(int engine, const char *full) {
         expect_failure(engine, full, args, 1, "no finite number");
     }
 }
+
+static void logistic_fit(int engine, const char *full) {
+    enum { R = 7, C = 3 };
+    double *x = random_doubles(R * C), *w = random_doubles(C), b = 0.75, scores[R], y[R], expected = 0;
+    dense_of(x, w, &b, scores, R, C, 1);
+    for (int i = 0; i < R; i++) y[i] = i % 2, expected += (softplus_of(scores[i]) - y[i] * scores[i]) / R;
+    Arg args[] = {X(R, C), VEC("f64", w, C), F64(b), VEC("f64", y, R)};
+    check(engine, "|x, w, b, y| [nn.logistic_fit(x, w, b, y)]", args, 4, &expected, 1,
+          BY(0) | BY(1) | BY(2) | BY(3));
+    args[1].as.v.length--;
+    expect_failure(engine, full, args, 4, "too few weights");
+    Arg none[] = {X(0, C), VEC("f64", w, C), F64(b), VEC("f64", y, 0)},
+        few[] = {X(R, C), VEC("f64", w, C), F64(b), VEC("f64", y, R - 1)};
+    expect_failure(engine, full, none, 4, "no samples");
+    expect_failure(engine, full, few, 4, "too few labels");
+    free(x), free(w);
+}
