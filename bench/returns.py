@@ -1,0 +1,116 @@
+"""returns.py RETURNS [ROWS [STEPS]]: examples/returns.c end to end, from two CSV files to a tested and saved model, beside the
+same with Polars or DuckDB for the tables and JAX for the training.
+
+Each run is a process of its own, so that everything counts: starting, loading libraries, compiling. Of the peers the time after
+their imports is given as well. All take turns; the least of three runs counts. The losses of the last step are printed: they
+are those of the same training from other initial weights, save that ours come from nn.
+
+    build/peers/bin/python bench/returns.py build/release/bin/example_returns 1000000 200
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+QUERY = """SELECT ln(o.price * o.quantity), o.discount, o.quantity, 2024 - c.since,
+    CAST(isodow(o.day) >= 6 AS DOUBLE), CAST(o.returned AS DOUBLE), o."order"
+    FROM '{0}/orders.csv' o JOIN '{0}/customers.csv' c USING (customer)
+    WHERE year(o.day) = 2024 AND o.quantity > 0 AND o.price IS NOT NULL"""
+
+
+def polars_table(folder):
+    import polars as p
+
+    known = p.scan_csv(folder + "/customers.csv")
+    rows = (p.scan_csv(folder + "/orders.csv", try_parse_dates=True)
+            .filter((p.col("day").dt.year() == 2024) & (p.col("quantity") > 0) & p.col("price").is_not_null())
+            .join(known, on="customer")
+            .select((p.col("price") * p.col("quantity")).log(), "discount", p.col("quantity").cast(float),
+                    (2024 - p.col("since")).cast(float), (p.col("day").dt.weekday() >= 6).cast(float).alias("weekend"),
+                    p.col("returned").cast(float), p.col("order").cast(float)).collect())
+    return rows.to_numpy()
+
+
+def duckdb_table(folder):
+    import duckdb
+    import numpy as np
+
+    columns = duckdb.connect().execute(QUERY.format(folder)).fetchnumpy()
+    return np.column_stack([np.asarray(column, np.float64) for column in columns.values()])
+
+
+def train(table, steps):
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    jax.config.update("jax_enable_x64", True)
+    apart = table[:, 6] % 5 == 0
+    x, y = table[~apart, :5], table[~apart, 5]
+    mean, scale = x.mean(0), x.std(0)
+    random = np.random.default_rng(5)
+    tree = [random.uniform(-0.5, 0.5, (16, 5)), np.zeros(16), random.uniform(-0.5, 0.5, 16), 0.0]
+    scores = lambda tree, x: jnp.tanh(x @ tree[0].T + tree[1]) @ tree[2] + tree[3]
+
+    def loss(tree, x, y):
+        s = scores(tree, x)
+        return jnp.mean(jnp.logaddexp(0.0, s) - y * s)
+
+    @jax.jit
+    def some(state, x, y, t):
+        def step(state, t):
+            tree, m, v = state
+            value, g = jax.value_and_grad(loss)(tree, x, y)
+            m = [0.9 * a + 0.1 * b for a, b in zip(m, g)]
+            v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g)]
+            c, d = 1 - 0.9 ** (t + 1), 1 - 0.999 ** (t + 1)
+            tree = [p - 0.02 * (a / c) / (jnp.sqrt(b / d) + 1e-8) for p, a, b in zip(tree, m, v)]
+            return (tree, m, v), value
+
+        return jax.lax.scan(step, state, t)
+
+    x, losses = jnp.asarray((x - mean) / scale), []
+    state = ([jnp.asarray(p) for p in tree], [jnp.zeros_like(p) for p in tree], [jnp.zeros_like(p) for p in tree])
+    for at in range(0, steps, 20):
+        state, values = some(state, x, y, jnp.arange(at, min(at + 20, steps), dtype=jnp.float64))
+        losses += list(np.asarray(values))
+    right = np.mean((np.asarray(scores(state[0], (table[apart, :5] - mean) / scale)) > 0) == (table[apart, 5] > 0.5))
+    return losses[-1], right
+
+
+def peer(name, folder, steps):
+    import jax  # noqa: F401
+
+    __import__(name)
+    start = time.time()
+    loss, right = train({"polars": polars_table, "duckdb": duckdb_table}[name](folder), steps)
+    print("%.1f %.6f %.4f" % ((time.time() - start) * 1e3, loss, right))
+
+
+def main():
+    if sys.argv[1] == "--peer":
+        return peer(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    returns, rows, steps = sys.argv[1], *(sys.argv[2:] + ["200000", "200"][len(sys.argv) - 2:])
+    least = {}
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([returns, "--make", rows, folder], check=True)
+        for _ in range(3):
+            for name in ("weldc", "polars", "duckdb"):
+                words = [returns, folder, steps] if name == "weldc" else [sys.executable, __file__, "--peer", name, folder, steps]
+                start = time.time()
+                out = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+                whole = (time.time() - start) * 1e3
+                if name == "weldc":
+                    loss = open(os.path.join(folder, "losses.csv")).read().split()[-1]
+                    out = [whole, float(loss), float(out[0])]
+                out = [float(word) for word in out]
+                if name not in least or whole < least[name][0]:
+                    least[name] = [whole] + out
+    print("%s orders, %s steps             process ms  after imports ms  last loss  told right" % (rows, steps))
+    for name, (whole, inside, loss, right) in least.items():
+        print("%-30s %16.0f %17.0f %10.4f %11.4f" % (name if name == "weldc" else name + " + jax", whole, inside, loss, right))
+
+
+main()
