@@ -313,6 +313,23 @@ ErrorCode eval_Assert(Eval *e, const Node *node, void *out) {
     return holds ? E_None : worker_fail(e->worker, E_AssertionFailed, node->span, 0, 0);
 }
 
+ErrorCode eval_Checkpoint(Eval *e, const Node *node, void *out) {
+    return eval(e, node->kids[0], out);
+}
+
+ErrorCode eval_After(Eval *e, const Node *node, void *out) {
+    Cell cell;
+    const void *before;
+    TRY(eval_operand(e, node->kids[1], &cell, &before));
+    return eval(e, node->kids[0], out);
+}
+
+ErrorCode eval_Room(Eval *e, const Node *node, void *out) {
+    (void)node;
+    *(int64_t *)out = e->worker->room;
+    return E_None;
+}
+
 /* ---- programs ---- */
 
 typedef struct Run {

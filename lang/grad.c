@@ -214,6 +214,10 @@ static void reverse_value(Grad *g, Info *info, Node *node, Symbol **adjoints) {
     case N_Ident:
         for (int i = 0; i < count; i++) leaf_add(g, info_of(g, node->symbol), i, adjoints[i]);
         break;
+    case N_After:
+    case N_Checkpoint:
+        for (int i = 0; i < count; i++) leaf_add(g, info_of(g, node->kids[0]->symbol), i, adjoints[i]);
+        break;
     case N_Field:
         for (int i = 0; i < node->index; i++) at += type_leaves(node->kids[0]->type->args[i]);
         for (int i = 0; i < count; i++) leaf_add(g, info_of(g, node->kids[0]->symbol), at + i, adjoints[i]);
@@ -253,7 +257,7 @@ static void reverse_value(Grad *g, Info *info, Node *node, Symbol **adjoints) {
     }
 }
 
-static void reverse_let(Grad *g, Info *info) {
+void grad_reverse_let(Grad *g, Info *info) {
     Node *node = info->def;
     Symbol **adjoints = grad_alloc(g, (size_t)info->leaves.count, sizeof *adjoints);
     bool any = false;
@@ -279,7 +283,7 @@ void grad_reverse(Grad *g, Node *body) {
     count = 0;
     for (Node *let = body; let->kind == N_Let && infos; let = let->kids[1])
         infos[count++] = info_of(g, let->symbol);
-    while (count > 0 && !grad_failed(g)) reverse_let(g, infos[--count]);
+    while (count > 0 && !grad_failed(g)) grad_reverse_let(g, infos[--count]);
 }
 
 /* ---- one derivative ---- */
@@ -318,7 +322,10 @@ static Node *derive_reverse(Grad *g, Node *node) {
     if (grad_failed(g)) return node;
     Info *result = info_of(g, body_end(body)->symbol);
     if (result) leaf_add(g, result, 0, emit(g, "one", number_of(g, lambda->kids[0]->type, 1)));
-    grad_reverse(g, body);
+    if (again_wanted(g, body))
+        again_reverse(g, body);
+    else
+        grad_reverse(g, body);
     g->span = node->span;
     for (int i = 0; i < lambda->nparams && !grad_failed(g); i++) {
         if (is_chosen(node, i))

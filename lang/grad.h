@@ -86,7 +86,9 @@ struct Info {
     struct Loop *loop; /* of a loop's parameter for builders */
     Symbol *index;     /* of a dictionary: a dictionary of its keys' places */
     Symbol *sorted;    /* of a sort: {where it was, element}, in order */
-    Symbol *states;    /* of an iterate: all states that its function was given */
+    Symbol *
+        states; /* of an iterate: all states that its function was given; of one that saves, some (grad_again.c) */
+    Symbol *steps, *slots; /* of one that saves: how many there are, and how many may be kept */
 };
 
 /* How a loop of the primal program is computed anew: where its iterations merge. */
@@ -159,6 +161,7 @@ static inline bool grad_failed(const Grad *g) {
 }
 /* The adjoints of what the body computes from, given those of its result, which is at the end of its lets. */
 void grad_reverse(Grad *g, Node *body);
+void grad_reverse_let(Grad *g, Info *info);
 
 /* The partial derivative of an operator's result by an operand, times `along`: an adjoint or a tangent. */
 Symbol *partial(Grad *g, const Node *node, int operand, Symbol *result, Symbol *along);
@@ -274,6 +277,16 @@ bool foreign_has_rule(Grad *g, const Node *call);
 void reverse_foreign(Grad *g, Info *info, Symbol **adjoints);
 /* The tangents of its result, by leaf, from those of the arguments' leaves (NULL: zeros); NULL: error set. */
 Symbol **foreign_tangents(Grad *g, Info *info, Symbol **along);
+
+/* ---- grad_again.c: what is kept for the adjoints, and what is computed again ---- */
+bool again_wanted(Grad *g, Node *body); /* is part of it to be computed again */
+void again_reverse(Grad *g,
+                   Node *body); /* grad_reverse of such a body, in the block in which it was computed */
+Symbol *again_sweep(Grad *g, Info *iterate); /* the last state; sets states, steps and slots */
+/* In the block: {what is kept, number, the state before that step}, from such a struct of an earlier state. */
+Symbol *again_descend(Grad *g, Info *iterate, Symbol *states, Symbol *step);
+/* What is kept when the adjoint of that step is known. */
+Node *again_drop(Grad *g, Symbol *states, Symbol *step);
 
 /* ---- grad_loop.c, grad_branch.c, grad_position.c, grad_sequence.c: rules for what has bodies, and builders ---- */
 void reverse_for(Grad *g, Info *info);

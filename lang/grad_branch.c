@@ -135,11 +135,14 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
             return;
         }
     }
-    Symbol *states = states_of(g, info);
-    Step step = {1, grad_alloc(g, (size_t)leaves + 1, sizeof(Node *)), NULL};
-    Symbol *length = emit(
-        g, "steps",
-        node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1, use(g, states)));
+    Symbol *states = states_of(g, info), *length = info->steps;
+    Step step = {length ? 2 : 1, grad_alloc(g, (size_t)leaves + 2, sizeof(Node *)), NULL};
+    if (length)
+        step.start[1] = use(g, states);
+    else
+        length = emit(g, "steps",
+                      node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1,
+                                use(g, states)));
     step.start[0] = binary(g, OP_sub, use(g, length), i64_literal(g, 1));
     int *number = grad_alloc(g, (size_t)leaves, sizeof *number);
     for (int i = 0; i < leaves; i++) {
@@ -151,7 +154,9 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     block->param = symbol_new(g->program, "step", NULL);
     block->fixed = step.count;
     Symbol *at = param_field(g, block, 0, length->type, "number");
-    bind_state(g, lambda, lookup_in(g, states, at));
+    Symbol *kept = info->steps ? param_field(g, block, 1, states->type, "kept") : NULL;
+    if (kept) kept = again_descend(g, info, kept, at);
+    bind_state(g, lambda, kept ? emit(g, "state", field_of(g, kept, 2)) : lookup_in(g, states, at));
     state->loop = grad_alloc(g, 1, sizeof *state->loop);
     *state->loop = (Loop){node, at, info_of(g, node->kids[0]->symbol), NULL};
     g->keep = state->depth;
@@ -165,6 +170,7 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     most = step.count + block->count;
     step.next = grad_alloc(g, (size_t)most, sizeof(Node *));
     step.next[0] = binary(g, OP_sub, use(g, at), i64_literal(g, 1));
+    if (kept) step.next[1] = again_drop(g, kept, at);
     for (int i = 0; i < leaves && !grad_failed(g); i++) {
         Symbol *value = number[i] ? leaf_value(g, state, i) : NULL;
         if (number[i]) step.next[number[i]] = use(g, value ? value : info_zeros(g, state, i));

@@ -25,7 +25,7 @@ void bind_value(Grad *g, Symbol *primal, Symbol *now) {
     if (!info) return;
     info->block = g->block;
     info->part = NULL;
-    info->index = info->sorted = info->states = NULL;
+    info->index = info->sorted = info->states = info->steps = info->slots = NULL;
     for (int i = 0; i < info->leaves.count; i++) info->leaf[i] = (Leaf){0};
     for (int i = 0; i < info->cells; i++) info->position[i] = NULL;
 }
@@ -312,8 +312,7 @@ static bool is_whole(Grad *g, const Info *info, Node *node) {
  *
  *     iterate(a, |s| {next, again})  =>  iterate({a, appender}, |t| let s = t.$0; {{next, merge(t.$1, s)}, again})
  *
- * All are kept; a plan that keeps some and computes the others from them would change this function and
- * reverse_iterate only. Gives the last state. */
+ * All are kept; grad_again.c keeps some. Gives the last state. */
 static Symbol *forward_saving(Grad *g, Info *info, const Node *node) {
     const Node *lambda = node->kids[1];
     int count = parts_of(node->type);
@@ -359,7 +358,10 @@ Symbol *states_of(Grad *g, Info *info) {
     if (info->states) return info->states;
     g->block = info->block;
     g->keep = info_of(g, info->def->kids[1]->params[0])->depth;
-    forward_saving(g, info, info->def);
+    if (g->program->saving && !info->def->type->builders)
+        again_sweep(g, info);
+    else
+        forward_saving(g, info, info->def);
     g->keep = keep;
     g->block = at;
     return info->states;
@@ -381,7 +383,10 @@ static void forward_let(Grad *g, Node *let) {
         bind_value(g, let->symbol, value->type->builders ? NULL : parts[0]);
         if (value->type->builders) info->part = parts;
     } else if (value->kind == N_Iterate && !value->type->builders && g->saving && is_active_value(info)) {
-        forward_saving(g, info, value);
+        if (g->program->saving)
+            again_sweep(g, info);
+        else
+            forward_saving(g, info, value);
     } else if (value->kind == N_Sort && is_active_value(info)) {
         Symbol *pairs = sorted_pairs(g, value); /* for the adjoints, too */
         bind_value(g, let->symbol, grad_failed(g) ? NULL : seconds(g, let->symbol->name, pairs));

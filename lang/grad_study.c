@@ -261,6 +261,8 @@ static void study_value(Grad *g, Info *info, Node *node, int depth) {
     case N_Lookup:
     case N_OptLookup:
     case N_Slice:
+    case N_Checkpoint:
+    case N_After:
     case N_Sort: from_kid(g, info, node->kids[0], 0); break;
     case N_ToVec: {
         Info *dict = info_of(g, node->kids[0]->symbol);

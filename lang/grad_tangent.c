@@ -441,6 +441,8 @@ static void tangent_of_value(Grad *g, Info *info, Node *node) {
     int at = 0;
     switch (node->kind) {
     case N_Ident: copy_tangents(g, info, 0, node, 0); break;
+    case N_After:
+    case N_Checkpoint: copy_tangents(g, info, 0, node->kids[0], 0); break;
     case N_Field:
         copy_tangents(g, info, 0, node->kids[0], leaves_before(node->kids[0]->type, node->index));
         break;

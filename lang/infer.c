@@ -435,6 +435,7 @@ static void infer_run(void *data) {
     if (in->program->error.code == E_None && in->waiting)
         error_set(&in->program->error, E_Internal, in->pending[0]->span, "a rule of types did not decide");
     job->ok = in->program->error.code == E_None && (!in->derives || program_derive(in->program));
+    in->program->derived = in->derives;
 }
 
 bool program_infer(Program *program, const Type *want) {

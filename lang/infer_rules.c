@@ -282,6 +282,20 @@ Verdict infer_Assert(Infer *in, Node *node) {
     return infer_give(in, node, infer_scalar(in, TY_bool));
 }
 
+/* ---- what is kept and what is computed again ---- */
+
+Verdict infer_Checkpoint(Infer *in, Node *node) {
+    return infer_give(in, node, infer_type(in, node->kids[0]));
+}
+
+Verdict infer_After(Infer *in, Node *node) {
+    return infer_give(in, node, infer_type(in, node->kids[0]));
+}
+
+Verdict infer_Room(Infer *in, Node *node) {
+    return infer_give(in, node, infer_scalar(in, TY_i64));
+}
+
 /* ---- bytes, foreign functions, sugar ---- */
 
 /* Builders and lanes cannot leave a program's loops. WAIT until the type is closed. */

@@ -318,6 +318,8 @@ struct Program {
     int symbols;   /* how many ids were given out */
     int64_t nodes; /* made so far: bounds the growth by macros */
     int depth;     /* no tree is deeper */
+    bool saving;   /* derivatives keep little and compute it again (grad_again.c); set before program_infer */
+    bool derived;  /* there were derivatives, which were taken */
 };
 
 /* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
@@ -530,6 +532,15 @@ void region_reset(Region *region, RegionMark mark); /* frees what was allocated 
 void region_release(Region *region, void *data, int64_t bytes);
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
+/* What lies in blocks of its own, is younger than the clock and is reachable from the value, but not from the roots, becomes
+ * the youngest; the mark that is returned is older than that. Where there is no memory to find out, nothing moves. */
+typedef struct RegionRoot {
+    const Type *type;
+    const void *value;
+} RegionRoot;
+int64_t region_clock(const Region *region);
+RegionMark region_renew(Region *region, int64_t clock, const Type *type, const void *value,
+                        const RegionRoot *roots, int64_t count);
 /* The same at the end of a run; if the region was empty at the mark, builders' blocks are freed as well. */
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root);
 bool region_owns(const Region *region, const void *pointer);
@@ -568,6 +579,7 @@ typedef struct Worker {
     Error error;       /* the first failure */
     struct Team *team; /* the threads that it may use, or NULL: none but its own */
     int64_t grain;     /* weld.grain: not 0 makes what is for much data happen with little */
+    int64_t room;      /* bytes that memory_room() gives */
     bool shares;       /* it is one of several that run a loop */
     int64_t
         steps; /* of the interpreter so far: iterations, and nodes evaluated that are no names and constants */

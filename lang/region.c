@@ -3,7 +3,7 @@
  * Every piece of memory that a region has from its budget opens with a Block header, and hangs in one of
  * three lists:
  *
- *     chunk ->  [256K .....next|free] -> [128K ....] -> ... -> [1K ....]     small things, bump-allocated
+ *     chunk ->  [64K ......next|free] -> [32K .....] -> ... -> [1K ....]     small things, bump-allocated
  *     block ->  [header|64K] -> [header|8M] -> ...                          one large thing each, newest
  * first builders  a ring of the blocks of builders that still grow, in no order
  *
@@ -33,7 +33,7 @@ enum {
     POISON = 0xa5,
     FIRST_CHUNK = 1024,
     NEXT_CHUNK = 16 << 10,
-    LAST_CHUNK = 256 << 10
+    LAST_CHUNK = 64 << 10
 };
 enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
 static const int64_t most_bytes = (int64_t)1 << 47;
@@ -43,6 +43,7 @@ struct Block {
     Block *prev, *next; /* the next older one, and the next younger; chunks have no next */
     int64_t bytes;      /* with this header */
     char *fill;         /* of a chunk that is not the newest: where its free part begins */
+    int64_t born;       /* of a large one: the region's clock */
     bool live;          /* during a sweep: it is reached */
 };
 
@@ -52,6 +53,7 @@ struct Region {
     char *next, *end; /* the free part of the newest chunk */
     Block *spare[SPARE_CLASSES];
     int spares[SPARE_CLASSES];
+    int64_t clock; /* how many large ones there were */
 };
 
 /* ---- the budget ---- */
@@ -163,6 +165,7 @@ static void block_give(Region *region, Block *block) {
 
 /* A large one becomes the youngest. */
 static void list_add(Region *region, Block *block) {
+    block->born = ++region->clock;
     block->prev = region->block;
     block->next = NULL;
     if (region->block) region->block->next = block;
@@ -427,6 +430,8 @@ void region_adopt(Region *region, Region *other, bool all) {
     }
     if (!all) return;
     Block *oldest = other->block;
+    int64_t born = region->clock += other->clock; /* more than there are */
+    for (Block *block = oldest; block; block = block->prev) block->born = born--;
     while (oldest && oldest->prev) oldest = oldest->prev;
     if (oldest) {
         oldest->prev = region->block;
@@ -632,6 +637,49 @@ static void sweep(Region *region, RegionMark mark, const Type *type, const void 
 
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root) {
     sweep(region, mark, type, root, false);
+}
+
+int64_t region_clock(const Region *region) {
+    return region->clock;
+}
+
+static void renew(Region *region, Sweep *state, int64_t clock, const Type *type, const void *value,
+                  const RegionRoot *roots, int64_t nroots) {
+    int64_t count = 0;
+    for (Block *block = region->block; block && block->born > clock; block = block->prev)
+        state->ranges[count++] = (Range){block_data(block), (char *)block + block->bytes, block};
+    state->count = state->unmarked = count;
+    qsort(state->ranges, (size_t)count, sizeof *state->ranges, range_order);
+    for (int64_t i = 0; i < nroots; i++) sweep_value(state, roots[i].type, roots[i].value);
+    int64_t left = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!state->ranges[i].block->live) state->ranges[left++] = state->ranges[i];
+        state->ranges[i].block->live = false;
+    }
+    state->last = NULL;
+    state->count = state->unmarked = left;
+    sweep_value(state, type, value);
+    for (int64_t i = 0; i < left; i++) {
+        if (state->ranges[i].block->live) list_remove(region, state->ranges[i].block);
+    }
+}
+
+RegionMark region_renew(Region *region, int64_t clock, const Type *type, const void *value,
+                        const RegionRoot *roots, int64_t nroots) {
+    Sweep state = {0};
+    int64_t count = 0;
+    for (const Block *block = region->block; block && block->born > clock; block = block->prev) count++;
+    size_t bytes = sizeof(Range) * (size_t)count;
+    if (count) state.ranges = budget_take(region->budget, bytes);
+    if (state.ranges) renew(region, &state, clock, type, value, roots, nroots);
+    RegionMark mark = region_mark(region);
+    for (int64_t i = 0; i < state.count; i++) {
+        Block *block = state.ranges[i].block;
+        if (block->live) list_add(region, block);
+        block->live = false;
+    }
+    budget_give(region->budget, state.ranges, bytes);
+    return mark;
 }
 
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root) {

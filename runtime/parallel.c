@@ -583,6 +583,7 @@ static bool crew_open(Crew *crew) {
         crew->members[i].worker = (Worker){.cancel = crew->outer->cancel,
                                            .host = crew->outer->host,
                                            .grain = crew->outer->grain,
+                                           .room = crew->outer->room,
                                            .shares = true};
     return open_outlet(crew);
 }

@@ -88,6 +88,14 @@ static V rt_sweep(P worker, P mark, P type, P value) {
     region_sweep(((Worker *)worker)->region, *(RegionMark *)mark, type, value);
 }
 
+static L rt_clock(P worker) {
+    return region_clock(((Worker *)worker)->region);
+}
+
+static V rt_renew(P worker, L clock, P mark, P type, P value, P roots, L count) {
+    *(RegionMark *)mark = region_renew(((Worker *)worker)->region, clock, type, value, roots, count);
+}
+
 static P rt_dict_new(P worker, P entry, L span) {
     return dict_new(worker, entry, span_of(span));
 }

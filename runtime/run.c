@@ -56,7 +56,8 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     Worker worker = {.cancel = run->cancel ? run->cancel : (const volatile int32_t *)&context->state,
                      .host = unit->options.foreign ? &foreign_host : &no_foreign,
                      .team = context->team,
-                     .grain = context->grain};
+                     .grain = context->grain,
+                     .room = unit->options.memory_budget / 2};
     Value *value = value_new_result(context, unit->signature, run->held, run->held_count);
     ErrorCode code = E_OutOfMemory;
     if (value) {

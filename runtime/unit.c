@@ -46,13 +46,20 @@ static bool no_memory(Error *error) {
     return error_set(error, E_OutOfMemory, nowhere, "no memory to compile the program");
 }
 
+/* Under a budget gradients keep little. */
+static bool is_saving(const Unit *unit) {
+    return unit->options.memory_budget > 0;
+}
+
 /* Reads and types a text, or merges a recipe's. NULL or a program whose error is set: failed; the caller frees the
  * program. */
-static bool read_program(Program **program, const Origin *origin, Error *error, Timings *timings) {
+static bool read_program(Program **program, const Origin *origin, bool saving, Error *error,
+                         Timings *timings) {
     double start = rt_clock_ms();
     *program = origin->recipe ? recipe_program(origin->recipe, error)
                               : program_open(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
+    (*program)->saving = saving;
     bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
     ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);
@@ -78,7 +85,7 @@ static Program *read_again(const Unit *unit) {
     Error error = {.code = E_None};
     Timings timings;
     Program *program;
-    if (read_program(&program, &origin, &error, &timings)) return program;
+    if (read_program(&program, &origin, is_saving(unit), &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -423,7 +430,7 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (!keep_options(unit, conf, error)) return false;
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
     if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
-    if (!read_program(&unit->program, origin, error, timings)) return false;
+    if (!read_program(&unit->program, origin, is_saving(unit), error, timings)) return false;
     if (!survey_program(unit, error)) return false;
     unit->signature = signature_new(unit->program, program_argument_type(unit->program),
                                     program_result_type(unit->program));

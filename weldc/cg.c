@@ -20,7 +20,10 @@ static const Generator generators[N_COUNT] = {
 
 /* Along a chain of lets in a loop, so that its length does not matter. */
 Leaf *cg_expr(Cg *cg, const Node *node) {
-    for (; node->kind == N_Let; node = node->kids[1]) cg_bind(cg, node->symbol, cg_expr(cg, node->kids[0]));
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        cg->let = node;
+        cg_bind(cg, node->symbol, cg_expr(cg, node->kids[0]));
+    }
     Leaf *leaves = generators[node->kind](cg, node);
     if (node->kind != N_Field) cg_fragment_end(cg, node, leaves);
     return leaves;
@@ -450,6 +453,17 @@ static Leaf *cg_Cfill(Cg *cg, const Node *node) {
 static Leaf *cg_Assert(Cg *cg, const Node *node) {
     cg_check(cg, cg_one(cg, node->kids[0]), E_AssertionFailed, node, NULL, NULL);
     return single(cg, node, LLVMConstInt(cg->i1, 1, false));
+}
+
+static Leaf *cg_Checkpoint(Cg *cg, const Node *node) {
+    return cg_expr(cg, node->kids[0]);
+}
+static Leaf *cg_After(Cg *cg, const Node *node) {
+    cg_expr(cg, node->kids[1]);
+    return cg_expr(cg, node->kids[0]);
+}
+static Leaf *cg_Room(Cg *cg, const Node *node) {
+    return single(cg, node, cg_load_at(cg, cg->i64, cg->fn->worker, offsetof(Worker, room)));
 }
 
 static Leaf *cg_Sort(Cg *cg, const Node *node) {

@@ -70,6 +70,8 @@ typedef enum CompressKind {
 
 typedef struct Owned Owned;
 typedef struct Passage Passage;
+typedef struct Began Began;
+enum { ROOTS = 64 };
 
 typedef struct Cg {
     Program *program;
@@ -101,6 +103,8 @@ typedef struct Cg {
     bool looked;        /* for SLEEF, which no program without math functions opens */
     Passage *passages;  /* by a fragment's number (cg_release.c) */
     int npassages;
+    const Node *let;      /* whose value is being made */
+    Began *began;         /* iterates that lets have as values (cg_renew.c) */
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
     const Node *finished; /* the loop whose result is being made, if its builder has no name */
     CompressKind compress;
@@ -208,6 +212,14 @@ const int *cg_places(Cg *cg, const Node *loop);
 /* The code of a fragment's node ends here: releases what nobody needs from now on. leaves: of its value, or NULL, then
  * what it made is kept. */
 void cg_fragment_end(Cg *cg, const Node *node, const Leaf *leaves);
+/* Blocks that will be released behind the node's fragment, or fragments behind it in the plan. */
+void cg_each_owned(Cg *cg, const Node *node, void (*visit)(void *data, const Type *type, const Leaf *place),
+                   void *data);
+
+/* ---- cg_renew.c: iterates that take over the memory of others ---- */
+void cg_renew_note(Cg *cg, const Node *iterate); /* before it begins */
+/* Sets mark, if there is something to take over; state: the first. */
+bool cg_renew(Cg *cg, const Node *iterate, LLVMValueRef mark, LLVMValueRef state);
 
 /* ---- cg_foreign.c ---- */
 Leaf *cg_foreign_call(Cg *cg, const Node *node);

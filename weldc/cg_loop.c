@@ -769,16 +769,28 @@ Leaf *cg_for(Cg *cg, const Node *node) {
 
 /* ---- iterate ---- */
 
+/* Does a sweep by this type find all that a state holds on to? Not the partitions of a dictionary that grows. */
+static bool is_sweepable(const Type *state) {
+    if (state->kind == TY_dictmerger || state->kind == TY_groupmerger) return false;
+    for (int i = 0; state->builders && state->kind == TY_struct && i < state->count; i++) {
+        if (!is_sweepable(state->args[i])) return false;
+    }
+    return true;
+}
+
 Leaf *cg_iterate(Cg *cg, const Node *node) {
     const Node *lambda = node->kids[1];
     const Type *type = node->type;
     int count = leaf_count(type);
+    cg_renew_note(cg, node);
+    const Node *let = cg->let;
     LLVMValueRef slot = cg_spill(cg, type, cg_expr(cg, node->kids[0]));
-    bool sweep = cg_allocates(lambda->kids[0]) && !type->builders;
+    cg->let = let;
+    bool sweep = cg_allocates(lambda->kids[0]) && is_sweepable(type);
     NameList names = cg_free_names(cg, lambda);
     for (int i = 0; i < names.count; i++) sweep = sweep && !names.symbol[i]->type->builders;
     LLVMValueRef mark = sweep ? cg_slot(cg, sizeof(RegionMark), 8) : NULL;
-    if (mark) cg_call(cg, RT_mark, cg->fn->worker, mark);
+    if (mark && !cg_renew(cg, node, mark, slot)) cg_call(cg, RT_mark, cg->fn->worker, mark);
     LLVMBasicBlockRef body = cg_block(cg, "iterate"), after = cg_block(cg, "");
     LLVMBuildBr(cg->builder, body);
     cg_goto(cg, body);

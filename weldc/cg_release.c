@@ -89,6 +89,24 @@ static void release(Cg *cg, const Owned *owned) {
                 LLVMBuildMul(cg->builder, owned->place[1], size, ""));
 }
 
+void cg_each_owned(Cg *cg, const Node *node, void (*visit)(void *data, const Type *type, const Leaf *place),
+                   void *data) {
+    int number = node->index - 1;
+    if (number < 0 || number >= cg->npassages) return;
+    const Passage *passage = &cg->passages[number];
+    for (int i = *passage->past; i < passage->plan->nfragments; i++) {
+        const Passage *next = &cg->passages[passage->plan->fragments[i]->number];
+        for (const Owned *owned = next->dies; owned; owned = owned->next) {
+            const Buffer *buffer = owned->buffer;
+            const Type *type = buffer->type;
+            if (!owned->place[0]) continue;
+            if (buffer->owns == OWNS_BUILDER && type->kind == TY_vec)
+                type = type_make(&cg->program->types, TY_appender, OP_none, 1, type->args);
+            visit(data, type, owned->place);
+        }
+    }
+}
+
 /* What the fragment made: found where it dies, among few. */
 static void note_places(Cg *cg, const Fragment *fragment, const Leaf *leaves) {
     for (int i = 0; i < fragment->noutputs; i++) {
@@ -121,7 +139,7 @@ const int *cg_places(Cg *cg, const Node *loop) {
 
 void cg_fragment_end(Cg *cg, const Node *node, const Leaf *leaves) {
     int number = node->index - 1; /* less than 0: what a loop runs is no fragment */
-    if (cg->heap_builders || number < 0 || number >= cg->npassages) return;
+    if (number < 0 || number >= cg->npassages) return;
     Passage *passage = &cg->passages[number];
     const Plan *plan = passage->plan;
     if (leaves) note_places(cg, fragment_of(passage, number), leaves);

@@ -93,6 +93,7 @@ bool stage_print(const Text *text, Stage stage, const char *after, bool times, w
     if (!conf_options(conf, &options, &error)) return fault_set(fault, error.code, "%s", error.text);
     Program *program = program_open(text->name, text->bytes, text->length);
     if (!program) return fault_set(fault, E_OutOfMemory, "no memory for the program");
+    program->saving = options.memory_budget > 0;
     bool ok = stage_make(program, stage, after, times, &options, out, &error);
     if (!ok) fault_of_program(fault, error.code == E_None ? &program->error : &error, text);
     if (ok && out->length && out->text[out->length - 1] != '\n') buf_put(out, "\n", 1);
