@@ -132,9 +132,8 @@ Symbol *again_descend(Grad *g, Info *info, Symbol *from, Symbol *step) {
         " if(s < 2L || t < 2L, {t - 1L, false},"
         " let f = iterate({0L, 1L, 0L, 0L}, |f| let r = f.$0 + 1L; let b = f.$1 * (s + r) / r;"
         " {{r, b, f.$1, f.$2}, b < t}); {max(1L, max(f.$3, t - (f.$1 - f.$2))), true})";
-    static const char keep[] =
-        "|k, a, s, m, more| if(more, slice(result(merge(for(k, appender, |b, i, e| merge(b, e)),"
-        " {a, s})), 0L, m), k)";
+    static const char keep[] = "|k, a, s, m, more| slice(if(more, result(merge(for(k, appender, |b, i, e| "
+                               "merge(b, e)), {a, s})), k), 0L, m)";
     int outer_keep = g->keep;
     g->keep = info_of(g, info->def->kids[1]->params[0])->depth;
     Node *first[3], *next[3], *end[2];

@@ -93,6 +93,16 @@ Program *module_program(weld_module_t handle) {
     return module ? unit_typed(module->unit) : NULL;
 }
 
+bool module_price(weld_module_t handle, weld_context_t context, const void *args, PlanPrice *price) {
+    Module *module = handle_as(handle, HANDLE_MODULE);
+    Promise promise;
+    Error error = {.code = E_None};
+    if (!module || !promise_make(module->unit, handle_as(context, HANDLE_CONTEXT), args, &promise, &error))
+        return false;
+    *price = promise.price;
+    return true;
+}
+
 Program *module_optimized(weld_module_t handle) {
     Module *module = handle_as(handle, HANDLE_MODULE);
     return module ? unit_optimized(module->unit) : NULL;

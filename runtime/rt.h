@@ -447,6 +447,8 @@ struct Unit {
     bool constants; /* may results point into the program or the code */
     bool dumps;     /* it wrote files: to be done anew each time */
     Buf disk_key;   /* "": not on disk */
+    bool saving;    /* its gradients keep little */
+    Unit *saver;    /* the same program as such a unit; or NULL: there is no budget, or no gradient */
     /* Under the lock: */
     pthread_mutex_t lock;
     Program *program; /* as read; once `consumed`, optimized: errors are rendered against its text */
@@ -457,6 +459,8 @@ struct Unit {
     Code *light;      /* the first code, where it was made quickly; runs may still be in it */
     bool probed;      /* code was looked for on disk */
     bool hopeless;    /* there will be no code */
+    Program *planned; /* the optimized program once more, and its plan (promise.c); NULL: not yet asked for */
+    Plan *plan;
     bool from_disk;
     const Jit *jit;
     _Atomic(Code *) code;  /* once set, it stays, but for: */
@@ -472,6 +476,7 @@ typedef struct Origin {
     size_t length;
     const Type *want;  /* the type that the program shall have, or NULL */
     Recipe *recipe;    /* or NULL: from the text */
+    bool saving;       /* its gradients keep little */
     const char *image; /* its code, made ahead of time; or NULL */
     size_t image_size;
 } Origin;
@@ -536,6 +541,15 @@ typedef struct Execution {
 } Execution;
 Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *error); /* NULL: error set */
 
+/* ---- promise.c: what a run takes at most ---- */
+typedef struct Promise {
+    Unit *unit;   /* that runs: the one that was asked for, or its saver */
+    int64_t room; /* for what its gradients keep */
+    PlanPrice price;
+} Promise;
+/* For these arguments. False: error set: a budget that cannot be met, or no memory. context: or NULL, for one thread. */
+bool promise_make(Unit *unit, const Context *context, const void *args, Promise *promise, Error *error);
+
 /* ---- ahead.c: programs compiled ahead of time --------------------------------------------------------- */
 
 /* Appends the bytes of a compiled program; *signature gets its types, with a reference. False: error set. */
@@ -550,7 +564,8 @@ Unit *ahead_load(const void *data, size_t size, weld_conf_t conf, Error *error, 
  */
 weld_module_t module_compile(const char *name, const char *text, size_t length, const Type *want,
                              weld_conf_t conf, Error *error, Timings *timings);
-Program *module_program(weld_module_t module);     /* as read and typed, not optimized; NULL: no memory */
+Program *module_program(weld_module_t module); /* as read and typed, not optimized; NULL: no memory */
+bool module_price(weld_module_t module, weld_context_t context, const void *args, PlanPrice *price);
 Program *module_optimized(weld_module_t module);   /* a new one, as code is made of; NULL: no memory */
 const char *module_tier(weld_module_t module);     /* "eval", "jit" or "cached" */
 const Type *module_argument_type(weld_module_t m); /* the struct of its parameters */

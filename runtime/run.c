@@ -53,11 +53,18 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     const void *args = run->args;
     if (!arguments_check(unit->signature, args, error) || !context_begin(context, error)) return NULL;
     if (run->never && __atomic_load_n(run->never, __ATOMIC_SEQ_CST)) weld_context_cancel(context);
+    Promise promise = {.unit = unit};
+    if (unit->options.memory_budget > 0 && unit->program &&
+        !promise_make(unit, context, args, &promise, error)) {
+        context_end(context);
+        return NULL;
+    }
+    unit = promise.unit;
     Worker worker = {.cancel = run->cancel ? run->cancel : (const volatile int32_t *)&context->state,
                      .host = unit->options.foreign ? &foreign_host : &no_foreign,
                      .team = context->team,
                      .grain = context->grain,
-                     .room = unit->options.memory_budget / 2};
+                     .room = promise.room};
     Value *value = value_new_result(context, unit->signature, run->held, run->held_count);
     ErrorCode code = E_OutOfMemory;
     if (value) {

@@ -46,11 +46,6 @@ static bool no_memory(Error *error) {
     return error_set(error, E_OutOfMemory, nowhere, "no memory to compile the program");
 }
 
-/* Under a budget gradients keep little. */
-static bool is_saving(const Unit *unit) {
-    return unit->options.memory_budget > 0;
-}
-
 /* Reads and types a text, or merges a recipe's. NULL or a program whose error is set: failed; the caller frees the
  * program. */
 static bool read_program(Program **program, const Origin *origin, bool saving, Error *error,
@@ -85,7 +80,7 @@ static Program *read_again(const Unit *unit) {
     Error error = {.code = E_None};
     Timings timings;
     Program *program;
-    if (read_program(&program, &origin, is_saving(unit), &error, &timings)) return program;
+    if (read_program(&program, &origin, unit->saving, &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -415,6 +410,7 @@ static bool is_import(const Unit *unit, int source) {
  * others. */
 static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_conf_t conf) {
     disk_key(key, conf, origin->text, origin->length, origin->want, unit->math);
+    if (unit->saving) buf_put(key, "\0saving", 8);
     for (int i = 0; i < unit->program->sources; i++) {
         const Source *source = &unit->program->source[i];
         if (!is_import(unit, i)) continue;
@@ -430,7 +426,8 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (!keep_options(unit, conf, error)) return false;
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
     if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
-    if (!read_program(&unit->program, origin, is_saving(unit), error, timings)) return false;
+    unit->saving = origin->saving;
+    if (!read_program(&unit->program, origin, unit->saving, error, timings)) return false;
     if (!survey_program(unit, error)) return false;
     unit->signature = signature_new(unit->program, program_argument_type(unit->program),
                                     program_result_type(unit->program));
@@ -440,7 +437,16 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     bool cached = strcmp(unit->options.cache, "disk") == 0 && strcmp(unit->options.engine, "eval") != 0;
     if (cached && !unit->dumps) key_program(&unit->disk_key, unit, origin, conf);
     if (unit->disk_key.failed) unit->disk_key.length = 0;
-    return code_at_once(unit, origin, &dump, error, timings);
+    bool derived = unit->program->derived;
+    if (!code_at_once(unit, origin, &dump, error, timings)) return false;
+    if (unit->options.memory_budget <= 0 || !derived || unit->saving || origin->image) return true;
+    Origin saving = *origin;
+    Timings more = {0};
+    saving.saving = true;
+    unit->saver = unit_new(&saving, conf, error, &more, NULL);
+    timings->optimize_ms += more.optimize_ms;
+    timings->codegen_ms += more.codegen_ms;
+    return unit->saver != NULL;
 }
 
 Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *timings, weld_error_t handle) {
@@ -468,6 +474,8 @@ void unit_drop(Unit *unit) {
     if (!unit || atomic_fetch_sub_explicit(&unit->refs, 1, memory_order_acq_rel) != 1) return;
     code_free(atomic_load(&unit->code));
     code_free(unit->light);
+    unit_drop(unit->saver);
+    program_free(unit->planned);
     program_free(unit->program);
     program_free(unit->typed);
     recipe_drop(unit->recipe);

@@ -106,6 +106,7 @@ struct Buffer {
     Buffer *heir;  /* that takes its place, or NULL */
     int last;      /* number of the last fragment of its plan that needs it or what may point into it, or
                          LIVES_ON; -1: none */
+    int64_t bytes; /* while the plan is priced */
     int stamp;
 };
 enum { LIVES_ON = INT32_MAX }; /* in the plan's result */
@@ -166,6 +167,19 @@ typedef struct PlanMemory {
     int fragment;             /* where it is the most; -1: nothing is made */
 } PlanMemory;
 PlanMemory plan_memory(Program *program, const Plan *plan);
+
+/* ---- plan_price.c: bytes for given arguments ---- */
+
+typedef struct PlanPrice {
+    int64_t planned, live,
+        unshared; /* bytes: a run takes at most; the most that the plan's vectors have at once; all of them */
+    const char *why; /* there is no promise, or NULL; where: */
+    Span span;
+    int rooms; /* how often memory_room() is asked for */
+} PlanPrice;
+/* args: the struct of arguments; room: what memory_room() gives. Changes `bytes` in the plan. False: no memory. */
+bool plan_price(Program *program, const Plan *plan, const void *args, int64_t room, bool threads,
+                PlanPrice *price);
 
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 

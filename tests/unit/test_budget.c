@@ -67,7 +67,7 @@ static void expect_same(const Outcome *a, const Outcome *b, int count, const cha
 /* A recurrence of n steps on d numbers; each step asks a function for its factor. */
 static const char steps_text[] =
     "|d: i64, n: i64|"
-    " let w = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, 0.5 + 0.001 * f64(i))));"
+    " let w = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, 0.5 + 0.4 * f64(i) / f64(d))));"
     " let xs = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, e| merge(b, 0.01 * f64(i))));"
     " let g = grad(|w, xs|"
     "   let r = iterate({map(w, |e| 0.1), 0L}, |s|"
@@ -101,50 +101,56 @@ static int64_t *optimum(int steps, int slots) {
     return cost;
 }
 
-/* Each state is counted with its number and the header of its block. */
-static int64_t budget_for(int slots, int d) {
-    return 2 * slots * (24 + 8 + 8 * (int64_t)d + 64);
+/* Runs the program by the interpreter, with room for so many states. */
+static Outcome with_slots(const char *text, int64_t d, int64_t n, int slots) {
+    static const volatile int32_t never = 0;
+    PassOptions passes = {.level = 2, .verify = true};
+    Program *program = program_new("steps", text, strlen(text));
+    cr_assert(program);
+    program->saving = slots > 0;
+    bool ok = program_read(program) && program_infer(program, NULL) && program_optimize(program, &passes);
+    cr_assert(ok, "%s", program->error.text);
+    Budget budget;
+    budget_init(&budget, 0);
+    Region *region = region_new(&budget);
+    /* Each state is counted with its number and the header of its block. */
+    Worker worker = {.cancel = &never,
+                     .host = &foreign_host,
+                     .region = region,
+                     .room = slots * (24 + 8 + 8 * d + REGION_HEADER)};
+    int64_t args[2] = {d, n};
+    Outcome out = {0};
+    cr_assert_eq(program_eval(program, &worker, args, out.value), E_None, "%s", worker.error.text);
+    region_free(region);
+    program_free(program);
+    return out;
 }
 
 /* The last step is taken once more: its state is the function's result. */
 Test(budget, a_schedule_takes_as_many_steps_as_the_best) {
     enum { MOST = 120, SLOTS = 14, D = 3 };
     static const int steps[] = {1, 2, 3, 4, 5, 6, 7, 10, 13, 21, 40, 77, MOST};
-    static const int slots[] = {1, 2, 3, 5, 8, SLOTS};
-    enum { COUNT = sizeof steps / sizeof *steps };
     int64_t *cost = optimum(MOST, SLOTS);
-    Outcome all[COUNT];
-    for (size_t k = 0; k <= sizeof slots / sizeof *slots; k++) {
-        int m = k ? slots[k - 1] : 0;
-        weld_conf_t conf = conf_of("jit", m ? budget_for(m, D) : 0);
-        weld_module_t module = compiled(steps_text, conf);
-        for (size_t i = 0; i < COUNT; i++) {
-            int n = steps[i];
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int n = steps[i];
+        Outcome all = with_slots(steps_text, D, n, 0);
+        for (int m = 1; m <= SLOTS; m++) {
             ticks = 0;
-            Outcome few = run(module, conf, D, n, 4);
-            if (!m) all[i] = few;
+            Outcome few = with_slots(steps_text, D, n, m);
             int64_t best = cost[n * (SLOTS + 1) + m] + 1;
-            cr_expect(!m || ticks == best, "%d steps, %d slots: %lld, not %lld", n, m, (long long)ticks,
-                      (long long)best);
-            expect_same(&all[i], &few, 4, "steps");
+            cr_expect_eq(ticks, best, "%d steps, %d slots: %lld, not %lld", n, m, (long long)ticks,
+                         (long long)best);
+            expect_same(&all, &few, 4, "steps");
         }
-        weld_module_free(module);
-        weld_conf_free(conf);
     }
     free(cost);
 }
 
-Test(budget, the_interpreter_keeps_the_schedule) {
-    Outcome all = outcome(steps_text, 3, 30, "eval", 0, 4);
-    Outcome few = outcome(steps_text, 3, 30, "eval", budget_for(4, 3), 4);
-    expect_same(&all, &few, 4, "interpreted");
-}
-
 Test(budget, a_thousand_steps_take_a_twentieth) {
-    enum { D = 4000, STEPS = 1000 };
+    enum { D = 16000, STEPS = 1000 };
     Outcome all = outcome(steps_text, D, STEPS, "jit", 0, 4);
     ticks = 0;
-    Outcome few = outcome(steps_text, D, STEPS, "jit", all.peak / 20 * 29 / 20, 4);
+    Outcome few = outcome(steps_text, D, STEPS, "jit", all.peak / 20, 4);
     expect_same(&all, &few, 4, "a thousand steps");
     cr_expect(few.peak <= all.peak / 20, "%lld of %lld", (long long)few.peak, (long long)all.peak);
     /* Of a step forwards, the same again in its adjoint, and the adjoint, which costs two: 4 each without a budget. */
@@ -174,7 +180,7 @@ static char *chain_text(int layers, int every) {
     return text.text;
 }
 
-enum { CHAIN_D = 2000, CHAIN_BYTES = 8 * CHAIN_D };
+enum { CHAIN_D = 20000, CHAIN_BYTES = 8 * CHAIN_D };
 
 /* Layers of a segment, kept ones, and what each adjoint needs. */
 Test(budget, a_chain_keeps_the_square_root) {
@@ -182,9 +188,9 @@ Test(budget, a_chain_keeps_the_square_root) {
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         char *text = chain_text(layers[i], 0);
         Outcome all = outcome(text, CHAIN_D, 0, "jit", 0, 4);
-        Outcome few = outcome(text, CHAIN_D, 0, "jit", 1 << 20, 4);
+        int64_t bound = (int64_t)(2.2 * sqrt(layers[i]) + 6) * CHAIN_BYTES + (192 << 10);
+        Outcome few = outcome(text, CHAIN_D, 0, "jit", bound, 4);
         expect_same(&all, &few, 4, "a chain");
-        int64_t bound = (int64_t)(2.2 * sqrt(layers[i]) + 6) * CHAIN_BYTES + (64 << 10);
         cr_expect(few.peak <= bound, "%d layers: %lld, at most %lld; else %lld", layers[i],
                   (long long)few.peak, (long long)bound, (long long)all.peak);
         cr_expect(all.peak >= layers[i] * (int64_t)CHAIN_BYTES);
@@ -205,4 +211,68 @@ Test(budget, checkpoints_by_hand) {
     }
     free(plain);
     free(marked);
+}
+
+/* ---- promises ---- */
+
+/* A run takes at most what was promised, and that is little more than what it must hold. */
+static void expect_promise(const char *text, int64_t a, int64_t b, int64_t budget) {
+    weld_conf_t conf = conf_of("jit", budget);
+    weld_module_t module = compiled(text, conf);
+    weld_context_t context = weld_context_new(conf);
+    Error error = {0};
+    PlanPrice price;
+    int64_t args[2] = {a, b};
+    cr_assert(module_price(module, context, args, &price));
+    cr_expect(!price.why, "%s: %s", price.why, text);
+    weld_value_t value = module_run(module, context, args, NULL, &error);
+    cr_assert(value, "%s", error.text);
+    int64_t peak = context_peak(context);
+    cr_expect(peak <= price.planned, "%lld, planned %lld: %s", (long long)peak, (long long)price.planned,
+              text);
+    cr_expect(price.planned <= price.live * 11 / 10, "planned %lld, at least %lld: %s",
+              (long long)price.planned, (long long)price.live, text);
+    cr_expect(!budget || price.planned <= budget);
+    weld_value_free(value);
+    weld_context_free(context);
+    weld_module_free(module);
+    weld_conf_free(conf);
+}
+
+Test(budget, a_run_takes_what_was_planned) {
+    char *chain = chain_text(20, 0);
+    expect_promise(chain, 1 << 20, 0, 0);
+    expect_promise(chain, 1 << 20, 0, 120 << 20);
+    expect_promise(steps_text, 40000, 100, 0);
+    expect_promise(steps_text, 40000, 100, 8 << 20);
+    expect_promise(
+        "|d: i64, n: i64| let a = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, "
+        "f64(e)))); let s = sum(a); let c = map(a, |x| x - s); let t = sum(c); {t, sum(map(c, |x| x * t))}",
+        1 << 20, 0, 0);
+    free(chain);
+}
+
+Test(budget, one_that_cannot_be_met_names_the_least) {
+    weld_conf_t conf = conf_of("jit", 1 << 20);
+    weld_module_t module = compiled(steps_text, conf);
+    weld_context_t context = weld_context_new(conf);
+    Error error = {0};
+    int64_t args[2] = {1 << 20, 100};
+    cr_assert_null(module_run(module, context, args, NULL, &error));
+    cr_expect_eq(error.code, E_OutOfMemory);
+    const char *least = strstr(error.text, "at least ");
+    cr_assert(least, "%s", error.text);
+    weld_context_free(context);
+    weld_module_free(module);
+    weld_conf_free(conf);
+    conf = conf_of("jit", atoll(least + strlen("at least ")));
+    module = compiled(steps_text, conf);
+    context = weld_context_new(conf);
+    Error none = {0};
+    weld_value_t value = module_run(module, context, args, NULL, &none);
+    cr_expect(value, "%s", none.text);
+    weld_value_free(value);
+    weld_context_free(context);
+    weld_module_free(module);
+    weld_conf_free(conf);
 }

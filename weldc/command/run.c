@@ -20,6 +20,7 @@ typedef struct Run {
     weld_module_t module;
     weld_context_t context;
     weld_value_t result;
+    void *args;
     double *run_ms; /* of each repetition */
 } Run;
 
@@ -32,7 +33,8 @@ static bool prepare(Run *run) {
                                     &run->fault);
     if (!run->module) return false;
     progress_phase(run->progress, "loading");
-    void *args = arguments_load(&run->arguments, &run->inputs, &run->text, run->module, &run->fault);
+    void *args = run->args =
+        arguments_load(&run->arguments, &run->inputs, &run->text, run->module, &run->fault);
     if (!args) return false;
     run->context = weld_context_new(request->conf);
     run->run_ms = calloc((size_t)request->repeat, sizeof *run->run_ms);
@@ -81,12 +83,15 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* How many fragments ran: of the optimized program, unless the interpreter ran it. */
-static int count_fragments(Run *run) {
+/* How many fragments ran: of the optimized program, unless the interpreter ran it; and what compiled code promised to take.
+ */
+static int count_fragments(Run *run, PlanPrice *price) {
     Program *optimized = NULL, *program = module_program(run->module);
     if (strcmp(module_tier(run->module), "eval") != 0) program = optimized = module_optimized(run->module);
     const Plan *plan = program ? plan_make(program) : NULL;
     int count = plan ? plan_count(plan) : 0;
+    if (!optimized || !plan || !module_price(run->module, run->context, run->args, price))
+        *price = (PlanPrice){.why = "it was not compiled"};
     program_free(optimized);
     return count;
 }
@@ -98,6 +103,8 @@ static void print_stats(Run *run) {
     qsort(run->run_ms, (size_t)repeat, sizeof *run->run_ms, by_value);
     double median =
         repeat % 2 ? run->run_ms[repeat / 2] : (run->run_ms[repeat / 2 - 1] + run->run_ms[repeat / 2]) / 2;
+    PlanPrice price;
+    int fragments = count_fragments(run, &price);
     Options options;
     Error error = {0};
     conf_options(run->request->conf, &options, &error);
@@ -106,11 +113,13 @@ static void print_stats(Run *run) {
         "{\"load_ms\": %.3f, \"parse_ms\": %.3f, \"infer_ms\": %.3f, \"optimize_ms\": %.3f, \"codegen_ms\": "
         "%.3f, "
         "\"run_ms\": %.3f, \"run_ms_min\": %.3f, \"total_ms\": %.3f, \"tier\": \"%s\", \"threads\": %lld, "
-        "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": 0}\n",
+        "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": %lld, "
+        "\"least_bytes\": %lld, \"unshared_bytes\": %lld}\n",
         run->arguments.load_ms, run->timings.parse_ms, run->timings.infer_ms, run->timings.optimize_ms,
         run->timings.codegen_ms, median, run->run_ms[0], total, module_tier(run->module),
-        (long long)options.threads, count_fragments(run), (long long)context_peak(run->context),
-        (long long)weld_context_memory_usage(run->context));
+        (long long)options.threads, fragments, (long long)context_peak(run->context),
+        (long long)weld_context_memory_usage(run->context), (long long)(price.why ? 0 : price.planned),
+        (long long)(price.why ? 0 : price.live), (long long)(price.why ? 0 : price.unshared));
 }
 
 int command_run(Request *request) {
