@@ -43,7 +43,7 @@ FUSES("logistic_loss", MEAN("nn.softplus_of(e.$0) - e.$1 * e.$0"),
 FUSES("logistic_fit", "|x, w, b, y| "
     "let rows = " CHECKED(IS_MATRIX("x") " && x.$2 == len(w) && x.$1 == len(y) && x.$1 > 0L", "x.$1") "; "
     "result(for(zip(" RANGE("rows") ", y), merger[?, +], |total, i, e| "
-    "let score = b + " SUM("zip(" ROW("x", "e.$0") ", w)", "e.$0 * e.$1") "; "
+    "let score = " SUM_FROM("b", "zip(" ROW("x", "e.$0") ", w)", "e.$0 * e.$1") "; "
     "merge(total, nn.softplus_of(score) - e.$1 * score))) / " REAL("rows"),
     "logistic_loss(linear(x, w, b), y), whose gradient reads x once")
 FUSES("finite", "|e| if(assert(e - e == " ZERO "), e, " ZERO ")", "e itself; a failure if it is infinite or no number")

@@ -36,7 +36,7 @@ FUSES("dense", "|x, w, b| "
 #endif
     "x w' + b for each row of x; w has a row for each output")
 FUSES("linear", "|x, w, b| let rows = " CHECKED(IS_MATRIX("x") " && x.$2 == len(w)", "x.$1") "; "
-    "map(" RANGE("rows") ", |r| b + " SUM("zip(" ROW("x", "r") ", w)", "e.$0 * e.$1") ")",
+    "map(" RANGE("rows") ", |r| " SUM_FROM("b", "zip(" ROW("x", "r") ", w)", "e.$0 * e.$1") ")",
     "the vector x w + b of a vector w and a number b: dense with one output")
 FUSES("matmul", "|x, y| let rows = " CHECKED(IS_MATRIX("x") " && " IS_MATRIX("y") " && x.$2 == y.$1", "x.$1") "; "
 #if defined(WELD_NN_BLAS)
@@ -62,4 +62,4 @@ FUSES("rows", "|x, at| let columns = " CHECKED(IS_MATRIX("x"), "x.$2") "; "
     "for(iter(x.$0, r * columns, r * columns + columns, 1L), out, |o, j, e| merge(o, e)))), len(at), columns}",
     "the matrix of the rows of x with these numbers, each as often as it is named")
 FUSES("elements", "|v, at| map(at, |i| lookup(v, i))", "the elements of v with these numbers")
-/* clang-format on */
+    /* clang-format on */

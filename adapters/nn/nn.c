@@ -22,6 +22,7 @@
 #define ONE "result(merger[?, *])"
 #define REAL(n) "nn.real(" n ", " ZERO ")"
 #define SUM(v, term) "result(for(" v ", merger[?, +], |total, k, e| merge(total, " term ")))"
+#define SUM_FROM(start, v, term) "result(for(" v ", merger[?, +](" start "), |total, k, e| merge(total, " term ")))"
 #define RANGE(n) "rangeiter(0L, " n ", 1L)"
 #define ZEROS(n) "result(for(" RANGE(n) ", appender, |z, k, at| merge(z, " ZERO ")))"
 #define IS_MATRIX(m) "len(" m ".$0) == " m ".$1 * " m ".$2"
