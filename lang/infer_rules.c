@@ -370,6 +370,56 @@ Verdict infer_Cfill(Infer *in, Node *node) {
     return infer_expect(in, node->kids[0], want, "the size of what cfill fills") ? DONE : FAIL;
 }
 
+/* ---- what ranks exchange ---- */
+
+/* A vector, and a second operand of the type that is given, or of any vector's. */
+static Verdict with_vector(Infer *in, Node *node, const char *what, Type *second) {
+    bool fits = infer_shape(in, node->kids[0], TY_vec, what) != NULL;
+    if (fits && node->count == 2)
+        fits = second ? infer_expect(in, node->kids[1], second, "what %s goes by", what)
+                      : infer_shape(in, node->kids[1], TY_vec, "what it is cut like") != NULL;
+    return fits ? infer_give(in, node, infer_type(in, node->kids[0])) : FAIL;
+}
+
+static Verdict same_dict(Infer *in, Node *node) {
+    if (!infer_shape(in, node->kids[0], TY_dict, "what ranks merge")) return FAIL;
+    return infer_give(in, node, infer_type(in, node->kids[0]));
+}
+
+static Verdict picked(Infer *in, Node *node) {
+    Type **vec = infer_shape(in, node->kids[0], TY_vec, "what an element is picked of");
+    if (!vec || !infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "the index of an element"))
+        return FAIL;
+    return infer_give(in, node, vec[0]);
+}
+
+/* Scalars, structs of them, and vectors of either have a sum. */
+static Verdict combined(Infer *in, Node *node) {
+    Type *type = type_resolve(in->types, infer_type(in, node->kids[0]));
+    Verdict verdict = infer_give(in, node, type);
+    if (type->open) return verdict == FAIL ? FAIL : WAIT;
+    const Type *element = type->kind == TY_vec ? type->args[0] : type;
+    if (!element->pointers && element->kind != TY_simd) return verdict;
+    return infer_fail(in, node->kids[0]->span, "ranks cannot combine %s", infer_text(in, type).text);
+}
+
+Verdict infer_Exchange(Infer *in, Node *node) {
+    Type *number = infer_scalar(in, TY_i64), *cuts = type_vec(in->types, number);
+    switch ((ExchangeKind)node->bits) {
+    case EXCHANGE_start:
+    case EXCHANGE_share:
+        if (!infer_expect(in, node->kids[0], number, "a length")) return FAIL;
+        return infer_give(in, node, node->bits == EXCHANGE_start ? number : infer_pair(in, number, number));
+    case EXCHANGE_seed:
+    case EXCHANGE_reduce: return combined(in, node);
+    case EXCHANGE_merge:
+    case EXCHANGE_shuffle: return same_dict(in, node);
+    case EXCHANGE_pick: return picked(in, node);
+    case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
+    default: return with_vector(in, node, "an exchange", NULL);
+    }
+}
+
 Verdict infer_Zip(Infer *in, Node *node) {
     return infer_fail(in, node->span, "zip can only be the data of a for, or of a macro that loops");
 }

@@ -235,6 +235,18 @@ typedef struct IterClass {
 } IterClass;
 extern const IterClass iter_classes[IT_COUNT];
 
+typedef enum ExchangeKind {
+#define EXCHANGE(id, spelling, operands, combines, doc) EXCHANGE_##id,
+#include "exchanges.def"
+    EXCHANGE_COUNT
+} ExchangeKind;
+typedef struct ExchangeClass {
+    const char *spelling, *doc;
+    int operands;
+    bool combines;
+} ExchangeClass;
+extern const ExchangeClass exchange_classes[EXCHANGE_COUNT];
+
 /* A binding of a name. Every binder makes its own, so a name can never be captured. */
 typedef struct Symbol {
     const char *name;
@@ -253,7 +265,7 @@ struct Annotation {
 typedef struct Node Node;
 struct Node {
     NodeKind kind;
-    Op op;         /* Unary, Binary, Compare */
+    Op op;         /* Unary, Binary, Compare; of an Exchange that combines, as of a builder */
     IterKind iter; /* Iter */
     int index;     /* Field: which; else free for a pass */
     Span span;
@@ -264,7 +276,8 @@ struct Node {
     Symbol *symbol; /* Ident: the name used; Let: the name bound */
     const char
         *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes */
-    uint64_t bits;   /* Literal: the value's bytes in the low end. String: how many bytes */
+    uint64_t
+        bits; /* Literal: the value's bytes in the low end. String: how many bytes. Exchange: its ExchangeKind */
     Symbol **params; /* Lambda */
     int nparams;
     Annotation *notes;
@@ -294,6 +307,13 @@ typedef struct Imports {
     void *data;
 } Imports;
 
+/* How a program for the ranks of a cluster gets its arguments and leaves its result. */
+typedef struct Distribution {
+    const char
+        *blocks; /* names of the parameters of whose vectors a rank has its block, between commas; "*": all */
+    bool first;  /* rank 0 alone gets the result's vectors; else all ranks do */
+} Distribution;
+
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
  * program that is a plain expression: `bare` tells), names are resolved, sugar is gone. After program_infer:
  * every node and symbol has a closed type. */
@@ -312,6 +332,7 @@ struct Program {
      * over by its address, else NULL. */
     const Type *const *callbacks;
     const Annotation *const *callback_notes; /* of their calls */
+    Distribution distribution;
     Names names;
     Node *root;
     bool bare;
@@ -560,6 +581,7 @@ void region_adopt(Region *region, Region *other, bool all);
 /* ---- worker.c: what a running program holds on to ------------------------------------------------------ */
 
 /* Foreign calls, which need more than the C library, come through the host. */
+typedef struct Worker Worker;
 typedef struct Host {
     void *(*symbol)(void *data, const char *name); /* a C function, NULL: unknown, or foreign code is off */
     /* Calls f(void *, ...); status: NULL, then it returns nothing, or room for the int that it returns. */
@@ -570,20 +592,36 @@ typedef struct Host {
     void *data;
 } Host;
 
+/* One exchange of the ranks of a cluster, as a program comes to it. */
+typedef struct ExchangeCall {
+    ExchangeKind kind;
+    Op op;
+    const Type *type; /* of the result, and of the first operand but for a pick */
+    const void *
+        operands[2]; /* the second: of a part or an align only the length counts, whatever its elements are */
+    void *out;       /* room for the result, which may point into the operands and the worker's region */
+    Span span;
+} ExchangeCall;
+typedef struct Exchanger {
+    ErrorCode (*run)(void *data, Worker *worker, const ExchangeCall *call);
+    void *data;
+} Exchanger;
+
 /* One per thread of a run. Compiled code reads `cancel` and `stop` and passes the worker on. */
-typedef struct Worker {
+struct Worker {
     const volatile int32_t *cancel; /* becomes non-zero when the run shall stop; never NULL */
     volatile int32_t stop;          /* becomes non-zero when the loop that it works on shall stop */
     Region *region;
-    const Host *host;  /* or NULL: no foreign code */
-    Error error;       /* the first failure */
-    struct Team *team; /* the threads that it may use, or NULL: none but its own */
-    int64_t grain;     /* weld.grain: not 0 makes what is for much data happen with little */
-    int64_t room;      /* bytes that memory_room() gives */
-    bool shares;       /* it is one of several that run a loop */
+    const Host *host;           /* or NULL: no foreign code */
+    const Exchanger *exchanger; /* or NULL: it runs alone */
+    Error error;                /* the first failure */
+    struct Team *team;          /* the threads that it may use, or NULL: none but its own */
+    int64_t grain;              /* weld.grain: not 0 makes what is for much data happen with little */
+    int64_t room;               /* bytes that memory_room() gives */
+    bool shares;                /* it is one of several that run a loop */
     int64_t
         steps; /* of the interpreter so far: iterations, and nodes evaluated that are no names and constants */
-} Worker;
+};
 
 /* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */
 ErrorCode worker_fail(Worker *worker, ErrorCode code, Span span, int64_t a, int64_t b);
@@ -791,6 +829,12 @@ void slabs_free(Worker *worker, Slabs *slabs);
 void slabs_join(Slabs *slabs, Slabs *other);              /* which is empty then */
 void partitions_clear(Worker *worker, Partitions *parts); /* frees what they hold */
 void partitions_free(Worker *worker, Partitions *parts);
+
+/* ---- exchange.c: what ranks do together -------------------------------------------------------------------- */
+
+ErrorCode exchange(Worker *worker, const ExchangeCall *call); /* by the worker's exchanger, or alone */
+/* Where block number `rank` of a vector of that length begins; of block number `ranks` its end. */
+int64_t block_begin(int64_t length, int64_t rank, int64_t ranks);
 
 /* ---- fill.c: results that C functions write (cfill) ----------------------------------------------------- */
 

@@ -241,7 +241,7 @@ static bool node_same(const Node *a, const Node *b) {
     if (a->kind != b->kind || a->op != b->op || a->iter != b->iter || a->type != b->type) return false;
     if (a->count != b->count || a->nparams != b->nparams || !text_equal(a, b)) return false;
     if (a->kind == N_Ident) return (a->symbol->twin ? a->symbol->twin : a->symbol) == b->symbol;
-    return (a->kind != N_Literal || a->bits == b->bits) && (a->kind != N_Field || a->index == b->index);
+    return a->bits == b->bits && (a->kind != N_Field || a->index == b->index);
 }
 
 /* While binders are open, those of a point to their twins in b. */
@@ -267,7 +267,7 @@ uint64_t node_hash(const Node *node) {
     for (;;) {
         hash = (hash ^ ((uint64_t)node->kind << 32 | (uint64_t)node->op << 24 | node->type->id)) *
                0xff51afd7ed558ccdu;
-        if (node->kind == N_Literal) hash ^= node->bits * 0xc4ceb9fe1a85ec53u;
+        if (node->kind == N_Literal || node->kind == N_Exchange) hash ^= node->bits * 0xc4ceb9fe1a85ec53u;
         if (node->kind == N_Field) hash ^= (uint64_t)node->index << 7;
         if (node->kind == N_String) hash ^= hash_bytes(node->text, (int64_t)node->bits);
         hash ^= hash >> 31;

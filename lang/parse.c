@@ -436,10 +436,34 @@ static Node *parse_foreign(Parser *p, const Name *word, uint32_t begin) {
     return NULL;
 }
 
+/* exchange[reduce,+](a) */
+static Node *parse_exchange(Parser *p, uint32_t begin) {
+    if (!want(p, "[", "and what is exchanged")) return NULL;
+    const Name *name = word_at(p);
+    int kind = 0;
+    while (kind < EXCHANGE_COUNT && !(name && strcmp(name->text, exchange_classes[kind].spelling) == 0))
+        kind++;
+    if (kind == EXCHANGE_COUNT) {
+        expected(p, "the name of an exchange");
+        return NULL;
+    }
+    const ExchangeClass *class = &exchange_classes[kind];
+    Op op = OP_none;
+    advance(p);
+    if (class->combines && (!want(p, ",", "and an operator") || !parse_type_op(p, class->spelling, &op)))
+        return NULL;
+    if (!want(p, "]", "to close the kind of the exchange")) return NULL;
+    Node *node = parse_call(p, N_Exchange, "exchange", begin, class->operands, class->operands);
+    if (node) node->op = op;
+    if (node) node->bits = (uint64_t)kind;
+    return node;
+}
+
 static Node *parse_node_word(Parser *p, const Name *name, uint32_t begin) {
     const NodeClass *class = &node_classes[name->row];
     if (name->row == N_Deserialize) return parse_deserialize(p, begin);
     if (class->traits & FOREIGN) return parse_foreign(p, name, begin);
+    if (name->row == N_Exchange) return parse_exchange(p, begin);
     if (name->row == N_For) return parse_call(p, N_For, name->text, begin, 3, 3);
     if (class->traits & CALL)
         return parse_call(p, (NodeKind)name->row, name->text, begin, class->least, class->most);

@@ -442,6 +442,11 @@ static void print_head(Printer *p, const Node *node) {
         print_type(p, node->type);
         put(p, "]");
         break;
+    case N_Exchange:
+        buf_printf(p->out, "exchange[%s", exchange_classes[node->bits].spelling);
+        if (exchange_classes[node->bits].combines) buf_printf(p->out, ",%s", op_classes[node->op].spelling);
+        put(p, "]");
+        break;
     case N_NewBuilder: print_type(p, node->type); break;
     default: put(p, node_classes[node->kind].spelling); break;
     }

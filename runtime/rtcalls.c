@@ -242,6 +242,16 @@ static I rt_deserialize(P worker, P type, P bytes, P out, L span) {
     return (I)value_deserialize(worker, span_of(span), type, bytes, out);
 }
 
+static I rt_exchange(P worker, L what, P type, P a, P b, P out, L span) {
+    ExchangeCall call = {.kind = (ExchangeKind)(what >> 8),
+                         .op = (Op)(what & 0xff),
+                         .type = type,
+                         .operands = {a, b},
+                         .out = out,
+                         .span = span_of(span)};
+    return (I)exchange(worker, &call);
+}
+
 static I rt_fill_prepare(P worker, P type, P sizes, P out, L span) {
     return (I)fill_prepare(worker, type, sizes, out, span_of(span));
 }

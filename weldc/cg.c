@@ -466,6 +466,19 @@ static Leaf *cg_Room(Cg *cg, const Node *node) {
     return single(cg, node, cg_load_at(cg, cg->i64, cg->fn->worker, offsetof(Worker, room)));
 }
 
+/* What ranks exchange is the runtime's matter; alone, it is the value itself. */
+static Leaf *cg_Exchange(Cg *cg, const Node *node) {
+    const Type *type = node->type;
+    const Node *second = node->count > 1 ? node->kids[1] : NULL;
+    LLVMValueRef operand = cg_spill(cg, node->kids[0]->type, cg_expr(cg, node->kids[0]));
+    LLVMValueRef other = second ? cg_spill(cg, second->type, cg_expr(cg, second)) : LLVMConstNull(cg->ptr);
+    LLVMValueRef out = cg_slot(cg, type->size, type->align);
+    LLVMValueRef what = cg_i64(cg, (int64_t)(node->bits << 8 | (uint64_t)node->op));
+    cg_try(cg, cg_call(cg, RT_exchange, cg->fn->worker, what, cg_type_pointer(cg, type), operand, other, out,
+                       cg_span(cg, node)));
+    return cg_load_new(cg, type, out);
+}
+
 static Leaf *cg_Sort(Cg *cg, const Node *node) {
     return cg_sort(cg, node);
 }

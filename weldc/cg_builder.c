@@ -20,7 +20,7 @@ bool cg_allocates(const Node *node) {
     }
     if (node->kind == N_NewBuilder && node->type->kind != TY_merger) return true;
     if (node->kind == N_Sort || node->kind == N_Serialize || node->kind == N_Deserialize) return true;
-    if (node->kind == N_Cfill) return true;
+    if (node->kind == N_Cfill || node->kind == N_Exchange) return true;
     if (node->kind == N_Vec && node->count) return true;
     for (int i = 0; i < node->count; i++) {
         if (cg_allocates(node->kids[i])) return true;

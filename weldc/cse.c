@@ -64,7 +64,7 @@ static bool same_value(const Value *value, const Node *node, const int *kids) {
     const Node *like = value->like;
     if (like->kind != node->kind || like->op != node->op || like->iter != node->iter) return false;
     if (like->type != node->type || value->count != node->count) return false;
-    if (like->kind == N_Literal && like->bits != node->bits) return false;
+    if (like->bits != node->bits) return false;
     if (like->kind == N_Field && like->index != node->index) return false;
     return node->count == 0 || memcmp(value->kids, kids, sizeof *kids * (size_t)node->count) == 0;
 }
@@ -78,7 +78,7 @@ static bool has_value(const Node *node) {
 static Value *value_of(Cse *c, const Node *node, const int *kids) {
     uint64_t hash = (uint64_t)node->kind << 32 | (uint64_t)node->op << 16 | node->type->id;
     if (!has_value(node)) return NULL;
-    if (node->kind == N_Literal) hash = hash_mix(hash, node->bits);
+    if (node->kind == N_Literal || node->kind == N_Exchange) hash = hash_mix(hash, node->bits);
     if (node->kind == N_Field) hash = hash_mix(hash, (uint64_t)node->index);
     for (int i = 0; i < node->count; i++) hash = hash_mix(hash, (uint64_t)kids[i]);
     Value **bucket = &c->buckets[hash_u64(hash) & c->mask], *value = *bucket;
@@ -113,6 +113,7 @@ static bool is_costly(const Node *node) {
     case N_Lookup:
     case N_OptLookup:
     case N_KeyExists:
+    case N_Exchange:
     case N_Slice:
     case N_Sort:
     case N_ToVec:

@@ -92,6 +92,7 @@ static FragmentKind kind_of(const Node *node) {
     case N_Cfun:
     case N_Cfill: return FRAGMENT_native;
     case N_Iterate: return FRAGMENT_iterate;
+    case N_Exchange: return FRAGMENT_exchange;
     default: return FRAGMENT_code;
     }
 }
@@ -286,7 +287,8 @@ static int settle(Planner *p, List *list) {
 /* May what is made point into what was read? */
 static bool holds(const Fragment *fragment, const Buffer *made, const Buffer *read) {
     bool copies = fragment->kind != FRAGMENT_code && fragment->kind != FRAGMENT_tovec &&
-                  fragment->node->kind != N_Cudf && fragment_classes[fragment->kind].counts;
+                  fragment->kind != FRAGMENT_exchange && fragment->node->kind != N_Cudf &&
+                  fragment_classes[fragment->kind].counts;
     if (!read->type->pointers || !made->type->pointers) return false;
     if (fragment->node->kind == N_NewBuilder) copies = true; /* of the vector that it starts from */
     if (!copies || read->type->builders) return true;

@@ -26,6 +26,7 @@ static bool find_allocation(Walk *walk, Node **slot) {
     case N_Sort:
     case N_Serialize:
     case N_Deserialize:
+    case N_Exchange:
     case N_ToVec: *found = true; break;
     default: *found |= node_is_foreign(node); break;
     }

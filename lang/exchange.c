@@ -1,0 +1,55 @@
+/* exchange.c: what the ranks of a cluster do together, by a program's own nodes (exchanges.def).
+ *
+ *     exchange[reduce,+](s)      3 on rank 0, 4 on rank 1    =>   7 on both
+ *     exchange[gather](v)        [1, 2] and [3]              =>   [1, 2, 3] on both
+ *
+ * How that is done is the runtime's matter, which hands the worker an Exchanger. Without one the program runs alone:
+ * it is rank 0 of 1, and an exchange gives its operand, an element or a 0.
+ */
+#include "lang.h"
+
+#include <string.h>
+
+const ExchangeClass exchange_classes[EXCHANGE_COUNT] = {
+#define EXCHANGE(id, spelling, operands, combines, doc) [EXCHANGE_##id] = {spelling, doc, operands, combines},
+#include "exchanges.def"
+};
+
+int64_t block_begin(int64_t length, int64_t rank, int64_t ranks) {
+    return length / ranks * rank + (length % ranks < rank ? length % ranks : rank);
+}
+
+static ErrorCode pick(Worker *worker, const ExchangeCall *call) {
+    const Vec *vec = call->operands[0];
+    int64_t index;
+    memcpy(&index, call->operands[1], sizeof index);
+    if (index < 0 || index >= vec->length)
+        return worker_fail(worker, E_OutOfBounds, call->span, index, vec->length);
+    memcpy(call->out, (const char *)vec->data + index * call->type->size, (size_t)call->type->size);
+    return E_None;
+}
+
+static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
+    switch (call->kind) {
+    case EXCHANGE_share:
+        memcpy(call->out, &(int64_t[2]){0, *(const int64_t *)call->operands[0]}, 16);
+        return E_None;
+    case EXCHANGE_start: memset(call->out, 0, sizeof(int64_t)); return E_None;
+    case EXCHANGE_pick: return pick(worker, call);
+    case EXCHANGE_part:
+    case EXCHANGE_align: {
+        const Vec *vec = call->operands[0], *like = call->operands[1];
+        if (vec->length != like->length)
+            return worker_fail(worker, E_ZipMismatch, call->span, like->length, vec->length);
+        break;
+    }
+    default: break;
+    }
+    memcpy(call->out, call->operands[0], (size_t)call->type->size);
+    return E_None;
+}
+
+ErrorCode exchange(Worker *worker, const ExchangeCall *call) {
+    if (!worker->exchanger) return alone(worker, call);
+    return worker->exchanger->run(worker->exchanger->data, worker, call);
+}
