@@ -120,6 +120,7 @@ static void run_all(void *data) {
 bool program_optimize(Program *program, const PassOptions *options) {
     Run run = {program, options, 0};
     if (!passes_check(options->passes, &program->error)) return false;
+    program->distribution = options->distribution;
     /* Some room for passes that make the tree deeper. */
     if (!run_deep((size_t)node_depth(program->root) + 200, run_all, &run)) {
         return error_set(&program->error, E_OutOfMemory, (Span){0},

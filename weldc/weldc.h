@@ -34,6 +34,7 @@ typedef struct PassOptions {
     int level;          /* 0: only what code generation needs; 2: the default */
     const char *passes; /* comma-separated names instead of those of the level, or NULL */
     bool verify;        /* run the verifier after every pass */
+    Distribution distribution;
     void (*after)(void *data, const PassClass *pass, const Program *program, double ms); /* or NULL */
     void *data;
 } PassOptions;

@@ -64,7 +64,9 @@ static bool stage_make(Program *program, Stage stage, const char *after, bool ti
     }
     Watch watch = {after, times, false, out};
     if (stage > STAGE_typed || after) {
-        PassOptions passes = {(int)options->level, options->passes, options->verify, watch_pass, &watch};
+        PassOptions passes = options_passes(options);
+        passes.after = watch_pass;
+        passes.data = &watch;
         if (!program_optimize(program, &passes)) return false;
         say_time(times, "optimize", &since);
     }

@@ -1,0 +1,71 @@
+/* distribute.h: what the files of the pass distribute share. */
+#ifndef DISTRIBUTE_H
+#define DISTRIBUTE_H
+
+#include "weldc.h"
+
+/* How a value lies on the ranks of a cluster. */
+typedef struct Layout Layout;
+struct Layout {
+    enum {
+        LAYOUT_WHOLE,   /* every rank has all of it */
+        LAYOUT_SPLITS,  /* the same, of a vector that is worth being cut where loops walk it */
+        LAYOUT_BLOCK,   /* a vector in blocks: one after the other, in the order of the ranks */
+        LAYOUT_KEYED,   /* a dictionary of which every rank has other keys */
+        LAYOUT_PARTIAL, /* a builder into which every rank merged its share */
+        LAYOUT_PARTS    /* a struct: the layout of each field */
+    } kind;
+    int cut; /* of a block, and of an appender's: vectors with the same number are cut at the same places */
+    const Layout **parts;
+};
+enum { CUT_EVENLY = 0 }; /* into blocks of one length, or one more for the first ones: block_begin */
+
+/* What is known of a name. The names derived from it are made when they are needed first, and bound behind it. */
+typedef struct Place {
+    const Layout *layout;
+    Symbol *whole, *block, **fields;
+    bool closed;                 /* nothing can be bound behind it any more */
+    int uses, results, listings; /* as the program was: in all, below result, below tovec */
+} Place;
+
+typedef struct Distribute {
+    Program *program;
+    Place **places; /* by symbol id */
+    int room;
+    int cuts; /* numbers given out */
+    Merges merges;
+    int merges_room; /* of merges.roots */
+    bool exchanges;  /* the program does by itself */
+    bool gave_up;    /* there was no memory */
+} Distribute;
+
+extern const Layout layout_whole, layout_splits, layout_keyed, layout_evenly;
+const Layout *layout_block(Distribute *d, int cut);
+int cut_new(Distribute *d);
+bool layout_is_whole(const Layout *layout);
+
+Place *place_of(Distribute *d, const Symbol *symbol);
+/* An exchange; b may be NULL. */
+Node *exchange_node(Distribute *d, ExchangeKind kind, Op op, Node *a, Node *b);
+/* Rewrites what is evaluated once on every rank, and says how the value then lies on them. */
+const Layout *distribute(Distribute *d, Node **slot);
+/* The same, and every rank has all of it. */
+void distribute_whole(Distribute *d, Node **slot);
+/* Makes a rewritten value whole. */
+void make_whole(Distribute *d, Node **slot, const Layout *layout);
+/* Makes names whole that the function of a loop uses. */
+void distribute_function(Distribute *d, Node *lambda);
+/* This rank's block of a vector that is cut evenly, or could be. */
+Node *own_block(Distribute *d, Node *vector, const Layout *layout);
+
+/* ---- distribute_loop.c ---- */
+/* ends: what is done with its builder is nothing but to take the result. */
+const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
+/* apart: a dictionary may stay apart, each key on one rank. */
+const Layout *distribute_result(Distribute *d, Node **slot, bool apart);
+
+/* ---- distribute_sort.c ---- */
+const Layout *distribute_sort(Distribute *d, Node **slot);
+const Layout *distribute_slice(Distribute *d, Node **slot);
+
+#endif
