@@ -72,6 +72,7 @@ weld_conf_t conf_copy(weld_conf_t conf); /* takes NULL; NULL: no memory */
 /* What was set, or the default of settings.def, or NULL. Takes a NULL conf. */
 const char *conf_get(weld_conf_t conf, const char *key);
 bool conf_options(weld_conf_t conf, Options *out, Error *error); /* false: a bad value, code Setting */
+PassOptions options_passes(const Options *options);              /* its texts stay the options' */
 /* Appends what was set, in the order of settings.def; code: only what may change the code. */
 void conf_print(weld_conf_t conf, bool code, Buf *out);
 
@@ -435,7 +436,7 @@ struct Unit {
     _Atomic int refs;
     /* Fixed once it was made: */
     Options options;
-    char *texts[4]; /* of options */
+    char *texts[7]; /* of options */
     Signature *signature;
     Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
     struct {
@@ -529,6 +530,21 @@ void disk_key(Buf *key, weld_conf_t conf, const char *text, size_t length, const
 bool disk_find(const Buf *key, Buf *image); /* false: there is none, and image is empty */
 void disk_store(const Buf *key, const Buf *image, int64_t limit);
 extern const char build_id[]; /* a hash of the sources, made by the build */
+
+/* ---- cluster.c: runs on the ranks of a cluster ------------------------------------------------------------ */
+
+struct Engine;                                   /* cluster.h */
+const struct Engine *cluster_open(Error *error); /* of weld.cluster=mpi; NULL: error set */
+const struct Engine *cluster_opened(void);       /* NULL: none was */
+bool cluster_launched(void); /* is this process one of several that a launcher of MPI started */
+typedef struct ClusterRun {
+    const struct Engine *engine; /* NULL: it runs alone */
+    Exchanger exchanger;
+} ClusterRun;
+/* Around a run: gives the worker its exchanger, if options ask for a cluster. False: error set. */
+bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Error *error);
+/* How the run ended, of which code says how it ended here. Sets the worker's error. */
+ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code);
 
 /* ---- run.c ------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
  */
 #include "rt.h"
 
+#include <string.h>
+
 static const Span nowhere = {0, 0, 0};
 
 static bool program_owns(const void *program, const void *pointer) {
@@ -54,7 +56,8 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     if (!arguments_check(unit->signature, args, error) || !context_begin(context, error)) return NULL;
     if (run->never && __atomic_load_n(run->never, __ATOMIC_SEQ_CST)) weld_context_cancel(context);
     Promise promise = {.unit = unit};
-    if (unit->options.memory_budget > 0 && unit->program &&
+    bool alone = strcmp(unit->options.cluster, "off") == 0; /* else ranks could choose different forms */
+    if (alone && unit->options.memory_budget > 0 && unit->program &&
         !promise_make(unit, context, args, &promise, error)) {
         context_end(context);
         return NULL;
@@ -65,6 +68,11 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
                      .team = context->team,
                      .grain = context->grain,
                      .room = promise.room};
+    ClusterRun cluster;
+    if (!cluster_begin(&cluster, &unit->options, &worker, error)) {
+        context_end(context);
+        return NULL;
+    }
     Value *value = value_new_result(context, unit->signature, run->held, run->held_count);
     ErrorCode code = E_OutOfMemory;
     if (value) {
@@ -73,6 +81,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
         code =
             args || !unit->signature->argument->count ? execute(unit, &worker, args, value) : E_OutOfMemory;
     }
+    code = cluster_end(&cluster, &worker, code);
     if (code == E_None) {
         value_finish(value);
     } else {

@@ -127,6 +127,16 @@ void conf_print(weld_conf_t conf, bool code, Buf *out) {
     }
 }
 
+PassOptions options_passes(const Options *options) {
+    bool together = strcmp(options->cluster, "off") != 0;
+    Distribution distribution = {together ? options->cluster_blocks : NULL,
+                                 strcmp(options->cluster_result, "first") == 0};
+    return (PassOptions){.level = (int)options->level,
+                         .passes = options->passes,
+                         .verify = options->verify,
+                         .distribution = distribution};
+}
+
 /* ---- readers of values: one for each kind; they return what is wrong, or NULL ----------------------------
  */
 

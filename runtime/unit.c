@@ -231,7 +231,7 @@ static bool optimize_and_emit(Unit *unit, Program *program, Tier tier, const Dum
                               Error *error, Timings *timings) {
     double start = rt_clock_ms();
     const Options *options = &unit->options;
-    PassOptions passes = {.level = (int)options->level, .passes = options->passes, .verify = options->verify};
+    PassOptions passes = options_passes(options);
     if (!program_optimize(program, &passes)) return phase_failed(program, error);
     if (!dump_program(dump, "weldopt", program, error)) return false;
     double optimized = rt_clock_ms();
@@ -376,7 +376,7 @@ Program *unit_typed(Unit *unit) {
 
 Program *unit_optimized(const Unit *unit) {
     const Options *options = &unit->options;
-    PassOptions passes = {.level = (int)options->level, .passes = options->passes, .verify = options->verify};
+    PassOptions passes = options_passes(options);
     Program *program = read_again(unit);
     if (program && program_optimize(program, &passes)) return program;
     program_free(program);
@@ -389,8 +389,10 @@ Program *unit_optimized(const Unit *unit) {
 static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     if (!conf_options(conf, &unit->options, error)) return false;
     if (unit->options.passes && !passes_check(unit->options.passes, error)) return false;
-    const char **texts[] = {&unit->options.engine, &unit->options.passes, &unit->options.processor,
-                            &unit->options.cache};
+    const char **texts[] = {&unit->options.engine,        &unit->options.passes,
+                            &unit->options.processor,     &unit->options.cache,
+                            &unit->options.cluster,       &unit->options.cluster_blocks,
+                            &unit->options.cluster_result};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!*texts[i]) continue;
         *texts[i] = unit->texts[i] = strdup(*texts[i]);

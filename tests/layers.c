@@ -33,7 +33,7 @@ static const struct Foreign {
     {"jemalloc/", {"runtime/memory.c"}},
     {"histedit.h", {"weldc/command/"}},
     {"editline/", {"weldc/command/"}},
-    {"mpi.h", {"runtime/dist/tp_mpi.c"}},
+    {"mpi.h", {"runtime/cluster_mpi.c"}},
     {"infiniband/", {"runtime/dist/tp_verbs.c"}},
     {"omp.h", {"runtime/"}},
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../runtime/cluster.h"
 #include "command.h"
 
 typedef struct Run {
@@ -21,7 +22,8 @@ typedef struct Run {
     weld_context_t context;
     weld_value_t result;
     void *args;
-    double *run_ms; /* of each repetition */
+    const Engine *cluster; /* or NULL: it runs alone */
+    double *run_ms;        /* of each repetition */
 } Run;
 
 static bool prepare(Run *run) {
@@ -114,12 +116,40 @@ static void print_stats(Run *run) {
         "%.3f, "
         "\"run_ms\": %.3f, \"run_ms_min\": %.3f, \"total_ms\": %.3f, \"tier\": \"%s\", \"threads\": %lld, "
         "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": %lld, "
-        "\"least_bytes\": %lld, \"unshared_bytes\": %lld}\n",
+        "\"least_bytes\": %lld, \"unshared_bytes\": %lld",
         run->arguments.load_ms, run->timings.parse_ms, run->timings.infer_ms, run->timings.optimize_ms,
         run->timings.codegen_ms, median, run->run_ms[0], total, module_tier(run->module),
         (long long)options.threads, fragments, (long long)context_peak(run->context),
         (long long)weld_context_memory_usage(run->context), (long long)(price.why ? 0 : price.planned),
         (long long)(price.why ? 0 : price.live), (long long)(price.why ? 0 : price.unshared));
+    if (run->cluster) {
+        EngineStats stats;
+        run->cluster->stats(&stats);
+        fprintf(stderr,
+                ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld",
+                run->cluster->transport, run->cluster->ranks, (long long)stats.sent_bytes,
+                (long long)stats.received_bytes);
+    }
+    fputs("}\n", stderr);
+}
+
+/* Started by mpirun or its like, the ranks run the program together. False: fault set. */
+static bool join_cluster(Run *run) {
+    weld_conf_t conf = run->request->conf;
+    if (cluster_launched() && !weld_conf_get(conf, "weld.cluster"))
+        weld_conf_set(conf, "weld.cluster", "mpi");
+    Options options;
+    Error error = {0};
+    if (!conf_options(conf, &options, &error)) return fault_set(&run->fault, error.code, "%s", error.text);
+    if (strcmp(options.cluster, "off") == 0) return true;
+    if (!weld_conf_get(conf, "weld.cluster.result")) weld_conf_set(conf, "weld.cluster.result", "first");
+    run->cluster = cluster_open(&error);
+    return run->cluster || fault_set(&run->fault, error.code, "%s", error.text);
+}
+
+/* One rank speaks for all, but of its own files each for itself. */
+static bool speaks(const Run *run) {
+    return !run->cluster || run->cluster->rank == 0 || run->fault.error.code == E_File;
 }
 
 int command_run(Request *request) {
@@ -130,13 +160,14 @@ int command_run(Request *request) {
         fault_release(&run.fault);
         return EXIT_FAULT;
     }
-    run.progress = progress_start();
-    int status = prepare(&run) && save_result(&run) ? EXIT_DONE : EXIT_FAULT;
+    bool joined = join_cluster(&run), first = speaks(&run);
+    run.progress = first ? progress_start() : NULL;
+    int status = joined && prepare(&run) && (!first || save_result(&run)) ? EXIT_DONE : EXIT_FAULT;
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
-        status = request->save ? EXIT_DONE : print_result(&run);
-        if (request->stats) print_stats(&run);
-    } else {
+        status = request->save || !first ? EXIT_DONE : print_result(&run);
+        if (request->stats && first) print_stats(&run);
+    } else if (speaks(&run)) {
         fault_print(&run.fault);
     }
     weld_value_free(run.result);

@@ -1,0 +1,54 @@
+/* cluster.h: the ranks of a cluster, as the runtime sees them; for cluster*.c and the engine alone.
+ *
+ * An engine launches ranks, knows who there is, and carries bytes. The one there is, MPI (cluster_mpi.c), is a library of
+ * its own, libweldmpi, that is loaded when a program is to run on a cluster: weldc needs no MPI otherwise, and ties to
+ * none of them.
+ */
+#ifndef CLUSTER_H
+#define CLUSTER_H
+
+#include "../lang/lang.h"
+
+/* Bytes from or to another rank. Between two ranks transfers match in their order. */
+typedef struct Transfer {
+    int peer;
+    bool sends;
+    void *data;
+    int64_t bytes;
+} Transfer;
+
+/* How a run went on a rank. */
+typedef struct Outcome {
+    int32_t code; /* an ErrorCode */
+    bool own;     /* it failed by itself, not because another rank had */
+    Span span;
+    char text[448];
+} Outcome;
+
+typedef struct EngineStats {
+    int64_t sent_bytes, received_bytes; /* of transfers */
+} EngineStats;
+
+/* One engine serves a process; all calls by one thread at a time. Failures: E_Cluster, the error says which rank was
+ * lost; E_Cancelled: another rank has failed, or *cancel became non-zero. After a rank was lost every call fails. */
+typedef struct Engine {
+    const char *name, *transport;
+    int rank, ranks;
+    /* Carries out all transfers, while it watches the other ranks. */
+    ErrorCode (*transfer)(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error);
+    /* Begins a run. What is left of one that failed must be gone. */
+    ErrorCode (*begin)(Error *error);
+    /* Ends it on all ranks: *outcome becomes that of the first rank that failed by itself, if one did. */
+    ErrorCode (*end)(Outcome *outcome, Error *error);
+    void (*stats)(EngineStats *stats);
+    void (*close)(void); /* at the end of the process; without it the launcher may take it for a crash */
+} Engine;
+
+/* What libweldmpi exports as weld_mpi. NULL: error set. Once; later calls return the same. */
+typedef const Engine *EngineOpen(Error *error);
+
+/* ---- exchange.c: what ranks exchange, by an engine ---- */
+
+ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call);
+
+#endif

@@ -1,0 +1,458 @@
+/* exchange.c: what the ranks of a cluster do together (lang/exchanges.def), by the transfers of an engine.
+ *
+ * Nearly all of it is one *swap*: each rank has a vector for every rank, and gets one vector of what all have for it, in
+ * their order. First each tells how many bytes come, then these come, straight to where they belong.
+ *
+ *     rank 0   for 0: [1]  for 1: [2, 3]        rank 0 gets [1, 4]
+ *     rank 1   for 0: [4]  for 1: []            rank 1 gets [2, 3]
+ *
+ * Elements that hold pointers travel serialized. A gather is a swap of the same for everybody, a deal one of pieces.
+ * Large vectors are reduced in two steps, each rank combining one part of them and then showing it to all, so that a rank
+ * sends 2 (n - 1) / n of the vector (Rabenseifner, Optimization of collective reduction operations, ICCS'04). Values are
+ * combined in the order of the ranks, so the result is the same everywhere and every time.
+ */
+#include "cluster.h"
+
+#include <string.h>
+
+enum { SMALL_REDUCE = 4096 }; /* bytes: below, every rank gets all and combines it */
+
+#define TRY(call)                 \
+    do {                          \
+        ErrorCode code_ = (call); \
+        if (code_) return code_;  \
+    } while (0)
+
+typedef struct Exchange {
+    const Engine *engine;
+    Worker *worker;
+    const ExchangeCall *call;
+    Span span;
+    int rank, ranks;
+} Exchange;
+
+static void *take(Exchange *x, int64_t bytes) {
+    return worker_alloc(x->worker, bytes > 0 ? bytes : 1, x->span);
+}
+
+static ErrorCode transfer(Exchange *x, const Transfer *transfers, int count) {
+    Error *error = &x->worker->error;
+    ErrorCode code = x->engine->transfer(transfers, count, x->worker->cancel, error);
+    if (code != E_None) error_set(error, code, x->span, "%s", error_message(code));
+    return code;
+}
+
+/* ---- numbers ---- */
+
+/* Every rank's number, by rank. */
+static ErrorCode gather_numbers(Exchange *x, int64_t own, int64_t *all) {
+    Transfer *list = take(x, 2 * x->ranks * (int64_t)sizeof *list);
+    int count = 0;
+    if (!list) return E_OutOfMemory;
+    all[x->rank] = own;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        if (peer == x->rank) continue;
+        list[count++] = (Transfer){peer, false, &all[peer], sizeof *all};
+        list[count++] = (Transfer){peer, true, &all[x->rank], sizeof *all};
+    }
+    return transfer(x, list, count);
+}
+
+static ErrorCode lengths_of(Exchange *x, const Vec *vec, int64_t **lengths) {
+    *lengths = take(x, (x->ranks + 1) * (int64_t)sizeof **lengths);
+    if (!*lengths) return E_OutOfMemory;
+    return gather_numbers(x, vec->length, *lengths);
+}
+
+static int64_t sum_of(const int64_t *numbers, int count) {
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) sum += numbers[i];
+    return sum;
+}
+
+/* ---- the swap ---- */
+
+/* The type of vectors of these elements, made in *room. */
+static const Type *vector_type(const Type *element, Type *room, Type **args) {
+    args[0] = (Type *)element;
+    *room =
+        (Type){.kind = TY_vec, .pointers = true, .count = 1, .args = args, .size = sizeof(Vec), .align = 8};
+    return room;
+}
+
+/* What is sent of a vector: its elements as they are, or serialized. */
+static bool pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
+    Type room, *args[1];
+    if (!element->pointers) {
+        *bytes = (Vec){vec->data, vec->length * element->size};
+        return true;
+    }
+    const Type *type = vector_type(element, &room, args);
+    bytes->length = vec->length ? value_serialized_size(type, vec) : 0;
+    bytes->data = take(x, bytes->length);
+    if (bytes->data && bytes->length) value_serialize(type, vec, bytes->data);
+    return bytes->data != NULL;
+}
+
+/* The pieces, one after the other, as one vector. counts: elements of each rank's, or NULL. */
+static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec *out, int64_t *counts) {
+    Type room, *args[1];
+    const Type *type = vector_type(element, &room, args);
+    Vec *parts = take(x, x->ranks * (int64_t)sizeof *parts);
+    if (!parts) return E_OutOfMemory;
+    int64_t length = 0;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        parts[peer] = (Vec){NULL, 0};
+        if (pieces[peer].length)
+            TRY(value_deserialize(x->worker, x->span, type, &pieces[peer], &parts[peer]));
+        length += parts[peer].length;
+        if (counts) counts[peer] = parts[peer].length;
+    }
+    char *to = take(x, length * element->size);
+    if (!to) return E_OutOfMemory;
+    *out = (Vec){to, length};
+    for (int peer = 0; peer < x->ranks; peer++) {
+        size_t bytes = (size_t)(parts[peer].length * element->size);
+        if (bytes) memcpy(to, parts[peer].data, bytes);
+        to += bytes;
+    }
+    return E_None;
+}
+
+/* Bytes for every rank; what comes lies in one block, which `pieces` points into. */
+static ErrorCode swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
+    int64_t *sizes = take(x, 2 * x->ranks * (int64_t)sizeof *sizes), *incoming = sizes + x->ranks;
+    Transfer *list = take(x, 2 * x->ranks * (int64_t)sizeof *list);
+    int count = 0;
+    if (!sizes || !list) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        sizes[peer] = incoming[peer] = send[peer].length;
+        if (peer == x->rank) continue;
+        list[count++] = (Transfer){peer, false, &incoming[peer], sizeof *sizes};
+        list[count++] = (Transfer){peer, true, &sizes[peer], sizeof *sizes};
+    }
+    TRY(transfer(x, list, count));
+    char *at = take(x, sum_of(incoming, x->ranks));
+    if (!at) return E_OutOfMemory;
+    count = 0;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        pieces[peer] = (Vec){at, incoming[peer]};
+        at += incoming[peer];
+        if (peer == x->rank) {
+            if (incoming[peer]) memcpy(pieces[peer].data, send[peer].data, (size_t)incoming[peer]);
+            continue;
+        }
+        if (incoming[peer]) list[count++] = (Transfer){peer, false, pieces[peer].data, incoming[peer]};
+        if (sizes[peer]) list[count++] = (Transfer){peer, true, send[peer].data, sizes[peer]};
+    }
+    return transfer(x, list, count);
+}
+
+/* send: a vector for each rank. What all have for this one is *out. counts: how many elements of each, or NULL. */
+static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *out, int64_t *counts) {
+    Vec *packed = take(x, 2 * x->ranks * (int64_t)sizeof *packed), *pieces = packed + x->ranks;
+    if (!packed) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        bool same =
+            peer > 0 && send[peer].data == send[peer - 1].data && send[peer].length == send[peer - 1].length;
+        if (same)
+            packed[peer] = packed[peer - 1];
+        else if (!pack(x, element, &send[peer], &packed[peer]))
+            return E_OutOfMemory;
+    }
+    TRY(swap_bytes(x, packed, pieces));
+    if (element->pointers) return unpack(x, element, pieces, out, counts);
+    int64_t bytes = 0;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        bytes += pieces[peer].length;
+        if (counts) counts[peer] = element->size ? pieces[peer].length / element->size : 0;
+    }
+    *out = (Vec){pieces[0].data, element->size ? bytes / element->size : 0};
+    return E_None;
+}
+
+static Vec slice_of(const Vec *vec, int64_t begin, int64_t end, int64_t size) {
+    return (Vec){vec->data ? (char *)vec->data + begin * size : NULL, end - begin};
+}
+
+static Vec *vectors_for_all(Exchange *x) {
+    Vec *send = take(x, x->ranks * (int64_t)sizeof *send);
+    if (send) memset(send, 0, (size_t)x->ranks * sizeof *send);
+    return send;
+}
+
+/* ---- vectors in blocks ---- */
+
+static ErrorCode gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out,
+                        int64_t *counts) {
+    Vec *send = vectors_for_all(x);
+    if (!send) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        if (peer == 0 || !first_only) send[peer] = *vec;
+    }
+    return swap(x, element, send, out, counts);
+}
+
+/* Piece r begins where piece r - 1 ends, at cuts[r - 1]. */
+static ErrorCode deal(Exchange *x, const Type *element, const Vec *vec, const int64_t *cuts, Vec *out) {
+    Vec *send = vectors_for_all(x);
+    if (!send) return E_OutOfMemory;
+    int64_t begin = 0;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        int64_t end = peer + 1 < x->ranks ? cuts[peer] : vec->length;
+        if (end < begin || end > vec->length)
+            return worker_fail(x->worker, E_OutOfBounds, x->span, end, vec->length);
+        send[peer] = slice_of(vec, begin, end, element->size);
+        begin = end;
+    }
+    return swap(x, element, send, out, NULL);
+}
+
+static ErrorCode deal_at(Exchange *x, const Type *element, const Vec *vec, const Vec *cuts, Vec *out) {
+    if (cuts->length != x->ranks - 1)
+        return worker_fail(x->worker, E_OutOfBounds, x->span, cuts->length, x->ranks - 1);
+    return deal(x, element, vec, cuts->data, out);
+}
+
+/* Both vectors must be equally long as wholes. own, like: lengths of their blocks by rank; own NULL: of the whole. */
+static ErrorCode check_lengths(Exchange *x, int64_t whole, const int64_t *like) {
+    int64_t wanted = sum_of(like, x->ranks);
+    return wanted == whole ? E_None : worker_fail(x->worker, E_ZipMismatch, x->span, wanted, whole);
+}
+
+static ErrorCode align(Exchange *x, const Type *element, const Vec *vec, const Vec *like, Vec *out) {
+    int64_t *own, *want, *cuts = take(x, x->ranks * (int64_t)sizeof *cuts);
+    if (!cuts) return E_OutOfMemory;
+    TRY(lengths_of(x, vec, &own));
+    TRY(lengths_of(x, like, &want));
+    TRY(check_lengths(x, sum_of(own, x->ranks), want));
+    int64_t start = sum_of(own, x->rank), end = 0;
+    for (int peer = 0; peer + 1 < x->ranks; peer++) {
+        end += want[peer];
+        int64_t cut = end - start;
+        cuts[peer] = cut < 0 ? 0 : cut > vec->length ? vec->length : cut;
+    }
+    return deal(x, element, vec, cuts, out);
+}
+
+static ErrorCode part(Exchange *x, const Type *element, const Vec *vec, const Vec *like, Vec *out) {
+    int64_t *want;
+    TRY(lengths_of(x, like, &want));
+    TRY(check_lengths(x, vec->length, want));
+    int64_t begin = sum_of(want, x->rank);
+    *out = slice_of(vec, begin, begin + like->length, element->size);
+    return E_None;
+}
+
+static Vec block(const Exchange *x, const Type *element, const Vec *vec) {
+    return slice_of(vec, block_begin(vec->length, x->rank, x->ranks),
+                    block_begin(vec->length, x->rank + 1, x->ranks), element->size);
+}
+
+static ErrorCode pick(Exchange *x) {
+    const Type *element = x->call->type;
+    const Vec *vec = x->call->operands[0];
+    int64_t index, *lengths, start = 0;
+    memcpy(&index, x->call->operands[1], sizeof index);
+    TRY(lengths_of(x, vec, &lengths));
+    int64_t whole = sum_of(lengths, x->ranks);
+    if (index < 0 || index >= whole) return worker_fail(x->worker, E_OutOfBounds, x->span, index, whole);
+    int owner = 0;
+    while (index >= start + lengths[owner]) start += lengths[owner++];
+    Vec one = owner == x->rank ? slice_of(vec, index - start, index - start + 1, element->size)
+                               : (Vec){NULL, 0},
+        all;
+    TRY(gather(x, element, &one, false, &all, NULL));
+    memcpy(x->call->out, all.data, (size_t)element->size);
+    return E_None;
+}
+
+/* ---- values that are combined ---- */
+
+static void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        combine(element, op, into + i * element->size, from + i * element->size);
+}
+
+/* `count` copies of a vector of `length` elements, one behind the other, become one, in the first. */
+static void combine_rows(const Type *element, Op op, char *rows, int64_t length, int count) {
+    for (int i = 1; i < count; i++) combine_all(element, op, rows, rows + i * length * element->size, length);
+}
+
+static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec, Vec *out) {
+    Op op = x->call->op;
+    int64_t length = vec->length, *lengths;
+    TRY(lengths_of(x, vec, &lengths));
+    for (int peer = 0; peer < x->ranks; peer++) {
+        if (lengths[peer] != length)
+            return worker_fail(x->worker, E_ZipMismatch, x->span, length, lengths[peer]);
+    }
+    if (length * element->size <= SMALL_REDUCE) {
+        TRY(gather(x, element, vec, false, out, NULL));
+        combine_rows(element, op, out->data, length, x->ranks);
+        out->length = length;
+        return E_None;
+    }
+    Vec *send = vectors_for_all(x), rows;
+    if (!send) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++)
+        send[peer] = slice_of(vec, block_begin(length, peer, x->ranks),
+                              block_begin(length, peer + 1, x->ranks), element->size);
+    TRY(swap(x, element, send, &rows, NULL));
+    Vec own = {rows.data, send[x->rank].length};
+    combine_rows(element, op, rows.data, own.length, x->ranks);
+    return gather(x, element, &own, false, out, NULL);
+}
+
+static ErrorCode reduce(Exchange *x) {
+    const Type *type = x->call->type;
+    if (type->kind == TY_vec) return reduce_vector(x, type->args[0], x->call->operands[0], x->call->out);
+    Vec own = {(void *)x->call->operands[0], 1}, all;
+    TRY(gather(x, type, &own, false, &all, NULL));
+    if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
+    memcpy(x->call->out, all.data, (size_t)type->size);
+    return E_None;
+}
+
+static ErrorCode seed(Exchange *x) {
+    const Type *type = x->call->type;
+    if (x->rank == 0) {
+        memcpy(x->call->out, x->call->operands[0], (size_t)type->size);
+    } else if (type->kind != TY_vec) {
+        combine_identity(type, x->call->op, x->call->out);
+    } else {
+        const Type *element = type->args[0];
+        Vec made = {NULL, ((const Vec *)x->call->operands[0])->length};
+        made.data = take(x, made.length * element->size);
+        if (!made.data) return E_OutOfMemory;
+        for (int64_t i = 0; i < made.length; i++)
+            combine_identity(element, x->call->op, (char *)made.data + i * element->size);
+        memcpy(x->call->out, &made, sizeof made);
+    }
+    return E_None;
+}
+
+static ErrorCode start(Exchange *x) {
+    int64_t own, *all = take(x, x->ranks * (int64_t)sizeof *all), before;
+    if (!all) return E_OutOfMemory;
+    memcpy(&own, x->call->operands[0], sizeof own);
+    TRY(gather_numbers(x, own, all));
+    before = sum_of(all, x->rank);
+    memcpy(x->call->out, &before, sizeof before);
+    return E_None;
+}
+
+/* How many there are may be nonsense, which the loop then says. */
+static void share(const Exchange *x) {
+    int64_t count, bounds[2];
+    memcpy(&count, x->call->operands[0], sizeof count);
+    bounds[0] = count < 0 ? 0 : block_begin(count, x->rank, x->ranks);
+    bounds[1] = count < 0 ? count : block_begin(count, x->rank + 1, x->ranks);
+    memcpy(x->call->out, bounds, sizeof bounds);
+}
+
+/* ---- dictionaries ---- */
+
+/* Merges entries, in their order, into a new dictionary. */
+static ErrorCode dict_of(Exchange *x, const Type *entry, const Vec *entries, Dict **out) {
+    Worker *worker = x->worker;
+    const Type *key = entry->args[0], *value = entry->args[1];
+    int64_t at = entry->offsets[1];
+    Dict *dict = dict_new(worker, entry, x->span);
+    bool ok = dict != NULL, groups = value->kind == TY_vec;
+    for (int64_t i = 0; ok && i < entries->length; i++) {
+        const char *from = (const char *)entries->data + i * entry->size;
+        if (groups) {
+            const Vec *values = (const Vec *)(from + at);
+            int64_t size = value->args[0]->size;
+            for (int64_t k = 0; ok && k < values->length; k++)
+                ok = group_merge(worker, dict, entry, from, (const char *)values->data + k * size, x->span);
+            continue;
+        }
+        bool fresh;
+        void *into = dict_insert(worker, dict, entry, from, key_hash(key, from), &fresh, x->span);
+        ok = into != NULL;
+        if (ok && fresh)
+            memcpy(into, from + at, (size_t)value->size);
+        else if (ok)
+            combine(value, x->call->op, into, from + at);
+    }
+    if (ok && groups) ok = group_finish(worker, dict, entry, x->span);
+    if (ok && !groups) ok = dict_finish(worker, dict, entry, x->span);
+    *out = dict;
+    if (ok) return E_None;
+    return worker->error.code ? worker->error.code : E_OutOfMemory;
+}
+
+/* The entries by the rank that owns their keys. */
+static ErrorCode entries_by_owner(Exchange *x, const Type *entry, const Vec *entries, Vec *send) {
+    int32_t *owners = take(x, entries->length * (int64_t)sizeof *owners);
+    if (!owners) return E_OutOfMemory;
+    for (int64_t i = 0; i < entries->length; i++) {
+        uint64_t hash = key_hash(entry->args[0], (const char *)entries->data + i * entry->size);
+        owners[i] = (int32_t)((unsigned __int128)hash * (unsigned)x->ranks >> 64);
+        send[owners[i]].length++;
+    }
+    for (int peer = 0; peer < x->ranks; peer++) {
+        send[peer].data = take(x, send[peer].length * entry->size);
+        if (!send[peer].data) return E_OutOfMemory;
+        send[peer].length = 0;
+    }
+    for (int64_t i = 0; i < entries->length; i++) {
+        Vec *to = &send[owners[i]];
+        memcpy((char *)to->data + to->length++ * entry->size, (const char *)entries->data + i * entry->size,
+               (size_t)entry->size);
+    }
+    return E_None;
+}
+
+static ErrorCode merge_dicts(Exchange *x, bool apart) {
+    EntryType room;
+    const Type *entry = dict_entry_layout(x->call->type, &room);
+    const Dict *dict = *(Dict *const *)x->call->operands[0];
+    Vec entries = dict && dict->length ? (Vec){dict->entries, dict->length} : (Vec){NULL, 0}, all;
+    if (apart) {
+        Vec *send = vectors_for_all(x);
+        if (!send) return E_OutOfMemory;
+        TRY(entries_by_owner(x, entry, &entries, send));
+        TRY(swap(x, entry, send, &all, NULL));
+    } else {
+        TRY(gather(x, entry, &entries, false, &all, NULL));
+    }
+    Dict *merged = NULL;
+    TRY(dict_of(x, entry, &all, &merged));
+    memcpy(x->call->out, &merged, sizeof(Dict *));
+    return E_None;
+}
+
+/* ---- all of them ---- */
+
+ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call) {
+    Exchange exchange = {.engine = engine, .worker = worker, .call = call, .span = call->span},
+             *x = &exchange;
+    x->rank = x->engine->rank;
+    x->ranks = x->engine->ranks;
+    const Type *element = call->type->kind == TY_vec ? call->type->args[0] : NULL;
+    const void *a = call->operands[0], *b = call->operands[1];
+    switch (call->kind) {
+    case EXCHANGE_seed: return seed(x);
+    case EXCHANGE_start: return start(x);
+    case EXCHANGE_share: share(x); return E_None;
+    case EXCHANGE_reduce: return reduce(x);
+    case EXCHANGE_gather: return gather(x, element, a, false, call->out, NULL);
+    case EXCHANGE_collect: return gather(x, element, a, true, call->out, NULL);
+    case EXCHANGE_part: return part(x, element, a, b, call->out);
+    case EXCHANGE_align: return align(x, element, a, b, call->out);
+    case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);
+    case EXCHANGE_pick: return pick(x);
+    case EXCHANGE_merge: return merge_dicts(x, false);
+    case EXCHANGE_shuffle: return merge_dicts(x, true);
+    case EXCHANGE_block: {
+        Vec own = block(x, element, a);
+        memcpy(call->out, &own, sizeof own);
+        return E_None;
+    }
+    case EXCHANGE_COUNT: break;
+    }
+    return worker_fail(worker, E_Internal, call->span, 0, 0);
+}
