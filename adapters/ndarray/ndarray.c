@@ -31,10 +31,10 @@ CUMSUM(f32, float, float)
 CUMSUM(f64, double, double)
 
 /* Sums from an element to the end: turned around along the axis, summed, and turned back. */
-#define TURNED(v)                                                                                     \
-    "result(for(" v ", appender, |b, i, e| let k = i / inner; let at = k % n; "                       \
+#define TURNED(v)                                                               \
+    "result(for(" v ", appender, |b, i, e| let k = i / inner; let at = k % n; " \
     "merge(b, lookup(" v ", i + (n - 1L - at - at) * inner))))"
-#define REVERSED(T)                                                                                   \
+#define REVERSED(T) \
     "|v, n, inner, r, g| let t = " TURNED("g") "; let s = ndarray.cumsum_" #T "(t, n, inner); " TURNED("s")
 #define NOT_DERIVED(T) NULL
 

@@ -67,7 +67,8 @@ static void expect_same(const Outcome *a, const Outcome *b, int count, const cha
 /* A recurrence of n steps on d numbers; each step asks a function for its factor. */
 static const char steps_text[] =
     "|d: i64, n: i64|"
-    " let w = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, 0.5 + 0.4 * f64(i) / f64(d))));"
+    " let w = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, 0.5 + 0.4 * f64(i) / "
+    "f64(d))));"
     " let xs = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, e| merge(b, 0.01 * f64(i))));"
     " let g = grad(|w, xs|"
     "   let r = iterate({map(w, |e| 0.1), 0L}, |s|"
