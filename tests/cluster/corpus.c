@@ -163,9 +163,10 @@ static void run_case(Bench *bench, const Case *c) {
     free(data);
 }
 
-/* Not cases that call C functions of the other test, have settings, or look at the order of tovec. */
+/* Not cases that call C functions of the other test, have settings, exchange by themselves, or look at the order of tovec. */
 static bool is_for_ranks(const Case *c) {
-    static const char *const others[] = {"cudf.weld", "cfun.weld", "cfill.weld", "libraries.weld"};
+    static const char *const others[] = {"cudf.weld", "cfun.weld", "cfill.weld", "libraries.weld",
+                                         "exchange.weld"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(c->file, others[i]) == 0) return false;
     }
