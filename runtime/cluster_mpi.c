@@ -244,6 +244,10 @@ static ErrorCode mpi_transfer(const Transfer *transfers, int count, const volati
 /* ---- runs ---- */
 
 static ErrorCode mpi_begin(Error *error) {
+    if (!mpi.open) {
+        error_set(error, E_Cluster, nowhere, "MPI was finalized");
+        return E_Cluster;
+    }
     if (mpi.broken >= 0 || watch(error) != E_None) return lost(error);
     mpi.run++;
     mpi.aborted = false;
@@ -380,16 +384,33 @@ static void mpi_stats(EngineStats *stats) {
 
 /* ---- beginning and end ---- */
 
-static void mpi_close(void) {
-    int finalized = 0;
-    MPI_Finalized(&finalized);
-    if (!mpi.open || finalized) return;
+/* Before MPI ends, whoever ends it: the pulse must not call it any more. */
+static int leave(MPI_Comm comm, int key, void *value, void *extra) {
+    (void)comm, (void)key, (void)value, (void)extra;
+    if (!mpi.open) return MPI_SUCCESS;
     mpi.open = false;
     if (mpi.broken < 0) tell_all(WORD_LEAVE);
     atomic_store(&mpi.closing, true);
     if (mpi.pulses) pthread_join(mpi.thread, NULL);
+    return MPI_SUCCESS;
+}
+
+/* MPI's end deletes the attributes of MPI_COMM_SELF first. */
+static bool leave_at_end(void) {
+    int key;
+    return MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, leave, &key, NULL) == MPI_SUCCESS &&
+           MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL) == MPI_SUCCESS;
+}
+
+static void mpi_close(void) {
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (finalized || !mpi.owner) return;
     /* MPI waits for all ranks in its end: not for one that is lost. */
-    if (mpi.owner && (mpi.broken < 0 || mpi.left)) MPI_Finalize();
+    if (mpi.broken < 0 || mpi.left)
+        MPI_Finalize();
+    else
+        leave(MPI_COMM_SELF, 0, NULL, NULL);
 }
 
 static Engine engine = {.name = "mpi",
@@ -433,6 +454,7 @@ static bool open_mpi(Error *error) {
     gethostname(host, sizeof host - 1);
     MPI_Allgather(host, HOST, MPI_CHAR, mpi.hosts, HOST, MPI_CHAR, mpi.control);
     for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
+    if (!leave_at_end()) return error_set(error, E_Cluster, nowhere, "MPI cannot keep an attribute");
     mpi.pulses =
         level == MPI_THREAD_MULTIPLE && mpi.ranks > 1 && pthread_create(&mpi.thread, NULL, pulse, NULL) == 0;
     mpi.open = true;

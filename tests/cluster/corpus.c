@@ -29,7 +29,7 @@ static void cut_blocks(const Bench *bench, const Type *type, char *at) {
         Vec *vec = (Vec *)(void *)at;
         int64_t begin = block_begin(vec->length, bench->rank, bench->ranks);
         int64_t end = block_begin(vec->length, bench->rank + 1, bench->ranks);
-        *vec = (Vec){(char *)vec->data + begin * type->args[0]->size, end - begin};
+        *vec = (Vec){vec->data ? (char *)vec->data + begin * type->args[0]->size : NULL, end - begin};
     }
     for (int i = 0; type->kind == TY_struct && i < type->count; i++)
         cut_blocks(bench, type->args[i], at + type->offsets[i]);
