@@ -28,7 +28,7 @@
                                  "{" PRODUCT("false", "true", "n", "n", "nrhs", "-" ONE, "s", "r") ", s}"
 #define VJP_getrs                                                                                          \
     "|transposed, n, nrhs, lu, pivots, b, r, g| {{}, lapack." P "getrs(!transposed, n, nrhs, lu, pivots, " \
-                                                                "g)}"
+    "g)}"
 #define VJP_inv                                                                   \
     "|n, a, r, g| let w = " PRODUCT("true", "false", "n", "n", "n", "-" ONE, "r", \
                                     "g") "; " PRODUCT("false", "true", "n", "n", "n", ONE, "w", "r")
