@@ -53,10 +53,6 @@ const Engine *cluster_open(Error *error) {
     return engine;
 }
 
-const Engine *cluster_opened(void) {
-    return atomic_load(&opened);
-}
-
 bool cluster_launched(void) {
     static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK",
                                             "SLURM_STEP_NUM_TASKS"};

@@ -94,8 +94,8 @@ static bool pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
     return bytes->data != NULL;
 }
 
-/* The pieces, one after the other, as one vector. counts: elements of each rank's, or NULL. */
-static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec *out, int64_t *counts) {
+/* The pieces, one after the other, as one vector. */
+static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec *out) {
     Type room, *args[1];
     const Type *type = vector_type(element, &room, args);
     Vec *parts = take(x, x->ranks * (int64_t)sizeof *parts);
@@ -106,7 +106,6 @@ static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec
         if (pieces[peer].length)
             TRY(value_deserialize(x->worker, x->span, type, &pieces[peer], &parts[peer]));
         length += parts[peer].length;
-        if (counts) counts[peer] = parts[peer].length;
     }
     char *to = take(x, length * element->size);
     if (!to) return E_OutOfMemory;
@@ -148,8 +147,8 @@ static ErrorCode swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
     return transfer(x, list, count);
 }
 
-/* send: a vector for each rank. What all have for this one is *out. counts: how many elements of each, or NULL. */
-static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *out, int64_t *counts) {
+/* send: a vector for each rank. What all have for this one is *out. */
+static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *out) {
     Vec *packed = take(x, 2 * x->ranks * (int64_t)sizeof *packed), *pieces = packed + x->ranks;
     if (!packed) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++) {
@@ -161,12 +160,9 @@ static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *ou
             return E_OutOfMemory;
     }
     TRY(swap_bytes(x, packed, pieces));
-    if (element->pointers) return unpack(x, element, pieces, out, counts);
+    if (element->pointers) return unpack(x, element, pieces, out);
     int64_t bytes = 0;
-    for (int peer = 0; peer < x->ranks; peer++) {
-        bytes += pieces[peer].length;
-        if (counts) counts[peer] = element->size ? pieces[peer].length / element->size : 0;
-    }
+    for (int peer = 0; peer < x->ranks; peer++) bytes += pieces[peer].length;
     *out = (Vec){pieces[0].data, element->size ? bytes / element->size : 0};
     return E_None;
 }
@@ -183,14 +179,13 @@ static Vec *vectors_for_all(Exchange *x) {
 
 /* ---- vectors in blocks ---- */
 
-static ErrorCode gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out,
-                        int64_t *counts) {
+static ErrorCode gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out) {
     Vec *send = vectors_for_all(x);
     if (!send) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++) {
         if (peer == 0 || !first_only) send[peer] = *vec;
     }
-    return swap(x, element, send, out, counts);
+    return swap(x, element, send, out);
 }
 
 /* Piece r begins where piece r - 1 ends, at cuts[r - 1]. */
@@ -205,7 +200,7 @@ static ErrorCode deal(Exchange *x, const Type *element, const Vec *vec, const in
         send[peer] = slice_of(vec, begin, end, element->size);
         begin = end;
     }
-    return swap(x, element, send, out, NULL);
+    return swap(x, element, send, out);
 }
 
 static ErrorCode deal_at(Exchange *x, const Type *element, const Vec *vec, const Vec *cuts, Vec *out) {
@@ -262,7 +257,7 @@ static ErrorCode pick(Exchange *x) {
     Vec one = owner == x->rank ? slice_of(vec, index - start, index - start + 1, element->size)
                                : (Vec){NULL, 0},
         all;
-    TRY(gather(x, element, &one, false, &all, NULL));
+    TRY(gather(x, element, &one, false, &all));
     memcpy(x->call->out, all.data, (size_t)element->size);
     return E_None;
 }
@@ -288,7 +283,7 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
             return worker_fail(x->worker, E_ZipMismatch, x->span, length, lengths[peer]);
     }
     if (length * element->size <= SMALL_REDUCE) {
-        TRY(gather(x, element, vec, false, out, NULL));
+        TRY(gather(x, element, vec, false, out));
         combine_rows(element, op, out->data, length, x->ranks);
         out->length = length;
         return E_None;
@@ -298,17 +293,17 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
     for (int peer = 0; peer < x->ranks; peer++)
         send[peer] = slice_of(vec, block_begin(length, peer, x->ranks),
                               block_begin(length, peer + 1, x->ranks), element->size);
-    TRY(swap(x, element, send, &rows, NULL));
+    TRY(swap(x, element, send, &rows));
     Vec own = {rows.data, send[x->rank].length};
     combine_rows(element, op, rows.data, own.length, x->ranks);
-    return gather(x, element, &own, false, out, NULL);
+    return gather(x, element, &own, false, out);
 }
 
 static ErrorCode reduce(Exchange *x) {
     const Type *type = x->call->type;
     if (type->kind == TY_vec) return reduce_vector(x, type->args[0], x->call->operands[0], x->call->out);
     Vec own = {(void *)x->call->operands[0], 1}, all;
-    TRY(gather(x, type, &own, false, &all, NULL));
+    TRY(gather(x, type, &own, false, &all));
     if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
     memcpy(x->call->out, all.data, (size_t)type->size);
     return E_None;
@@ -415,9 +410,9 @@ static ErrorCode merge_dicts(Exchange *x, bool apart) {
         Vec *send = vectors_for_all(x);
         if (!send) return E_OutOfMemory;
         TRY(entries_by_owner(x, entry, &entries, send));
-        TRY(swap(x, entry, send, &all, NULL));
+        TRY(swap(x, entry, send, &all));
     } else {
-        TRY(gather(x, entry, &entries, false, &all, NULL));
+        TRY(gather(x, entry, &entries, false, &all));
     }
     Dict *merged = NULL;
     TRY(dict_of(x, entry, &all, &merged));
@@ -439,8 +434,8 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_start: return start(x);
     case EXCHANGE_share: share(x); return E_None;
     case EXCHANGE_reduce: return reduce(x);
-    case EXCHANGE_gather: return gather(x, element, a, false, call->out, NULL);
-    case EXCHANGE_collect: return gather(x, element, a, true, call->out, NULL);
+    case EXCHANGE_gather: return gather(x, element, a, false, call->out);
+    case EXCHANGE_collect: return gather(x, element, a, true, call->out);
     case EXCHANGE_part: return part(x, element, a, b, call->out);
     case EXCHANGE_align: return align(x, element, a, b, call->out);
     case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);

@@ -535,7 +535,6 @@ extern const char build_id[]; /* a hash of the sources, made by the build */
 
 struct Engine;                                   /* cluster.h */
 const struct Engine *cluster_open(Error *error); /* of weld.cluster=mpi; NULL: error set */
-const struct Engine *cluster_opened(void);       /* NULL: none was */
 bool cluster_launched(void); /* is this process one of several that a launcher of MPI started */
 typedef struct ClusterRun {
     const struct Engine *engine; /* NULL: it runs alone */

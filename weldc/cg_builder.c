@@ -18,10 +18,7 @@ bool cg_allocates(const Node *node) {
     for (; node->kind == N_Let; node = node->kids[1]) {
         if (cg_allocates(node->kids[0])) return true;
     }
-    if (node->kind == N_NewBuilder && node->type->kind != TY_merger) return true;
-    if (node->kind == N_Sort || node->kind == N_Serialize || node->kind == N_Deserialize) return true;
-    if (node->kind == N_Cfill || node->kind == N_Exchange) return true;
-    if (node->kind == N_Vec && node->count) return true;
+    if (node_makes(node)) return true;
     for (int i = 0; i < node->count; i++) {
         if (cg_allocates(node->kids[i])) return true;
     }

@@ -297,17 +297,7 @@ static Abstract eval_vec(Pricer *p, const Node *node) {
 /* Does it make anything in the run's memory? */
 static bool find_allocation(Walk *walk, Node **slot) {
     bool *found = walk->data;
-    const Node *node = *slot;
-    switch (node->kind) {
-    case N_NewBuilder: *found |= node->type->kind != TY_merger; break;
-    case N_Vec: *found |= node->count > 0; break;
-    case N_Sort:
-    case N_Serialize:
-    case N_Deserialize:
-    case N_Cudf:
-    case N_Cfill: *found = true; break;
-    default: break;
-    }
+    *found |= node_makes(*slot) || (*slot)->kind == N_Cudf;
     return !*found;
 }
 

@@ -16,20 +16,23 @@
  */
 #include "weldc.h"
 
-/* May running it allocate, or call who knows what? */
-static bool find_allocation(Walk *walk, Node **slot) {
-    bool *found = walk->data;
-    const Node *node = *slot;
+bool node_makes(const Node *node) {
     switch (node->kind) {
-    case N_NewBuilder: *found |= node->type->kind != TY_merger; break;
-    case N_Vec: *found |= node->count > 0; break;
+    case N_NewBuilder: return node->type->kind != TY_merger;
+    case N_Vec: return node->count > 0;
     case N_Sort:
     case N_Serialize:
     case N_Deserialize:
-    case N_Exchange:
-    case N_ToVec: *found = true; break;
-    default: *found |= node_is_foreign(node); break;
+    case N_Cfill:
+    case N_Exchange: return true;
+    default: return false;
     }
+}
+
+/* May running it allocate, or call who knows what? */
+static bool find_allocation(Walk *walk, Node **slot) {
+    bool *found = walk->data;
+    *found |= node_makes(*slot) || (*slot)->kind == N_ToVec || node_is_foreign(*slot);
     return !*found;
 }
 

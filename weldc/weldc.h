@@ -148,6 +148,7 @@ int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans'
 void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
 
 /* ---- reuse.c: loops that write where they read ---- */
+bool node_makes(const Node *node);             /* does it take memory of the run, by itself */
 void plan_reuse(Program *program, Plan *plan); /* sets place and heir */
 
 /* ---- plan_memory.c: bytes that live at once ---- */
