@@ -11,12 +11,17 @@
  * The task decides what each does (a shared counter of things to do), so that a helper that wakes too late, or
  * could not be made, costs nothing but its share. After a fork the child's team has no helpers.
  *
+ * Linux may wake a helper on the processor of the caller, where the two then take turns for milliseconds while another
+ * one is idle. So a helper that finds itself on a processor that a member has moves to one that none has, by an
+ * affinity without those that are taken, which it gives up at once: where it goes later is the system's affair again.
+ *
  * POSIX threads rather than OpenMP: a parallel region of OpenMP that gets no thread ends the process, its
  * threads belong to the process and spin after a loop, and the thread sanitizer does not see its locks. A
  * library inside somebody else's program must fail softly and clean up after itself.
  */
 #include "rt.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,6 +41,7 @@ struct Team {
     void *data;
     uint64_t serial;    /* of the latest offer */
     int joined, inside; /* how many helpers took it, and are not yet through */
+    cpu_set_t taken;    /* processors of the caller and of those that joined */
     bool started, over;
     int helpers;
     Helper helper[];
@@ -64,6 +70,22 @@ int64_t team_grain(const Team *team) {
     return team ? team->grain : 0;
 }
 
+/* Takes a processor for the calling thread, a free one if it may use one. */
+static void take_processor(cpu_set_t *taken) {
+    int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE) return;
+    cpu_set_t allowed, free;
+    if (CPU_ISSET(here, taken) && sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        CPU_AND(&free, &allowed, taken);
+        CPU_XOR(&free, &free, &allowed);
+        if (CPU_COUNT(&free) > 0 && sched_setaffinity(0, sizeof free, &free) == 0) {
+            here = sched_getcpu();
+            sched_setaffinity(0, sizeof allowed, &allowed);
+        }
+    }
+    if (here >= 0 && here < CPU_SETSIZE) CPU_SET(here, taken);
+}
+
 static void *help(void *data) {
     Team *team = ((Helper *)data)->team;
     uint64_t seen = 0;
@@ -78,6 +100,7 @@ static void *help(void *data) {
         int member = ++team->joined;
         seen = team->serial;
         team->inside++;
+        take_processor(&team->taken);
         pthread_mutex_unlock(&team->lock);
         task(argument, member);
         pthread_mutex_lock(&team->lock);
@@ -110,6 +133,8 @@ void team_begin(Team *team, void (*task)(void *data, int member), void *data) {
     team->data = data;
     team->joined = 0;
     team->serial++;
+    CPU_ZERO(&team->taken);
+    take_processor(&team->taken);
     pthread_cond_broadcast(&team->offer);
     pthread_mutex_unlock(&team->lock);
 }
