@@ -448,7 +448,7 @@ typedef struct Lexer {
  * directly after a `-` may be the minimum of its type: the parser joins them. */
 Token lex_next(Lexer *lexer);
 
-/* ---- parse.c, resolve.c: from text to nodes --------------------------------------------------------- */
+/* ---- read.c, parse.c, resolve.c: from text to nodes ------------------------------------------------- */
 
 /* Reads the program's text: parses, expands macros (those of prelude.weld included), gives every binder its
  * symbol, inlines functions bound by let (leaving Apply of a Lambda), flattens zips, removes sugar that needs
