@@ -234,10 +234,11 @@ Leaf *cg_sort_slice(Cg *cg, const Node *slice); /* of a sort */
 typedef struct Steps {
     LLVMValueRef base, step;
 } Steps;
-/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are
- * then proven. elements: of the loop's elements. The caller sets nproven back behind the loop. */
-void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
-              LLVMValueRef end);
+typedef struct Loop Loop;
+/* Checks indices of the body once for iterations [begin, end), of which there is at least one; these nodes are then
+ * proven. walks: also those that are elements of what the loop walks, for which it walks them ahead. The caller sets
+ * nproven back behind the loop. */
+void cg_prove(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool walks);
 bool cg_is_proven(const Cg *cg, const Node *node);
 /* A slice whose start is steps of its vector's elements, `size` long if that is whole. */
 typedef struct Moving {
@@ -254,8 +255,7 @@ typedef struct Slices {
 } Slices;
 /* The slices of what the loop does not change that move with the iteration, in iterations [begin, end). Where fn->whole is
  * set, they rely on being whole. */
-void cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
-                     LLVMValueRef end, Slices *out);
+void cg_prove_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out);
 
 /* ---- cg_prefetch.c: memory asked for ahead ---- */
 
@@ -372,7 +372,7 @@ typedef struct Cursor {
     LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
     bool in_segment;                          /* of an nditer: start and stride hold, see loop_segments */
 } Cursor;
-typedef struct Loop {
+struct Loop {
     const Node *node, *lambda;
     const Type *builder;
     Cursor *cursors;
@@ -383,7 +383,7 @@ typedef struct Loop {
     const Prefetch *plan; /* what is asked for ahead of a block of iterations, or NULL */
     const int *places;    /* as of cg_places */
     bool outlined;        /* a function of its own */
-} Loop;
+};
 /* for (index = begin; index < end; index += 1), at least once. */
 typedef struct Counter {
     LLVMValueRef index, begin, end, phi;
@@ -399,8 +399,6 @@ Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 /* Asks LLVM neither to unroll nor to vectorize the loop of that branch back: that would not pay for its code. */
 void cg_loop_as_is(Cg *cg, LLVMValueRef back);
-void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
-void cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out);
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
 /* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);

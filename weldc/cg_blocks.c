@@ -409,8 +409,8 @@ static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef 
     while (last->kind == N_Let) last = last->kids[1];
     Block block = {.loop = loop, .stages = stages, .from = from};
     block.length = LLVMBuildSub(cg->builder, to, from, "");
-    cg_prove_range(cg, loop, from, to);
-    cg_prove_range_slices(cg, loop, from, to, &block.slices);
+    cg_prove(cg, loop, from, to, false);
+    cg_prove_slices(cg, loop, from, to, &block.slices);
     for (int stage = 1; stage <= 3; stage++) {
         if (stage == 1 && stages->wide)
             stage_in_lanes(cg, &block);

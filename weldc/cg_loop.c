@@ -224,25 +224,6 @@ LLVMValueRef cg_counter_close(Cg *cg, Counter *counter) {
     return branch;
 }
 
-static Steps *cursor_steps(Cg *cg, const Loop *loop) {
-    Steps *elements = arena_alloc(&cg->program->arena, sizeof *elements * (size_t)loop->ncursors);
-    for (int i = 0; i < loop->ncursors; i++) {
-        const Cursor *cursor = &loop->cursors[i];
-        if (cursor->iter->iter == IT_range) elements[i] = (Steps){cursor->start, cursor->stride};
-    }
-    return elements;
-}
-
-/* Checks before iterations [begin, end) what the loop proves. */
-void cg_prove_range(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
-    cg_bind(cg, loop->lambda->params[0], loop->builders);
-    cg_prove(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end);
-}
-
-void cg_prove_range_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out) {
-    cg_prove_slices(cg, loop->lambda, cursor_steps(cg, loop), loop->ncursors, begin, end, out);
-}
-
 static LLVMMetadataRef loop_option(Cg *cg, const char *name, LLVMValueRef value) {
     LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(cg->context, name, strlen(name)),
                                 LLVMValueAsMetadata(value)};
@@ -286,7 +267,7 @@ static void mark_calls(Cg *cg, LLVMValueRef back) {
 /* Iterations [begin, end), of which there is at least one. Returns the branch back. */
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few) {
     int proven = cg->fn->nproven, calls = cg->math_calls;
-    cg_prove_range(cg, loop, begin, end);
+    cg_prove(cg, loop, begin, end, !loop->outlined && !few);
     if (few) {
         begin = LLVMBuildTrunc(cg->builder, begin, cg->i32, "");
         end = LLVMBuildTrunc(cg->builder, end, cg->i32, "");

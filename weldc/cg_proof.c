@@ -16,6 +16,13 @@
  * on the way that is outside is not taken for one inside, having wrapped or not. So the check fails exactly
  * if one in the loop would.
  *
+ * An index that is an element of a vector that a loop in place walks is looked at for many iterations ahead, too: the
+ * greatest of these elements, which takes a vector of them at a time, is compared once. Signed ones are compared as unsigned,
+ * so that one below zero is greater than any length. Such a loop walks a strip of iterations at a time (cg_loop.c), so its
+ * elements are still near when it gets to them; one of few iterations is quicker with its checks.
+ *
+ *     for(slice(source, from, size), merger[f64,+], |b, j, s| merge(b, lookup(share, i64(s))))
+ *
  * Slices that move with the iteration are looked at in the same way, before a block: whether none of them ends
  * at the vector's end before it has its size. If so, code for several iterations at once takes them as they
  * are, all of one length.
@@ -28,10 +35,11 @@ enum { LETS = 32 };
 
 typedef struct Proof {
     Cg *cg;
+    const Loop *loop;
     const Node *lambda;
-    const Steps *elements; /* of the loop's elements, one for each iterator */
-    int nelements;
     LLVMValueRef begin, end;
+    bool walks;             /* looks at elements ahead */
+    LLVMValueRef *greatest; /* element of each iterator, if it was looked for */
     const Node *lets[LETS]; /* of the body so far */
     int nlets, inside;      /* inside: the stamp of names that the loop binds */
     Slices *slices;         /* if they are looked for, instead of indices */
@@ -62,9 +70,22 @@ static const Node *let_of(const Proof *proof, const Symbol *symbol) {
     return NULL;
 }
 
-static bool element_steps(const Proof *proof, int field, Steps *out) {
-    if (field >= proof->nelements || !proof->elements[field].step) return false;
-    *out = proof->elements[field];
+/* The iterator whose element in this iteration node is, seen through lets; or -1. */
+static int iterator_of(const Proof *proof, const Node *node) {
+    const Symbol *element = proof->lambda->params[2];
+    for (int i = 0; i < LETS && node->kind == N_Ident; i++) {
+        if (node->symbol == element) return proof->loop->ncursors == 1 ? 0 : -1;
+        node = let_of(proof, node->symbol);
+        if (!node) return -1;
+    }
+    bool field = node->kind == N_Field && node->kids[0]->kind == N_Ident && proof->loop->ncursors > 1;
+    return field && node->kids[0]->symbol == element ? node->index : -1;
+}
+
+static bool element_steps(const Proof *proof, const Node *node, Steps *out) {
+    int number = iterator_of(proof, node);
+    if (number < 0 || proof->loop->cursors[number].iter->iter != IT_range) return false;
+    *out = (Steps){proof->loop->cursors[number].start, proof->loop->cursors[number].stride};
     return true;
 }
 
@@ -99,19 +120,14 @@ static bool steps_of(const Proof *proof, const Node *node, int depth, Steps *out
         return true;
     }
     Symbol **params = proof->lambda->params;
+    if (element_steps(proof, node, out)) return true;
     if (node->kind == N_Ident) {
         if (node->symbol == params[1]) {
             *out = (Steps){cg_i64(proof->cg, 0), cg_i64(proof->cg, 1)};
             return true;
         }
-        if (node->symbol == params[2]) return proof->nelements == 1 && element_steps(proof, 0, out);
         const Node *value = let_of(proof, node->symbol);
         return value && steps_of(proof, value, depth + 1, out);
-    }
-    if (node->kind == N_Field) {
-        const Node *whole = node->kids[0];
-        bool element = whole->kind == N_Ident && whole->symbol == params[2] && proof->nelements > 1;
-        return element && element_steps(proof, node->index, out);
     }
     return node->kind == N_Binary && binary_steps(proof, node, depth + 1, out);
 }
@@ -148,13 +164,58 @@ static LLVMValueRef lies_within(const Proof *proof, Steps steps, LLVMValueRef le
     return ok;
 }
 
+/* The greatest of the iterator's elements, compared without sign, as an index. */
+static LLVMValueRef greatest_element(const Proof *proof, int number) {
+    Cg *cg = proof->cg;
+    const Cursor *cursor = &proof->loop->cursors[number];
+    const Type *type = cursor->element;
+    if (proof->greatest[number]) return proof->greatest[number];
+    LLVMTypeRef scalar = cg_scalar_type(cg, type);
+    LLVMValueRef slot = cg_slot(cg, 8, 8);
+    LLVMBuildStore(cg->builder, LLVMConstNull(scalar), slot);
+    Counter counter = cg_counter_open(cg, proof->begin, proof->end);
+    LLVMValueRef pair[2] = {LLVMBuildLoad2(cg->builder, scalar, slot, "")};
+    cg_cursor_element(cg, cursor, counter.index, &pair[1]);
+    LLVMBuildStore(cg->builder, cg_intrinsic(cg, "llvm.umax", &scalar, 1, pair, 2), slot);
+    cg_counter_close(cg, &counter);
+    LLVMValueRef found = LLVMBuildLoad2(cg->builder, scalar, slot, "");
+    LLVMOpcode widen = type_is_signed(type) ? LLVMSExt : LLVMZExt;
+    if (type->size < 8) found = LLVMBuildCast(cg->builder, widen, found, cg->i64, "");
+    return proof->greatest[number] = found;
+}
+
+/* The iterator of unit stride whose element is the index, as it is or as an i64; or -1. */
+static int index_element(const Proof *proof, const Node *index) {
+    if (!proof->walks) return -1;
+    for (int i = 0; i < LETS && index->kind == N_Ident; i++) {
+        const Node *value = let_of(proof, index->symbol);
+        if (!value) break;
+        index = value;
+    }
+    if (index->kind == N_Cast) index = index->kids[0];
+    int number = iterator_of(proof, index);
+    if (number < 0) return -1;
+    const Cursor *cursor = &proof->loop->cursors[number];
+    bool fits = cursor->iter->iter == IT_scalar && cg_is_constant(cursor->stride, 1);
+    return fits && type_is_integer(cursor->element) ? number : -1;
+}
+
 static void prove(const Proof *proof, const Node *node, LLVMValueRef length, const Node *index) {
-    Fn *fn = proof->cg->fn;
+    Cg *cg = proof->cg;
+    Fn *fn = cg->fn;
     Steps steps;
-    LLVMValueRef last;
-    if (fn->nproven == PROVEN || !steps_of(proof, index, 0, &steps)) return;
-    LLVMValueRef ok = lies_within(proof, steps, length, &last);
-    cg_check(proof->cg, ok, E_OutOfBounds, node, last, length);
+    LLVMValueRef ok, worst;
+    if (fn->nproven == PROVEN) return;
+    int number = index_element(proof, index);
+    if (steps_of(proof, index, 0, &steps)) {
+        ok = lies_within(proof, steps, length, &worst);
+    } else if (number >= 0) {
+        worst = greatest_element(proof, number);
+        ok = LLVMBuildICmp(cg->builder, LLVMIntULT, worst, length, "");
+    } else {
+        return;
+    }
+    cg_check(cg, ok, E_OutOfBounds, node, worst, length);
     fn->proven[fn->nproven++] = node;
 }
 
@@ -232,28 +293,21 @@ static void search(Proof *proof, const Node *node) {
 }
 
 static void prove_all(Proof *proof) {
+    cg_bind(proof->cg, proof->lambda->params[0], proof->loop->builders);
     proof->inside = cg_mark_bound(proof->cg, proof->lambda);
     search(proof, proof->lambda->kids[0]);
 }
 
-/* The loop's builders are bound. */
-void cg_prove(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
-              LLVMValueRef end) {
+void cg_prove(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool walks) {
     Proof proof = {
-        .cg = cg, .lambda = lambda, .elements = elements, .nelements = nelements, .begin = begin, .end = end};
-    prove_all(&proof);
+        .cg = cg, .loop = loop, .lambda = loop->lambda, .begin = begin, .end = end, .walks = walks};
+    proof.greatest = arena_alloc(&cg->program->arena, sizeof *proof.greatest * (size_t)loop->ncursors);
+    if (proof.greatest) prove_all(&proof);
 }
 
-void cg_prove_slices(Cg *cg, const Node *lambda, const Steps *elements, int nelements, LLVMValueRef begin,
-                     LLVMValueRef end, Slices *out) {
+void cg_prove_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out) {
     *out = (Slices){.count = 0};
-    Proof proof = {.cg = cg,
-                   .lambda = lambda,
-                   .elements = elements,
-                   .nelements = nelements,
-                   .begin = begin,
-                   .end = end,
-                   .slices = out};
+    Proof proof = {.cg = cg, .loop = loop, .lambda = loop->lambda, .begin = begin, .end = end, .slices = out};
     prove_all(&proof);
 }
 
