@@ -39,12 +39,12 @@ typedef struct Piece {
     Symbol *start, *adjoint;
 } Piece;
 
-/* The adjoint of a leaf so far: nothing, a value and pieces (grad_piece.c), or in a builder: elements from `base` of that
- * level. */
+/* The adjoint of a leaf so far: nothing, a value and pieces (grad_piece.c) and points, or in a builder: elements from `base`
+ * of that level. A point is a piece of one element: its adjoint is a scalar. */
 typedef struct Leaf {
     Symbol *value; /* or NULL */
-    Piece *pieces;
-    int piece_count;
+    Piece *pieces, *points;
+    int piece_count, point_count;
     Acc *acc; /* or NULL; one that was closed counts as none */
     int level;
     Symbol *base; /* NULL: 0 */
@@ -59,10 +59,11 @@ typedef struct Cell {
     bool sequence;
     bool *active; /* by the leaves of its result */
     Leaves leaves;
-    bool live;     /* the result's adjoint is there: */
-    Info *last;    /* what the result is taken of */
-    Symbol **g;    /* by leaf; NULL: none */
-    Symbol *index; /* of a dictmerger: places of keys in g */
+    Symbol *one, *alone; /* of a result that is one of what is merged: which, and its adjoint; or NULL */
+    bool live;           /* the result's adjoint is there: */
+    Info *last;          /* what the result is taken of */
+    Symbol **g;          /* by leaf; NULL: none */
+    Symbol *index;       /* of a dictmerger: places of keys in g */
     Symbol **
         flow; /* forward mode: builders of tangents, by leaf, as they are now; then of what is merged, or NULL */
     Symbol **own; /* in a loop that merges once an iteration: g at this iteration, or NULL */
@@ -89,6 +90,7 @@ struct Info {
     Symbol *
         states; /* of an iterate: all states that its function was given; of one that saves, some (grad_again.c) */
     Symbol *steps, *slots; /* of one that saves: how many there are, and how many may be kept */
+    bool given;            /* its value is known while the body is computed anew */
 };
 
 /* How a loop of the primal program is computed anew: where its iterations merge. */
@@ -225,6 +227,8 @@ void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint);
 void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint, bool many);
 /* The adjoint as a value, of a name of this block; NULL: none, or it was added up elsewhere. */
 Symbol *leaf_value(Grad *g, Info *info, int number);
+/* The same but for its points, which stay. */
+Symbol *leaf_value_but_points(Grad *g, Info *info, int number);
 bool leaf_resolve(Grad *g, Info *info, int number); /* is it in a builder? */
 Acc *leaf_open(Grad *g, Info *info, int number);    /* it is from now on */
 Symbol *acc_now(Grad *g, Block *block, Acc *acc);
@@ -290,6 +294,10 @@ Node *again_drop(Grad *g, Symbol *states, Symbol *step);
 
 /* ---- grad_loop.c, grad_branch.c, grad_position.c, grad_sequence.c: rules for what has bodies, and builders ---- */
 void reverse_for(Grad *g, Info *info);
+void reverse_ones(Grad *g,
+                  Info *info); /* grad_one.c: of its builders whose results are one of what is merged */
+/* Is all that the builder's result holds merged by this loop? */
+bool loop_fills(const Grad *g, const Info *info, int cell);
 void reverse_iterate(Grad *g, Info *info, Symbol **adjoints);
 void reverse_if(Grad *g, Info *info, Symbol **adjoints);
 /* What two arms have added is added if the condition is true, or false. */
@@ -305,6 +313,7 @@ Symbol *position_of(Grad *g, Symbol *symbol, int cell);
 int merges_each(Grad *g, const Node *body, int cell);     /* iteration; -1: they differ */
 Symbol *loop_starts(Grad *g, const Node *loop, int cell); /* the number of each iteration's first merge */
 Symbol *loop_length(Grad *g, const Node *loop);
+Symbol *sums_before(Grad *g, Symbol *counts); /* of each the sum of those before it */
 /* What is merged into a cell, as a vector's elements; and a builder of them, which holds what it begins with. */
 Type *record_builder(Grad *g, const Cell *cell);
 Symbol *records_new(Grad *g, Node *node, Type *builder);

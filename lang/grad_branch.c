@@ -7,6 +7,9 @@
  *         back     let u = iterate({len(states) - 1, r', sums}, |u| let s = lookup(states, u.$0); .. f anew, then backwards ..
  *                                  {{u.$0 - 1, s', sums}, u.$0 > 0}); a' = u.$1
  *
+ * The scalars that a step makes are not computed anew: they are the state that the step behind it was given, whose adjoint came
+ * before.
+ *
  * An arm is computed anew in an arm. What both arms add to outside is the value of the if; where only one adds, the other
  * gives back what was there.
  */
@@ -100,11 +103,55 @@ void reverse_if(Grad *g, Info *info, Symbol **adjoints) {
 
 /* ---- iterate ---- */
 
-/* The state of the adjoint's iterate: a step's number, the adjoints of the primal state, and what is added to outside. */
+enum { MOST_GIVEN = 16, MOST_FIELDS = 4 };
+
+/* What the primal step makes for a field of the next state: the name, and where the field is. */
+typedef struct Given {
+    Symbol *name;
+    int fields[MOST_FIELDS], depth, number;
+} Given;
+
+/* The state of the adjoint's iterate: a step's number, the adjoints of the primal state, the scalars that the step made,
+ * and what is added to outside. */
 typedef struct Step {
     int count;
     Node **start, **next;
+    Given given[MOST_GIVEN];
+    int givens;
 } Step;
+
+static void find_given(Grad *g, Step *step, Node *value, Given path) {
+    Info *info = info_of(g, value->symbol);
+    const Node *def = info ? info->def : NULL;
+    if (!def || step->givens == MOST_GIVEN) return;
+    if (def->kind == N_Struct && path.depth < MOST_FIELDS) {
+        for (int i = 0; i < def->count; i++) {
+            Given inner = path;
+            inner.fields[inner.depth++] = i;
+            find_given(g, step, def->kids[i], inner);
+        }
+        return;
+    }
+    bool trivial = def->kind == N_Field || def->kind == N_Ident || def->kind == N_Literal;
+    if (trivial || !type_is_float(value->type) || !info->active[0]) return;
+    for (int i = 0; i < step->givens; i++) {
+        if (step->given[i].name == value->symbol) return;
+    }
+    path.name = value->symbol;
+    path.number = step->count++;
+    step->given[step->givens++] = path;
+}
+
+static void find_all_given(Grad *g, Step *step, const Node *node) {
+    Info *end = info_of(g, body_end(node->kids[1]->kids[0])->symbol);
+    if (node->type->builders || !end || !end->def || end->def->kind != N_Struct) return;
+    find_given(g, step, end->def->kids[0], (Given){0});
+}
+
+static Symbol *given_of(Grad *g, const Given *given, Symbol *state) {
+    for (int i = 0; i < given->depth; i++) state = emit(g, "made", field_of(g, state, given->fields[i]));
+    return state;
+}
 
 static void step_imports(Grad *g, Block *block, Step *step) {
     for (int i = 0; i < block->count; i++) {
@@ -136,7 +183,8 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
         }
     }
     Symbol *states = states_of(g, info), *length = info->steps;
-    Step step = {length ? 2 : 1, grad_alloc(g, (size_t)leaves + 2, sizeof(Node *)), NULL};
+    Step step = {.count = length ? 2 : 1,
+                 .start = grad_alloc(g, (size_t)leaves + 2 + MOST_GIVEN, sizeof(Node *))};
     if (length)
         step.start[1] = use(g, states);
     else
@@ -150,6 +198,9 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
         number[i] = step.count;
         step.start[step.count++] = use(g, adjoints[i] ? adjoints[i] : info_zeros(g, info, i));
     }
+    find_all_given(g, &step, node);
+    for (int i = 0; i < step.givens; i++)
+        step.start[step.given[i].number] = use(g, given_of(g, &step.given[i], now_of(info->symbol)));
     Block *block = block_open(g, B_STEP);
     block->param = symbol_new(g->program, "step", NULL);
     block->fixed = step.count;
@@ -160,6 +211,11 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     state->loop = grad_alloc(g, 1, sizeof *state->loop);
     *state->loop = (Loop){node, at, info_of(g, node->kids[0]->symbol), NULL};
     g->keep = state->depth;
+    for (int i = 0; i < step.givens; i++) {
+        const Given *given = &step.given[i];
+        bind_value(g, given->name, param_field(g, block, given->number, given->name->type, "made"));
+        info_of(g, given->name)->given = true;
+    }
     forward(g, body);
     for (int i = 0; i < leaves; i++) {
         if (number[i])
@@ -175,6 +231,8 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
         Symbol *value = number[i] ? leaf_value(g, state, i) : NULL;
         if (number[i]) step.next[number[i]] = use(g, value ? value : info_zeros(g, state, i));
     }
+    for (int i = 0; i < step.givens; i++)
+        step.next[step.given[i].number] = use(g, given_of(g, &step.given[i], now_of(state->symbol)));
     for (int i = 0; i < block->count; i++) {
         Import *import = block->imports[i];
         step.next[step.count + i] = use(g, import->acc ? import->now : import->here.value);

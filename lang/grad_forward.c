@@ -33,7 +33,7 @@ void bind_value(Grad *g, Symbol *primal, Symbol *now) {
 void unbind_value(Grad *g, Symbol *primal) {
     Info *info = info_of(g, primal);
     primal->twin = NULL;
-    if (info) info->block = NULL, info->part = NULL, info->loop = NULL;
+    if (info) info->block = NULL, info->part = NULL, info->loop = NULL, info->given = false;
 }
 
 void forget(Grad *g, Node *body) {
@@ -377,6 +377,7 @@ static bool is_active_value(const Info *info) {
 static void forward_let(Grad *g, Node *let) {
     Node *value = let->kids[0];
     Info *info = info_of(g, let->symbol);
+    if (info && info->given) return;
     g->span = value->span;
     if (!is_whole(g, info, value)) {
         Symbol **parts = parts_of_value(g, info, value);

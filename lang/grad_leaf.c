@@ -4,10 +4,10 @@
  * they are values: the first is taken as it is, a further one is added. When elements are added, or a loop adds to what
  * is outside of it, the leaf goes into a builder, once, and from then on everything is merged into that:
  *
- *     lookup(w, 3L) with adjoint g      let b = vecmerger[f64,+](zeros like w); let b = merge(b, {3L, g}); ..
+ *     lookup(w, i) in an arm            let b = vecmerger[f64,+](zeros like w); let b = if(c, merge(b, {i, g}), b); ..
  *     for(rows, .., dot(row, w))        .. let b = for(rows, b, .. {j, g * row[j]} ..); .. let w' = result(b)
  *
- * This is the accumulator of Schenck et al. (grad.c). Vectors of vectors lie end to end in one builder, with the offsets
+ * A few single elements wait as *points* until the whole vector is needed. This is the accumulator of Schenck et al. (grad.c). Vectors of vectors lie end to end in one builder, with the offsets
  * of the rows. A name that is a part of another whose adjoint is in a builder (row = lookup(rows, i), a slice, a field,
  * a loop's element) adds directly into that builder, from its base on.
  * Within a loop the builder comes as a field of the loop's own, in an arm of an if it is the one outside, and the if gives
@@ -253,11 +253,12 @@ void acc_add(Grad *g, Leaf at, Symbol *index, Symbol *adjoint) {
     acc_merge(g, at.acc, make_merge(g, use(g, now), struct_of(g, 2, pair)));
 }
 
-/* The place of each row's first element, where rows lie end to end; an empty row's is beyond all. */
-static const char offsets_text[] =
-    "|v| let none = result(for(v, appender[i64], |b, i, x| merge(b, 9223372036854775807L)));"
-    " let rows = result(for(v, appender[i64], |b, i, x| for(x, b, |b2, j, y| merge(b2, i))));"
-    " result(for(rows, vecmerger[i64, min](none), |b, p, i| merge(b, {i, p})))";
+/* The place of each row's first element, where rows lie end to end. */
+static Symbol *row_offsets(Grad *g, Symbol *rows) {
+    return sums_before(
+        g, emit(g, "lengths",
+                apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, len(x))))", 1, &rows)));
+}
 
 Acc *leaf_open(Grad *g, Info *info, int number) {
     if (leaf_resolve(g, info, number)) return info->leaf[number].acc;
@@ -275,7 +276,7 @@ Acc *leaf_open(Grad *g, Info *info, int number) {
     Symbol *flat = leaf->value ? leaf->value : info_zeros(g, info, number);
     for (int i = 0; i + 1 < acc->rank && !grad_failed(g); i++) {
         acc->levels[i] = flat;
-        acc->offsets[i] = emit(g, "offsets", apply_text(g, acc->scalar, offsets_text, 1, &flat));
+        acc->offsets[i] = row_offsets(g, flat);
         flat = emit(g, "flat",
                     apply_text(g, acc->scalar,
                                "|v| result(for(v, appender, |b, i, x| for(x, b, |b2, j, y| merge(b2, y))))",
@@ -290,6 +291,8 @@ Acc *leaf_open(Grad *g, Info *info, int number) {
         from.base = before.pieces[i].start;
         acc_add_all(g, from, before.pieces[i].adjoint);
     }
+    for (int i = 0; i < before.point_count && !grad_failed(g); i++)
+        acc_add(g, *leaf, before.points[i].start, before.points[i].adjoint);
     g->block = at;
     return acc;
 }
@@ -345,7 +348,8 @@ bool leaf_resolve(Grad *g, Info *info, int number) {
     Leaf *leaf = &info->leaf[number];
     if (leaf->acc && !leaf->acc->closed) return true;
     leaf->acc = NULL;
-    if (leaf->value || leaf->piece_count || info->leaves.types[number]->kind != TY_vec || !info->def)
+    if (leaf->value || leaf->piece_count || leaf->point_count || info->leaves.types[number]->kind != TY_vec ||
+        !info->def)
         return false;
     return leaf_is_part(g, info, number, info->def);
 }
@@ -408,9 +412,22 @@ void leaf_add(Grad *g, Info *info, int number, Symbol *adjoint) {
     slot->value = slot->value ? add_values(g, slot->value, adjoint) : adjoint;
 }
 
+/* A few elements wait until the vector is there; false: no more of them. */
+static bool leaf_add_point(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint) {
+    enum { MOST_POINTS = 6 };
+    if (info->block != g->block || info->part || adjoint->type->kind == TY_vec) return false;
+    if (info->symbol->type->kind != TY_vec || leaf_resolve(g, info, number)) return false;
+    Leaf *leaf = &info->leaf[number];
+    if (leaf->point_count == MOST_POINTS) return false;
+    if (!leaf->points) leaf->points = grad_alloc(g, MOST_POINTS, sizeof *leaf->points);
+    leaf->points[leaf->point_count++] = (Piece){index, adjoint};
+    return true;
+}
+
 void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint, bool many) {
     if (!info || !info->active[number] || !adjoint || grad_failed(g)) return;
     if (many && leaf_add_piece(g, info, number, index, adjoint)) return;
+    if (!many && leaf_add_point(g, info, number, index, adjoint)) return;
     leaf_open(g, info, number);
     Leaf at = info->leaf[number];
     if (many) {
@@ -423,9 +440,23 @@ void leaf_add_at(Grad *g, Info *info, int number, Symbol *index, Symbol *adjoint
 
 Symbol *leaf_value(Grad *g, Info *info, int number) {
     Leaf *leaf = &info->leaf[number];
-    if (!leaf->acc && leaf->piece_count) *leaf = (Leaf){.value = pieces_gather(g, info, number)};
+    if (!leaf->acc && leaf->piece_count) {
+        Leaf points = {.points = leaf->points, .point_count = leaf->point_count};
+        points.value = pieces_gather(g, info, number);
+        *leaf = points;
+    }
+    if (!leaf->acc && leaf->point_count) leaf_open(g, info, number);
     if (!leaf->acc) return leaf->value;
     if (leaf->acc->closed || leaf->acc->owner != info || leaf->acc->number != number) return NULL;
     *leaf = (Leaf){.value = acc_close(g, leaf->acc)};
     return leaf->value;
+}
+
+Symbol *leaf_value_but_points(Grad *g, Info *info, int number) {
+    Leaf *leaf = &info->leaf[number], points = *leaf;
+    leaf->point_count = 0;
+    Symbol *value = leaf_value(g, info, number);
+    leaf->points = points.points;
+    leaf->point_count = points.point_count;
+    return value;
 }

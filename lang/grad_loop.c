@@ -140,7 +140,7 @@ static void walk_data(Grad *g, Job *job, int number, int first) {
         for (int k = 0; k < job->makes && !known; k++)
             known = job->made[k].data == data && job->made[k].number == i;
         if (known) continue;
-        Symbol *value = leaf_value(g, data, i);
+        Symbol *value = leaf_value_but_points(g, data, i);
         Symbol *fill = value ? fill_of(g, value) : NULL;
         int sum = value && !fill ? add_iter(g, job, make_iter(g, use(g, value))) : -1;
         job->made[job->makes++] = (Made){data, i, sum, fill, NULL};
@@ -186,12 +186,12 @@ static const Info *origin(const Grad *g, const Info *info, int *cell) {
     return info;
 }
 
-static bool is_all(const Grad *g, const Job *job, int cell) {
+bool loop_fills(const Grad *g, const Info *info, int cell) {
     int first = cell, last = 0;
-    const Info *from = origin(g, job->before, &first);
-    const Info *to = origin(g, job->info->cell[cell]->last, &last);
+    const Info *from = origin(g, info_of(g, info->def->kids[info->def->count - 2]->symbol), &first);
+    const Info *to = origin(g, info->cell[cell]->last, &last);
     return from->def && from->def->kind == N_NewBuilder &&
-           (!from->def->count || from->def->type->kind == TY_appender) && to == job->info;
+           (!from->def->count || from->def->type->kind == TY_appender) && to == info;
 }
 
 static void own_adjoints(Grad *g, Job *job) {
@@ -210,7 +210,7 @@ static void own_adjoints(Grad *g, Job *job) {
             job->own[c][k] = -1;
             Symbol *adjoint = cell->g[k];
             if (!adjoint || fill_of(g, adjoint)) continue;
-            if (!is_all(g, job, c)) {
+            if (!loop_fills(g, info, c)) {
                 Symbol *arguments[3] = {adjoint, position_of(g, job->before->symbol, c),
                                         loop_length(g, job->node)};
                 adjoint = emit(g, "adjoint", apply_text(g, NULL, "|v, i, n| slice(v, i, n)", 3, arguments));
@@ -368,7 +368,7 @@ static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
         else if (import)
             leaf_add(g, import->owner, import->number, value);
         else
-            job->made[i].data->leaf[job->made[i].number] = (Leaf){.value = value};
+            job->made[i].data->leaf[job->made[i].number].value = value;
         if (!import && job->made[i].every) note_fill(g, value, job->made[i].every);
     }
 }
@@ -379,6 +379,10 @@ void reverse_for(Grad *g, Info *info) {
     int keep = g->keep;
     job.before = info_of(g, node->kids[node->count - 2]->symbol);
     if (!can_redo(g, body)) return;
+    reverse_ones(g, info);
+    bool live = false;
+    for (int c = 0; c < info->cells; c++) live |= info->cell[c]->live;
+    if (!live || grad_failed(g)) return;
     walk_all(g, &job);
     if (!grad_failed(g)) own_adjoints(g, &job);
     if (grad_failed(g)) return;

@@ -34,16 +34,24 @@ bool leaf_add_piece(Grad *g, Info *info, int number, Symbol *start, Symbol *adjo
     return true;
 }
 
-/* What the pieces have for element k: those that reach it, or all. */
-static void write_sum(Buf *out, const Leaf *leaf, bool all) {
+/* What the pieces that reach it have for element k. */
+static void write_sum(Buf *out, const Leaf *leaf) {
     buf_printf(out, leaf->value ? "lookup(v, k)" : "");
     for (int i = 0; i < leaf->piece_count; i++) {
         buf_printf(out, i || leaf->value ? " + " : "");
-        if (all)
-            buf_printf(out, "lookup(g%d, k - p%d)", i, i);
-        else
-            buf_printf(out, "if(k >= p%d && k < e%d, lookup(g%d, k - p%d), T(0.0))", i, i, i, i);
+        buf_printf(out, "if(k >= p%d && k < e%d, lookup(g%d, k - p%d), T(0.0))", i, i, i, i);
     }
+}
+
+/* Where all reach they are walked side by side. If there is no such place the slices are empty, wherever they begin. */
+static void write_walk(Buf *out, const Leaf *leaf) {
+    int count = leaf->piece_count + (leaf->value != NULL);
+    buf_printf(out, leaf->value ? "for(zip(slice(v, lo, m)" : "for(zip(");
+    for (int i = 0; i < leaf->piece_count; i++)
+        buf_printf(out, "%sslice(g%d, max(0L, lo - p%d), m)", i || leaf->value ? ", " : "", i, i);
+    buf_printf(out, "), first, |b, i, x| merge(b, ");
+    for (int i = 0; i < count; i++) buf_printf(out, count == 1 ? "x" : i ? " + x.$%d" : "x.$%d", i);
+    buf_printf(out, "))");
 }
 
 /* Takes from all pieces, and adds what is known as a value. Between lo and hi they all reach. */
@@ -65,11 +73,11 @@ Symbol *pieces_gather(Grad *g, const Info *info, int number) {
                    i, i);
     buf_printf(&text, "let lo = min(lo, n); let hi = max(lo, hi);"
                       " let first = for(rangeiter(0L, lo, 1L), appender[T], |b, i, k| merge(b, ");
-    write_sum(&text, leaf, false);
-    buf_printf(&text, ")); let most = for(rangeiter(lo, hi, 1L), first, |b, i, k| merge(b, ");
-    write_sum(&text, leaf, true);
-    buf_printf(&text, ")); result(for(rangeiter(hi, n, 1L), most, |b, i, k| merge(b, ");
-    write_sum(&text, leaf, false);
+    write_sum(&text, leaf);
+    buf_printf(&text, ")); let m = hi - lo; let most = ");
+    write_walk(&text, leaf);
+    buf_printf(&text, "; result(for(rangeiter(hi, n, 1L), most, |b, i, k| merge(b, ");
+    write_sum(&text, leaf);
     buf_printf(&text, ")))");
     Node *sum =
         apply_text(g, leaf_scalar(info->leaves.types[number]), text.text ? text.text : "", count, arguments);

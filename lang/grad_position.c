@@ -9,7 +9,11 @@
  *     sources = for(v, appender, |b, i, x| if(x > 0, merge(b, i), b))      [1, 4, 5]: the iterations that merged
  *     start[sources[p]] = min p                                            where an iteration's values begin
  *
- * so that iterations of the adjoint loop stay independent of one another.
+ * so that iterations of the adjoint loop stay independent of one another. An iteration with a loop in it, over a row of its
+ * own, merges as often as the position behind it says, from 0 at its beginning. Then where iterations begin are the
+ * sums of those before, without a pass over all that is merged:
+ *
+ *     for(rows, appender, |b, i, row| for(row, b, |c, j, x| merge(c, f(x))))      start[i] = sum of len(rows[k]), k < i
  */
 #include "grad.h"
 
@@ -92,7 +96,63 @@ static Symbol *position_after_loop(Grad *g, const Node *node, int cell) {
                emit(g, "length", node_make(g->program, N_Len, g->span, before->type, 1, use(g, sources))));
 }
 
+Symbol *sums_before(Grad *g, Symbol *counts) {
+    return emit(
+        g, "starts",
+        apply_text(g, NULL,
+                   "|c| let n = len(c); if(n > 0L, result(iterate({0L, 0L, appender[i64]}, |s| {{s.$0 + 1L,"
+                   " s.$1 + lookup(c, s.$0), merge(s.$2, s.$1)}, s.$0 + 1L < n}).$2), result(appender[i64]))",
+                   1, &counts));
+}
+
+/* Does a loop in the body merge into the cell? */
+static bool has_inner(const Grad *g, const Node *body, int cell) {
+    const Info *end = info_of(g, body_end((Node *)(uintptr_t)body)->symbol);
+    for (; body->kind == N_Let; body = body->kids[1]) {
+        const Info *info = info_of(g, body->symbol);
+        for (int i = 0; body->kids[0]->kind == N_For && i < info->cells; i++) {
+            if (end && cell < end->cells && info->cell[i] == end->cell[cell]) return true;
+        }
+    }
+    return false;
+}
+
+/* For each iteration of the loop, how often it merges. */
+static Symbol *iteration_counts(Grad *g, const Node *loop, int cell) {
+    const Node *lambda = loop->kids[loop->count - 1];
+    Info *builder = info_of(g, lambda->params[0]);
+    Type *counts = builder_of(g, TY_appender, OP_none, type_scalar(&g->program->types, TY_i64), NULL);
+    Node **iters = grad_alloc(g, (size_t)loop->count, sizeof *iters);
+    Symbol *params[3] = {symbol_new(g->program, "b", counts)};
+    Grad before = *g;
+    for (int i = 0; i < loop->count - 2; i++) iters[i] = node_clone(g->program, loop->kids[i]);
+    block_open(g, B_ARM);
+    g->keep = builder->depth;
+    g->saving = false;
+    bind_value(g, lambda->params[0], NULL);
+    builder->part = grad_alloc(g, (size_t)builder->cells, sizeof *builder->part);
+    for (int i = 1; i < 3; i++) {
+        params[i] = symbol_new(g->program, lambda->params[i]->name, lambda->params[i]->type);
+        bind_value(g, lambda->params[i], params[i]);
+    }
+    forward(g, lambda->kids[0]);
+    builder->position[cell] = emit(g, "position", i64_literal(g, 0));
+    Symbol *count = position_of(g, body_end(lambda->kids[0])->symbol, cell);
+    Node *merge = make_merge(g, use(g, params[0]), use(g, count));
+    forget(g, lambda->kids[0]);
+    for (int i = 0; i < 3; i++) unbind_value(g, lambda->params[i]);
+    g->keep = before.keep;
+    g->saving = before.saving;
+    Node *made = make_lambda(g, 3, params, block_close(g, merge));
+    Symbol *all = emit(g, "counts", make_for(g, loop->count - 2, iters, make_new(g, counts, NULL), made));
+    return emit(g, "counts", make_result(g, all, type_vec(&g->program->types, counts->args[0])));
+}
+
 Symbol *loop_starts(Grad *g, const Node *loop, int cell) {
+    if (has_inner(g, loop->kids[loop->count - 1]->kids[0], cell)) {
+        Symbol *counts = iteration_counts(g, loop, cell);
+        return grad_failed(g) ? NULL : sums_before(g, counts);
+    }
     Symbol *arguments[2] = {forward_sources(g, loop, cell), loop_length(g, loop)};
     if (grad_failed(g)) return NULL;
     return emit(g, "starts",

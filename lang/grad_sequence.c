@@ -16,17 +16,21 @@
 
 #include <string.h>
 
-static const char *sequence_rule(TypeKind kind, Op op) {
-    static const struct Row {
-        TypeKind kind;
-        Op op;
-        const char *text;
-    } rows[] = {
-#define SEQUENCE(kind, op, text) {TY_##kind, OP_##op, text},
+typedef struct Sequence {
+    TypeKind kind;
+    Op op;
+    bool one;
+    const char *text;
+} Sequence;
+
+static const Sequence *sequence_rule(TypeKind kind, Op op) {
+    static const Sequence rows[] = {
+#define SEQUENCE(kind, op, text) {TY_##kind, OP_##op, false, text},
+#define ONE(kind, op, text) {TY_##kind, OP_##op, true, text},
 #include "grad.def"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rows[i].kind == kind && rows[i].op == op) return rows[i].text;
+        if (rows[i].kind == kind && rows[i].op == op) return &rows[i];
     }
     return NULL;
 }
@@ -106,9 +110,10 @@ static void group_adjoints(Grad *g, Cell *cell, Symbol **adjoints) {
 
 /* What was merged into a builder, in order, and what it made. */
 typedef struct Merged {
-    const char *rule;
+    const Sequence *rule;
     Symbol *records, *places; /* of the values in the result; NULL: there is one */
     Symbol *whole;            /* the result, of a dictionary its entries */
+    Symbol *one;              /* which of the values the leaf's result was, or NULL */
 } Merged;
 
 static void merged_open(Grad *g, Cell *cell, Info *result, Merged *merged) {
@@ -122,7 +127,7 @@ static void merged_open(Grad *g, Cell *cell, Info *result, Merged *merged) {
 }
 
 /* The adjoints of a leaf of the values, by the rule. */
-static Symbol *apply_rule(Grad *g, Cell *cell, const Merged *merged, int leaf, Symbol *adjoint) {
+static Symbol *apply_rule(Grad *g, Cell *cell, Merged *merged, int leaf, Symbol *adjoint) {
     const Type *value = cell->type->args[cell->type->count - 1];
     Symbol *arguments[4], *whole = merged->whole;
     bool dict = cell->type->kind == TY_dictmerger;
@@ -139,12 +144,21 @@ static Symbol *apply_rule(Grad *g, Cell *cell, const Merged *merged, int leaf, S
     arguments[count++] = whole;
     arguments[count++] = adjoint;
     Type *scalar = leaf_scalar(cell->leaves.types[leaf]);
-    return emit(g, "adjoints", apply_text(g, scalar, merged->rule, count, arguments));
+    if (!merged->rule->one)
+        return emit(g, "adjoints", apply_text(g, scalar, merged->rule->text, count, arguments));
+    merged->one = emit(g, "first", apply_text(g, scalar, merged->rule->text, count - 1, arguments));
+    arguments[1] = merged->one;
+    arguments[2] = adjoint;
+    return emit(
+        g, "adjoints",
+        apply_text(g, scalar,
+                   "|v, n, g| result(for(v, appender, |b, i, x| merge(b, select(i == n, g, T(0.0)))))", 3,
+                   arguments));
 }
 
 void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints) {
     TypeKind kind = cell->type->kind;
-    const char *rule = sequence_rule(kind == TY_dictmerger ? TY_vecmerger : kind, cell->type->op);
+    const Sequence *rule = sequence_rule(kind == TY_dictmerger ? TY_vecmerger : kind, cell->type->op);
     if (kind == TY_appender) {
         for (int i = 0; i < cell->leaves.count; i++) cell->g[i] = adjoints[i];
         return;
@@ -159,6 +173,9 @@ void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints) {
     for (int i = 0; i < cell->leaves.count && !grad_failed(g); i++) {
         if (adjoints[i]) cell->g[i] = apply_rule(g, cell, &merged, i, adjoints[i]);
     }
+    bool alone = cell->leaves.count == 1 && cell->type->args[0]->kind != TY_struct;
+    cell->one = alone ? merged.one : NULL;
+    cell->alone = adjoints[0];
 }
 
 /* The weights are the adjoints where those of the result are 1. */

@@ -26,12 +26,17 @@
  * scatter do not join those that add or append, which may vectorize alone; those with loops in them do not, so they
  * join one another: a sum over rows and its gradient become one pass over the rows.
  *
+ * Outer loops first: in loops that became one, inner loops stay as they are until cse has seen them side by side, as then
+ * some are the same: those of a function and those that its gradient computes anew. Another pass, fuse-inner, does the same
+ * as this one from the inner loops to the outer ones, and leaves none.
+ *
  * A loop gets at most MOST_BUILDERS builders: so the time to compile stays linear, and registers suffice. One walk;
  * groups are found by hashes of their iterators. Linear.
  */
 #include "weldc.h"
 
 bool pass_fuse_horizontal(Program *program);
+bool pass_fuse_inner(Program *program);
 
 enum {
     MOST_BUILDERS = 32, /* of a loop: more accumulators than that are no faster together */
@@ -69,12 +74,21 @@ struct Entry {
     Entry *next;
 };
 
+/* A loop of the block whose function waits for what the loop joins. */
+typedef struct Waiting Waiting;
+struct Waiting {
+    Node *lambda;
+    const Group *group; /* NULL: none */
+    Waiting *next;
+};
+
 typedef struct Block {
     int id, at, ready; /* at: number of the statement; ready: the greatest number of a name that was used */
     int early;         /* the same if vectors were made as early as they can be */
     Group *first, **last, *newest;
-    bool any;  /* a group has two members */
-    Node *end; /* what the block ends with */
+    Waiting *waiting; /* the newest first */
+    bool any;         /* a group has two members */
+    Node *end;        /* what the block ends with */
 } Block;
 
 typedef struct Bound {
@@ -89,6 +103,8 @@ typedef struct Fuse {
     Program *program;
     Bound *bound; /* by symbol id */
     int limit, blocks;
+    bool outer_first;
+    int looks; /* above 0: names are looked at, but nothing joins */
     Entry **buckets;
     uint64_t mask;
 } Fuse;
@@ -309,6 +325,7 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
     *group->last = member;
     group->last = &member->next;
     group->builders += builder_count(loop->type);
+    if (fuse->outer_first) block->waiting->group = group;
     if (++group->count == 2) block->any = true;
     if (bound) {
         bound->number = bound->early = group->place;
@@ -316,6 +333,19 @@ static void join(Fuse *fuse, Block *block, Node **slot, Node *let) {
     } else if (block->early < group->place) {
         block->early = group->place;
     }
+}
+
+static bool walk_lambda(Fuse *fuse, Block *block, const Node *node, Node *lambda) {
+    if (!fuse->outer_first || node->kind != N_For) return walk_block(fuse, &lambda->kids[0]);
+    if (!fuse->looks) {
+        Waiting *waiting = arena_alloc(&fuse->program->arena, sizeof *waiting);
+        *waiting = (Waiting){lambda, NULL, block->waiting};
+        block->waiting = waiting;
+    }
+    fuse->looks++;
+    bool keeps = walk_block(fuse, &lambda->kids[0]);
+    fuse->looks--;
+    return keeps;
 }
 
 /* The function of a loop runs in a block of its own. So does what a builder begins with: its loops are to stay where they are,
@@ -326,7 +356,7 @@ static bool walk_kids(Fuse *fuse, Block *block, Node *node) {
     for (int i = 0; i < node->count; i++) {
         bool apart = (lazy && i > 0) || node->kids[i]->kind == N_Let || node->kind == N_NewBuilder;
         if (node->kids[i]->kind == N_Lambda)
-            keeps |= walk_block(fuse, &node->kids[i]->kids[0]);
+            keeps |= walk_lambda(fuse, block, node, node->kids[i]);
         else if (apart)
             keeps |= walk_block(fuse, &node->kids[i]);
         else
@@ -353,7 +383,7 @@ static bool walk_node(Fuse *fuse, Block *block, Node **slot, Node *let) {
     int ready = block->ready, early = block->early;
     block->ready = block->early = 0;
     bool keeps = walk_kids(fuse, block, loop);
-    if (!keeps) join(fuse, block, slot, let);
+    if (!keeps && !fuse->looks) join(fuse, block, slot, let);
     if (ready > block->ready) block->ready = ready;
     if (early > block->early) block->early = early;
     return keeps;
@@ -560,8 +590,14 @@ static bool walk_block(Fuse *fuse, Node **slot) {
     }
     block.end = *at;
     keeps |= walk_node(fuse, &block, &block.end, NULL);
+    for (const Waiting *waiting = block.waiting; waiting; waiting = waiting->next) {
+        if (!waiting->group || waiting->group->count == 1) walk_block(fuse, &waiting->lambda->kids[0]);
+    }
     for (const Node *let = *slot; let->kind == N_Let; let = let->kids[1]) {
-        if (let->symbol->id < fuse->limit) fuse->bound[let->symbol->id].block = NULL;
+        if (let->symbol->id >= fuse->limit) continue;
+        Bound *bound = &fuse->bound[let->symbol->id];
+        bound->block = NULL;
+        if (fuse->looks) bound->placed = false;
     }
     if (block.any) place_groups(fuse->program, &block, slot);
     return keeps;
@@ -576,8 +612,8 @@ static bool count_loops(Walk *walk, Node **slot) {
     return true;
 }
 
-bool pass_fuse_horizontal(Program *program) {
-    Fuse fuse = {.program = program, .limit = program->symbols};
+static bool fuse_loops(Program *program, bool outer_first) {
+    Fuse fuse = {.program = program, .limit = program->symbols, .outer_first = outer_first};
     fuse.bound = arena_alloc(&program->arena, sizeof *fuse.bound * (size_t)(fuse.limit + 1));
     Walk count = {program, count_loops, NULL, &fuse};
     if (fuse.bound) node_walk(&count, &program->root);
@@ -590,4 +626,12 @@ bool pass_fuse_horizontal(Program *program) {
     walk_block(&fuse, &program->root->kids[0]);
     program->depth += 2;
     return true;
+}
+
+bool pass_fuse_horizontal(Program *program) {
+    return fuse_loops(program, true);
+}
+
+bool pass_fuse_inner(Program *program) {
+    return fuse_loops(program, false);
 }
