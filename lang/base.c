@@ -187,7 +187,12 @@ static size_t columns(const char *text, size_t begin, size_t end) {
 }
 
 void error_render(const Error *error, const char *name, const char *text, size_t length, Buf *out) {
-    size_t begin = error->span.begin < length ? error->span.begin : length, line = 1, start = 0;
+    error_render_from(error, name, text, length, 0, out);
+}
+
+void error_render_from(const Error *error, const char *name, const char *text, size_t length, size_t before,
+                       Buf *out) {
+    size_t begin = error->span.begin < length ? error->span.begin : length, line = before + 1, start = 0;
     for (size_t i = 0; i < begin; i++) {
         if (text[i] == '\n') line++, start = i + 1;
     }
@@ -256,6 +261,17 @@ static int edit_distance(const char *a, const char *b) {
         }
     }
     return row[n];
+}
+
+bool name_is_listed(const char *list, const char *name) {
+    size_t length = strlen(name);
+    if (list && strcmp(list, "*") == 0) return true;
+    for (const char *at = list; at && *at;) {
+        size_t here = strcspn(at, ",");
+        if (here == length && memcmp(at, name, length) == 0) return true;
+        at += here + (at[here] == ',');
+    }
+    return false;
 }
 
 const char *nearest_name(const char *name, const char *const *names, size_t count) {

@@ -414,6 +414,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_reduce: return combined(in, node);
     case EXCHANGE_merge:
     case EXCHANGE_shuffle: return same_dict(in, node);
+    case EXCHANGE_broadcast: return infer_give(in, node, infer_type(in, node->kids[0]));
     case EXCHANGE_pick: return picked(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     default: return with_vector(in, node, "an exchange", NULL);

@@ -81,11 +81,16 @@ bool error_set(Error *error, ErrorCode code, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Appends `NAME:LINE:COL: error[CODE]: text`, the source line and a caret under the span. */
 void error_render(const Error *error, const char *name, const char *text, size_t length, Buf *out);
+/* The same for a part of a text, before which there are so many lines. */
+void error_render_from(const Error *error, const char *name, const char *text, size_t length, size_t before,
+                       Buf *out);
 
 /* Runs fn(data) on a stack that is large enough for trees `depth` deep: on the caller's for small depths,
  * on a thread of its own for large ones. False: no memory for that stack. */
 bool run_deep(size_t depth, void (*fn)(void *data), void *data);
 
+bool name_is_listed(const char *list,
+                    const char *name); /* of names between commas; "*" lists all, NULL none */
 /* The nearest of `count` names to `name` by edit distance, or NULL if none is near. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 
@@ -251,8 +256,9 @@ extern const ExchangeClass exchange_classes[EXCHANGE_COUNT];
 typedef struct Symbol {
     const char *name;
     Type *type;
-    int id;              /* unique in the program, from 0 */
-    int uses;            /* kept by count_uses() */
+    int id;         /* unique in the program, from 0 */
+    int uses;       /* kept by count_uses() */
+    bool in_blocks; /* of a parameter, of whose vectors each rank passes its block, as weld.cluster.parts */
     struct Symbol *twin; /* its counterpart while a tree is cloned or compared; else NULL */
 } Symbol;
 
@@ -309,9 +315,17 @@ typedef struct Imports {
 
 /* How a program for the ranks of a cluster gets its arguments and leaves its result. */
 typedef struct Distribution {
+    bool together; /* it is for ranks; else the rest means nothing */
+    /* Names of parameters, between commas, or "*", all of them, or NULL, none: */
+    const char *blocks; /* of whose vectors each rank passes its block, cut evenly */
     const char
-        *blocks; /* names of the parameters of whose vectors a rank has its block, between commas; "*": all */
-    bool first;  /* rank 0 alone gets the result's vectors; else all ranks do */
+        *parts; /* the same, of any lengths; vectors of one parameter that are equally long are cut alike */
+    const char *root; /* that rank 0 passes, and the others anything of the type */
+    enum {
+        RESULT_ALL,   /* all ranks get the result's vectors */
+        RESULT_FIRST, /* rank 0 alone, the others empty ones */
+        RESULT_BLOCKS /* each gets its block of them */
+    } result;
 } Distribution;
 
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a

@@ -83,6 +83,10 @@ static const Type *vector_type(const Type *element, Type *room, Type **args) {
 /* What is sent of a vector: its elements as they are, or serialized. */
 static bool pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
     Type room, *args[1];
+    if (!element->size) { /* all that there is of them is how many */
+        *bytes = (Vec){(void *)&vec->length, vec->length ? sizeof vec->length : 0};
+        return true;
+    }
     if (!element->pointers) {
         *bytes = (Vec){vec->data, vec->length * element->size};
         return true;
@@ -161,9 +165,13 @@ static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *ou
     }
     TRY(swap_bytes(x, packed, pieces));
     if (element->pointers) return unpack(x, element, pieces, out);
-    int64_t bytes = 0;
-    for (int peer = 0; peer < x->ranks; peer++) bytes += pieces[peer].length;
-    *out = (Vec){pieces[0].data, element->size ? bytes / element->size : 0};
+    int64_t length = 0;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        int64_t here = element->size ? pieces[peer].length / element->size : 0;
+        if (!element->size && pieces[peer].length) memcpy(&here, pieces[peer].data, sizeof here);
+        length += here;
+    }
+    *out = (Vec){pieces[0].data, length};
     return E_None;
 }
 
@@ -242,6 +250,23 @@ static ErrorCode part(Exchange *x, const Type *element, const Vec *vec, const Ve
 static Vec block(const Exchange *x, const Type *element, const Vec *vec) {
     return slice_of(vec, block_begin(vec->length, x->rank, x->ranks),
                     block_begin(vec->length, x->rank + 1, x->ranks), element->size);
+}
+
+static ErrorCode scatter(Exchange *x, const Type *element, const Vec *vec, Vec *out) {
+    Vec *send = vectors_for_all(x);
+    if (!send) return E_OutOfMemory;
+    for (int peer = 0; x->rank == 0 && peer < x->ranks; peer++)
+        send[peer] = slice_of(vec, block_begin(vec->length, peer, x->ranks),
+                              block_begin(vec->length, peer + 1, x->ranks), element->size);
+    return swap(x, element, send, out);
+}
+
+static ErrorCode broadcast(Exchange *x) {
+    const Type *type = x->call->type;
+    Vec one = {(void *)x->call->operands[0], x->rank == 0}, all;
+    TRY(gather(x, type, &one, false, &all));
+    memcpy(x->call->out, all.data, (size_t)type->size);
+    return E_None;
 }
 
 static ErrorCode pick(Exchange *x) {
@@ -436,6 +461,8 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_reduce: return reduce(x);
     case EXCHANGE_gather: return gather(x, element, a, false, call->out);
     case EXCHANGE_collect: return gather(x, element, a, true, call->out);
+    case EXCHANGE_scatter: return scatter(x, element, a, call->out);
+    case EXCHANGE_broadcast: return broadcast(x);
     case EXCHANGE_part: return part(x, element, a, b, call->out);
     case EXCHANGE_align: return align(x, element, a, b, call->out);
     case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);

@@ -133,7 +133,12 @@ static bool add_step(Collector *c, Lazy *lazy, bool leaf) {
     if (!grow(&c->graph->lazies, number, &c->lazy_room, sizeof *c->graph->lazies)) return false;
     int64_t emission = emission_number(c, lazy->emission);
     if (emission < 0 || !set_number(&c->lazies, lazy, number)) return false;
-    recipe->steps[number] = (Step){emission, recipe->kid_count, leaf ? 0 : lazy->count, leaf};
+    const Value *value = leaf ? atomic_load(&lazy->value) : NULL;
+    recipe->steps[number] = (Step){.emission = emission,
+                                   .first_kid = recipe->kid_count,
+                                   .count = leaf ? 0 : lazy->count,
+                                   .leaf = leaf,
+                                   .in_blocks = value && value->in_blocks};
     c->graph->lazies[number] = lazy;
     recipe->step_count++;
     recipe->leaf_count += leaf;
@@ -240,7 +245,9 @@ void recipe_print(Buf *out, const Recipe *recipe) {
         buf_put(out, key->text, key->length);
     }
     for (int64_t i = 0; i < recipe->step_count; i++) {
-        int64_t words[2] = {recipe->steps[i].emission, 2 * recipe->steps[i].count + recipe->steps[i].leaf};
+        int64_t words[2] = {recipe->steps[i].emission, 4 * recipe->steps[i].count +
+                                                           2 * recipe->steps[i].in_blocks +
+                                                           recipe->steps[i].leaf};
         buf_put(out, (const char *)words, sizeof words);
     }
     if (recipe->kid_count)
@@ -291,6 +298,7 @@ static bool merge_step(Merger *m, int64_t number, Node ***hole) {
         Type *type =
             callback ? type_scalar(&program->types, TY_i64) : type_import(&program->types, emission->result);
         m->names[number] = symbol_new(program, "data", type);
+        m->names[number]->in_blocks = step->in_blocks;
         return type != NULL;
     }
     Splice *splice = splice_of(m, emission);

@@ -269,6 +269,7 @@ struct Value {
     int64_t held_count;
     void *data;         /* of a result: a block of the context's budget; of a part: inside the whole's */
     bool is_part;       /* of a struct that is a result, which it holds */
+    bool in_blocks;     /* of its vectors each rank has its block: weld.cluster.result=blocks */
     int64_t bytes, run; /* that it holds, for a result; -1 */
 };
 
@@ -378,7 +379,8 @@ void adapters_each(void (*visit)(void *data, const weld_adapter_t *adapter, cons
 typedef struct Step {
     int64_t emission; /* number in the recipe */
     int64_t first_kid, count;
-    bool leaf; /* data: a parameter */
+    bool leaf;      /* data: a parameter */
+    bool in_blocks; /* of whose vectors each rank has its block */
 } Step;
 /* A graph of lazy values without their data. Every step comes after those that it is computed from. */
 typedef struct Recipe {
@@ -436,7 +438,7 @@ struct Unit {
     _Atomic int refs;
     /* Fixed once it was made: */
     Options options;
-    char *texts[7]; /* of options */
+    char *texts[9]; /* of options */
     Signature *signature;
     Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
     struct {
@@ -452,8 +454,9 @@ struct Unit {
     Unit *saver;    /* the same program as such a unit; or NULL: there is no budget, or no gradient */
     /* Under the lock: */
     pthread_mutex_t lock;
-    Program *program; /* as read; once `consumed`, optimized: errors are rendered against its text */
-    Program *typed;   /* the program once more, not optimized; NULL: not yet asked for */
+    Program *program;     /* as read; once `consumed`, optimized: errors are rendered against its text */
+    Program *distributed; /* what the interpreter runs on a cluster; NULL: not yet asked for */
+    Program *typed;       /* the program once more, not optimized; NULL: not yet asked for */
     bool consumed, shown;
     int interpreting; /* runs */
     double spent_ns;  /* by runs so far, in the interpreter's time */

@@ -83,6 +83,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     }
     code = cluster_end(&cluster, &worker, code);
     if (code == E_None) {
+        value->in_blocks = !alone && strcmp(unit->options.cluster_result, "blocks") == 0;
         value_finish(value);
     } else {
         object_drop(value);

@@ -129,8 +129,14 @@ void conf_print(weld_conf_t conf, bool code, Buf *out) {
 
 PassOptions options_passes(const Options *options) {
     bool together = strcmp(options->cluster, "off") != 0;
-    Distribution distribution = {together ? options->cluster_blocks : NULL,
-                                 strcmp(options->cluster_result, "first") == 0};
+    const char *result = options->cluster_result;
+    Distribution distribution = {.together = together,
+                                 .blocks = options->cluster_blocks,
+                                 .parts = options->cluster_parts,
+                                 .root = options->cluster_root,
+                                 .result = strcmp(result, "first") == 0    ? RESULT_FIRST
+                                           : strcmp(result, "blocks") == 0 ? RESULT_BLOCKS
+                                                                           : RESULT_ALL};
     return (PassOptions){.level = (int)options->level,
                          .passes = options->passes,
                          .verify = options->verify,

@@ -343,8 +343,24 @@ const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timin
     return code;
 }
 
+/* What ranks interpret makes the exchanges that the compiled code of others makes. The lock is held. */
+static const Program *distributed(Unit *unit) {
+    PassOptions passes = options_passes(&unit->options);
+    if (unit->distributed) return unit->distributed;
+    Program *program = read_again(unit);
+    if (program && program_optimize(program, &passes)) return unit->distributed = program;
+    program_free(program);
+    return NULL;
+}
+
 const Program *unit_interpret_begin(Unit *unit) {
     pthread_mutex_lock(&unit->lock);
+    if (strcmp(unit->options.cluster, "off") != 0) {
+        unit->interpreting++;
+        const Program *program = distributed(unit);
+        pthread_mutex_unlock(&unit->lock);
+        return program;
+    }
     if (unit->consumed && !unit->typed) unit->typed = read_again(unit);
     const Program *program = unit->consumed ? unit->typed : unit->program;
     unit->interpreting++;
@@ -389,10 +405,10 @@ Program *unit_optimized(const Unit *unit) {
 static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     if (!conf_options(conf, &unit->options, error)) return false;
     if (unit->options.passes && !passes_check(unit->options.passes, error)) return false;
-    const char **texts[] = {&unit->options.engine,        &unit->options.passes,
-                            &unit->options.processor,     &unit->options.cache,
-                            &unit->options.cluster,       &unit->options.cluster_blocks,
-                            &unit->options.cluster_result};
+    const char **texts[] = {
+        &unit->options.engine,         &unit->options.passes,        &unit->options.processor,
+        &unit->options.cache,          &unit->options.cluster,       &unit->options.cluster_blocks,
+        &unit->options.cluster_result, &unit->options.cluster_parts, &unit->options.cluster_root};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!*texts[i]) continue;
         *texts[i] = unit->texts[i] = strdup(*texts[i]);
@@ -480,6 +496,7 @@ void unit_drop(Unit *unit) {
     program_free(unit->planned);
     program_free(unit->program);
     program_free(unit->typed);
+    program_free(unit->distributed);
     recipe_drop(unit->recipe);
     free(unit->foreign);
     signature_drop(unit->signature);

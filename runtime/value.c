@@ -73,6 +73,7 @@ Value *value_part(Value *whole, int field) {
     part->signature = signature_part(whole->signature, field);
     part->data = (char *)whole->data + type->offsets[field];
     part->run = whole->run;
+    part->in_blocks = whole->in_blocks;
     if (part->signature && hold_all(part, (void *const *)&whole, 1)) {
         part->bytes = value_bytes(type->args[field], part->data);
         return part;

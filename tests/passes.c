@@ -15,7 +15,9 @@
 /* The program, after the passes, as text. */
 static void optimized(const char *text, size_t length, const char *pass, Buf *out) {
     PassOptions options = {.passes = pass, .verify = true};
-    if (strcmp(pass, "distribute") == 0) options.distribution.blocks = "own";
+    if (strcmp(pass, "distribute") == 0)
+        options.distribution =
+            (Distribution){.together = true, .blocks = "own", .parts = "part", .root = "root"};
     Program *program = program_new(pass, text, length);
     bool done = program && program_read(program) && program_infer(program, NULL) &&
                 program_optimize(program, &options);

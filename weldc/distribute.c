@@ -10,8 +10,7 @@
  * (distribute.h): whole on every rank, or in blocks, or by key. One walk in the order of evaluation rewrites the
  * program and finds the layouts together: loops run over the blocks of what they walk (distribute_loop.c), sorts sort
  * samples first (distribute_sort.c), and what needs all of a value gets it by an exchange, right behind the name where it
- * is needed again. The state of an iterate keeps a layout that a step leads back to: a step is tried on copies
- * until it does. Everything else is computed whole, on every rank.
+ * is needed again. What programs take and leave is distribute_ends.c, iterates are distribute_iterate.c. Everything else is computed whole, on every rank.
  *
  * Conditions are whole, hence the same on all ranks, so exchanges may stand in arms and in steps; functions of loops
  * hold none. An index becomes the index in the whole vector. Nothing that the program can see depends on the number of
@@ -41,7 +40,7 @@ int cut_new(Distribute *d) {
     return ++d->cuts;
 }
 
-static Layout *layout_parts(Distribute *d, int count) {
+Layout *layout_parts(Distribute *d, int count) {
     Layout *layout = arena_alloc(&d->program->arena, sizeof *layout);
     const Layout **parts = arena_alloc(&d->program->arena, sizeof *parts * (size_t)(count + 1));
     *layout = (Layout){.kind = parts ? LAYOUT_PARTS : LAYOUT_WHOLE, .parts = parts};
@@ -54,12 +53,11 @@ bool layout_is_whole(const Layout *layout) {
     return layout->kind == LAYOUT_WHOLE || layout->kind == LAYOUT_SPLITS;
 }
 
-static const Layout *part_of(const Layout *layout, int field) {
+const Layout *layout_part(const Layout *layout, int field) {
     return layout->kind == LAYOUT_PARTS ? layout->parts[field] : layout;
 }
 
-/* The parts' layout, or that of a struct which is whole if all parts are. */
-static const Layout *layout_settle(const Layout *layout, int count) {
+const Layout *layout_settle(const Layout *layout, int count) {
     bool whole = true;
     for (int i = 0; i < count; i++) whole &= layout->parts[i]->kind == LAYOUT_WHOLE;
     return whole ? &layout_whole : layout;
@@ -106,12 +104,12 @@ static Symbol *field_symbol(Distribute *d, const Symbol *symbol, int field) {
         return NULL;
     }
     if (!place->fields[field])
-        place->fields[field] = derive(d, symbol, symbol->type->args[field], part_of(place->layout, field));
+        place->fields[field] =
+            derive(d, symbol, symbol->type->args[field], layout_part(place->layout, field));
     return place->fields[field];
 }
 
-/* Binds what was derived from a name around the body that it is visible in. */
-static Node *bind_derived(Distribute *d, Symbol *symbol, Node *body) {
+Node *bind_derived(Distribute *d, Symbol *symbol, Node *body) {
     Program *program = d->program;
     Place *place = place_of(d, symbol);
     Span span = body->span;
@@ -167,10 +165,10 @@ static Node *whole_parts(Distribute *d, Node *node, const Layout *layout) {
     return node->kind == N_Ident ? whole : node_let(program, node->span, name, node, whole);
 }
 
-static bool is_all_whole(const Layout *layout, const Type *type) {
+bool layout_all_whole(const Layout *layout, const Type *type) {
     if (layout->kind != LAYOUT_PARTS) return layout_is_whole(layout);
     for (int i = 0; i < type->count; i++) {
-        if (!is_all_whole(layout->parts[i], type->args[i])) return false;
+        if (!layout_all_whole(layout->parts[i], type->args[i])) return false;
     }
     return true;
 }
@@ -178,7 +176,7 @@ static bool is_all_whole(const Layout *layout, const Type *type) {
 void make_whole(Distribute *d, Node **slot, const Layout *layout) {
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Node *node = *slot;
-    if (is_all_whole(layout, node->type)) return;
+    if (layout_all_whole(layout, node->type)) return;
     Place *place = node->kind == N_Ident ? place_of(d, node->symbol) : NULL;
     if (place && !place->closed) {
         if (!place->whole) place->whole = derive(d, node->symbol, node->type, &layout_whole);
@@ -189,19 +187,6 @@ void make_whole(Distribute *d, Node **slot, const Layout *layout) {
         *slot = exchange_node(d, EXCHANGE_merge, OP_add, node, NULL);
     } else {
         *slot = exchange_node(d, EXCHANGE_gather, OP_none, node, NULL);
-    }
-}
-
-/* As make_whole, but on rank 0 alone. */
-static void make_first(Distribute *d, Node **slot, const Layout *layout) {
-    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
-    Node *node = *slot;
-    if (layout->kind == LAYOUT_BLOCK) {
-        *slot = exchange_node(d, EXCHANGE_collect, OP_none, node, NULL);
-    } else if (layout->kind == LAYOUT_PARTS && node->kind == N_Struct) {
-        for (int i = 0; i < node->count; i++) make_first(d, &node->kids[i], layout->parts[i]);
-    } else {
-        make_whole(d, slot, layout);
     }
 }
 
@@ -301,99 +286,6 @@ static const Layout *distribute_tovec(Distribute *d, Node *node) {
     return layout->kind == LAYOUT_KEYED ? layout_block(d, cut_new(d)) : layout;
 }
 
-/* ---- iterate ---- */
-
-/* The layout of a state that starts like one and is left like the other by a step. */
-static const Layout *layout_join(Distribute *d, const Type *type, const Layout *a, const Layout *b) {
-    if (type->kind == TY_struct && (a->kind == LAYOUT_PARTS || b->kind == LAYOUT_PARTS)) {
-        Layout *parts = layout_parts(d, type->count);
-        for (int i = 0; parts->parts && i < type->count; i++)
-            parts->parts[i] = layout_join(d, type->args[i], part_of(a, i), part_of(b, i));
-        return parts->parts ? layout_settle(parts, type->count) : parts;
-    }
-    if (a->kind == LAYOUT_KEYED || b->kind == LAYOUT_KEYED) return &layout_whole;
-    if (a->kind == LAYOUT_BLOCK && b->kind == LAYOUT_BLOCK)
-        return a->cut == b->cut ? a : layout_block(d, cut_new(d));
-    if (a->kind == LAYOUT_BLOCK || b->kind == LAYOUT_BLOCK) {
-        const Layout *block = a->kind == LAYOUT_BLOCK ? a : b;
-        return block->cut == CUT_EVENLY ? block : layout_block(d, cut_new(d));
-    }
-    return a->kind == b->kind ? a : &layout_whole;
-}
-
-static bool layout_same(const Type *type, const Layout *a, const Layout *b) {
-    if (a->kind != b->kind || a->cut != b->cut) return false;
-    for (int i = 0; a->kind == LAYOUT_PARTS && i < type->count; i++) {
-        if (!layout_same(type->args[i], a->parts[i], b->parts[i])) return false;
-    }
-    return true;
-}
-
-/* Makes a value's layout that of a state. */
-static void convert(Distribute *d, Node **slot, const Layout *from, const Layout *to) {
-    Program *program = d->program;
-    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
-    Node *node = *slot;
-    Type *type = node->type;
-    if (layout_same(type, from, to)) return;
-    if (type->kind != TY_struct) {
-        if (to->kind == LAYOUT_WHOLE || to->kind == LAYOUT_SPLITS)
-            make_whole(d, slot, from);
-        else if (from->kind != LAYOUT_BLOCK)
-            *slot = own_block(d, node, from);
-        return;
-    }
-    bool written = node->kind == N_Struct;
-    Symbol *name = node->kind == N_Ident ? node->symbol : symbol_new(program, "t", type);
-    Node *parts = written ? node : node_new(program, N_Struct, node->span, type, type->count);
-    for (int i = 0; i < parts->count; i++) {
-        if (!written) {
-            parts->kids[i] = node_make(program, N_Field, node->span, type->args[i], 1,
-                                       node_ident(program, node->span, name));
-            parts->kids[i]->index = i;
-        }
-        convert(d, &parts->kids[i], part_of(from, i), part_of(to, i));
-    }
-    *slot = written || node->kind == N_Ident ? parts : node_let(program, node->span, name, node, parts);
-}
-
-/* Rewrites a step whose state has this layout. How the next state then lies on the ranks. */
-static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *state) {
-    place_of(d, lambda->params[0])->layout = state;
-    const Layout *both = distribute(d, &lambda->kids[0]);
-    Node **end = &lambda->kids[0];
-    while ((*end)->kind == N_Let) end = &(*end)->kids[1];
-    const Layout *next = part_of(both, 0);
-    if ((*end)->kind == N_Struct) {
-        make_whole(d, &(*end)->kids[1], part_of(both, 1));
-        convert(d, &(*end)->kids[0], next, state);
-    } else if (state->kind != LAYOUT_WHOLE || !is_all_whole(both, (*end)->type)) {
-        Layout *want = layout_parts(d, 2);
-        if (want->parts) want->parts[0] = state;
-        if (want->parts) convert(d, end, both, want);
-    }
-    lambda->kids[0] = bind_derived(d, lambda->params[0], lambda->kids[0]);
-    return next;
-}
-
-/* The layouts can only become less whole, a few times; what is not settled by then is whole. */
-static const Layout *distribute_iterate(Distribute *d, Node *node) {
-    enum { TRIES = 4 };
-    const Layout *from = distribute(d, &node->kids[0]), *state = from;
-    const Type *type = node->type;
-    bool settled = false;
-    for (int i = 0; i < TRIES && !settled; i++) {
-        Node *copy = node_clone(d->program, node->kids[1]);
-        const Layout *joined = layout_join(d, type, state, distribute_step(d, copy, state));
-        settled = layout_same(type, joined, state);
-        state = joined;
-    }
-    if (!settled) state = &layout_whole;
-    convert(d, &node->kids[0], from, state);
-    distribute_step(d, node->kids[1], state);
-    return state;
-}
-
 /* ---- the walk ---- */
 
 const Layout *distribute(Distribute *d, Node **slot) {
@@ -411,6 +303,9 @@ const Layout *distribute(Distribute *d, Node **slot) {
     case N_For: return distribute_for(d, slot, false);
     case N_Result: return distribute_result(d, slot, false);
     case N_Iterate: return distribute_iterate(d, node);
+    case N_Exchange:
+        whole_kids(d, node);
+        return node->bits == EXCHANGE_scatter ? &layout_evenly : &layout_whole;
     default: return whole_kids(d, node);
     }
 }
@@ -445,45 +340,15 @@ static bool count_use(Walk *walk, Node **slot) {
     return true;
 }
 
-/* Vectors of the arguments, and those in structs of them. */
-static const Layout *layout_of_argument(Distribute *d, const Type *type, bool in_blocks) {
-    if (type->kind == TY_vec) return in_blocks ? &layout_evenly : &layout_splits;
-    if (type->kind != TY_struct || !type->pointers) return &layout_whole;
-    Layout *parts = layout_parts(d, type->count);
-    for (int i = 0; parts->parts && i < type->count; i++)
-        parts->parts[i] = layout_of_argument(d, type->args[i], in_blocks);
-    return parts->parts ? layout_settle(parts, type->count) : parts;
-}
-
-/* Is the word one of a list between commas? */
-static bool lists(const char *words, const char *word) {
-    size_t length = strlen(word);
-    for (const char *at = words; *at;) {
-        size_t here = strcspn(at, ",");
-        if (here == length && memcmp(at, word, length) == 0) return true;
-        at += here + (at[here] == ',');
-    }
-    return false;
-}
-
 bool pass_distribute(Program *program) {
-    const Distribution *distribution = &program->distribution;
     Node *root = program->root;
-    if (!distribution->blocks) return true;
+    if (!program->distribution.together) return true;
     Distribute d = {.program = program};
     Walk walk = {program, count_use, NULL, &d};
     node_walk(&walk, &root);
     if (d.exchanges) return true; /* it was distributed, here or by who wrote it */
-    for (int i = 0; i < root->nparams; i++) {
-        Symbol *param = root->params[i];
-        bool in_blocks = strcmp(distribution->blocks, "*") == 0 || lists(distribution->blocks, param->name);
-        place_of(&d, param)->layout = layout_of_argument(&d, param->type, in_blocks);
-    }
-    const Layout *layout = distribute(&d, &root->kids[0]);
-    if (distribution->first)
-        make_first(&d, &root->kids[0], layout);
-    else
-        make_whole(&d, &root->kids[0], layout);
+    distribute_arguments(&d, root);
+    distribute_end(&d, &root->kids[0], distribute(&d, &root->kids[0]));
     for (int i = 0; i < root->nparams; i++) root->kids[0] = bind_derived(&d, root->params[i], root->kids[0]);
     if (!d.gave_up) return true;
     return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");

@@ -44,6 +44,13 @@ const Layout *layout_block(Distribute *d, int cut);
 int cut_new(Distribute *d);
 bool layout_is_whole(const Layout *layout);
 
+/* The layout of a struct, each part whole so far. Without parts: there was no memory. */
+Layout *layout_parts(Distribute *d, int count);
+const Layout *layout_part(const Layout *layout, int field);
+/* The parts' layout, or that of a struct which is whole if all parts are. */
+const Layout *layout_settle(const Layout *layout, int count);
+bool layout_all_whole(const Layout *layout, const Type *type);
+
 Place *place_of(Distribute *d, const Symbol *symbol);
 /* An exchange; b may be NULL. */
 Node *exchange_node(Distribute *d, ExchangeKind kind, Op op, Node *a, Node *b);
@@ -53,6 +60,10 @@ const Layout *distribute(Distribute *d, Node **slot);
 void distribute_whole(Distribute *d, Node **slot);
 /* Makes a rewritten value whole. */
 void make_whole(Distribute *d, Node **slot, const Layout *layout);
+/* Makes a value that is laid out in one way so in the other, where blocks are blocks, wherever they are cut. */
+void make_layout(Distribute *d, Node **slot, const Layout *from, const Layout *to);
+/* Binds what was derived from a name around the body that it is visible in. */
+Node *bind_derived(Distribute *d, Symbol *symbol, Node *body);
 /* Makes names whole that the function of a loop uses. */
 void distribute_function(Distribute *d, Node *lambda);
 /* This rank's block of a vector that is cut evenly, or could be. */
@@ -67,5 +78,13 @@ const Layout *distribute_result(Distribute *d, Node **slot, bool apart);
 /* ---- distribute_sort.c ---- */
 const Layout *distribute_sort(Distribute *d, Node **slot);
 const Layout *distribute_slice(Distribute *d, Node **slot);
+
+/* ---- distribute_iterate.c ---- */
+const Layout *distribute_iterate(Distribute *d, Node *node);
+
+/* ---- distribute_ends.c ---- */
+/* Sets the layouts of the parameters. */
+void distribute_arguments(Distribute *d, Node *root);
+void distribute_end(Distribute *d, Node **slot, const Layout *layout);
 
 #endif

@@ -62,6 +62,12 @@ typedef struct Merges {
 /* How often one evaluation of node merges into that leaf of the builder that symbol names. */
 MergeBound merge_bound(Merges *merges, const Node *node, const Symbol *builder, int leaf);
 
+/* ---- distribute_ends.c: what programs for ranks take ---- */
+
+/* Of a program that was optimized for ranks which all have a parameter whole: does it do better with blocks of it? It does if
+ * it takes nothing but this rank's block, or blocks of a struct's vectors. */
+bool distribution_cuts(Program *optimized, int parameter);
+
 /* ---- plan.c, plan_print.c: the graph of fragments -------------------------------------------------------- */
 
 typedef enum FragmentKind {

@@ -30,4 +30,76 @@ same mistyped -e '|v: vec[i64]| v + 1L' "$v"
 "$mpirun" --oversubscribe -n 2 "$weldc" run --no-eval --stats -e '|v: vec[f64]| result(for(v, merger[f64,+], |b, i, x| merge(b, x)))' \
     '[1.0, 2.0]' 2>&1 >/dev/null | grep -q '"transport": "mpi", "ranks": 2, "sent_bytes": 16' ||
     { echo "--stats does not report the ranks"; exit 1; }
+
+# Files: each rank reads its block, which the sum of all shows, and the memory of rank 0.
+file=$dir/table.csv
+awk 'BEGIN { print "id,price,name"; for (i = 0; i < 5000; i++) {
+    gap = ""; for (k = i % 5; k > 0; k--) gap = gap "\n"
+    printf "%d,%s,\"a%s,b\"\"%d\"\n", i, i < 4900 ? i : i + 0.5, gap, i } }' >"$file"
+same table -e '|t| {len(t.$0), result(for(zip(t.$0, t.$1, t.$2), merger[f64,+],
+    |b, i, x| merge(b, f64(x.$0 * i) + x.$1 + f64(len(x.$2)))))}' "@$file"
+same column -e '|v: vec[f64]| result(for(v, appender[f64], |b, i, x| if(x > 4890.0, merge(b, x), b)))' "@$file:price"
+same whole -e '|v: vec[f64]| lookup(v, 4999L)' "@$file:price"
+
+# The result of all ranks is one file, which all read again.
+squares='|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x * x))))'
+"$weldc" run -e "$squares" 200001L --save "$dir/alone.npy"
+"$mpirun" --oversubscribe -n 3 "$weldc" run -e "$squares" 200001L --save "$dir/ranks.npy"
+cmp "$dir/alone.npy" "$dir/ranks.npy" || { echo "--save: ranks write another file"; exit 1; }
+sum='|v: vec[f64], w: vec[f64]| result(for(zip(v, w), merger[f64,+], |b, i, x| merge(b, x.$0 - x.$1 + f64(i))))'
+same files -e "$sum" "@$dir/alone.npy" "@$dir/ranks.npy"
+same untyped -e '|v| result(for(v, merger[f64,max], |b, i, x| merge(b, x)))' "@$dir/ranks.npy"
+same scalar -e '|v: vec[f64], n: f64| n' "@$dir/ranks.npy" 2.0
+matrix='|n: i64| {result(for(rangeiter(0L, n * 7L, 1L), appender[i64], |b, i, x| merge(b, x))), n, 7L}'
+"$mpirun" --oversubscribe -n 3 "$weldc" run -e "$matrix" 1001L --save "$dir/matrix.npy"
+same matrix -e '|m| {m.$1, m.$2, result(for(m.$0, merger[i64,+], |b, i, x| merge(b, x * i)))}' "@$dir/matrix.npy"
+
+# field NAME FILE: a number of --stats
+field() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$2"; }
+map='|v: vec[f64]| len(result(for(v, appender[f64], |b, i, x| merge(b, x + 1.0))))'
+"$weldc" run --no-eval --set weld.optimization.passes=distribute -e "$map" "@$dir/alone.npy" --stats 2>"$dir/one" >/dev/null
+"$mpirun" --oversubscribe -n 4 "$weldc" run --no-eval --set weld.optimization.passes=distribute -e "$map" "@$dir/alone.npy" --stats \
+    2>"$dir/four" >/dev/null
+[ "$(field peak_bytes "$dir/four")" -lt $(($(field peak_bytes "$dir/one") * 26 / 100 + 4096)) ] ||
+    { echo "memory of a run does not fall as 1/n"; cat "$dir/one" "$dir/four"; exit 1; }
+[ "$(field input_bytes "$dir/four")" -lt $((200001 * 8 * 26 / 100 + 4096)) ] ||
+    { echo "memory of arguments does not fall as 1/n"; cat "$dir/four"; exit 1; }
+
+# A file for each rank.
+for rank in 0 1 2; do
+    "$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, x + n)))' $((rank * 7 % 5))L \
+        --save "$dir/part-$rank.npy"
+done
+"$mpirun" --oversubscribe -n 3 "$weldc" run -e '|v| result(for(v, appender, |b, i, x| merge(b, x * 10L + i)))' \
+    "@$dir/part-{rank}.npy" >"$dir/parts"
+echo '[20l, 31l, 42l, 53l, 64l, 75l]' | cmp - "$dir/parts" || { echo "files of ranks"; cat "$dir/parts"; exit 1; }
+
+# refuses NAME TEXT ARGUMENT...: all ranks fail, and one says why
+refuses() {
+    name=$1 text=$2
+    shift 2
+    if "$mpirun" --oversubscribe -n 3 "$weldc" run "$@" >"$dir/out" 2>"$dir/err"; then
+        echo "$name: no failure"
+        exit 1
+    fi
+    [ "$(grep -c 'error\[' "$dir/err")" = 1 ] && grep -q "$text" "$dir/err" ||
+        { echo "$name: another message"; cat "$dir/err"; exit 1; }
+}
+sumi='|v| result(for(v, merger[i64,+], |b, i, x| merge(b, x)))'
+mv "$dir/part-1.npy" "$dir/away.npy"
+refuses missing "cannot open $dir/part-1.npy" -e "$sumi" "@$dir/part-{rank}.npy"
+"$weldc" run -e '[1.5f]' --save "$dir/part-1.npy"
+refuses types "part-1.npy holds f32 .* on rank 0 it is i64" -e "$sumi" "@$dir/part-{rank}.npy"
+sed '4998s/^[0-9]*,/oops,/' "$file" >"$dir/wrong.csv"
+line=$(grep -n '^oops' "$dir/wrong.csv" | cut -d: -f1)
+refuses line "wrong.csv:$line:1: error" -e '|t: {vec[i64], vec[f64], vec[vec[i8]]}| result(for(t.$0, merger[i64,+], |b, i, x| merge(b, x)))' \
+    "@$dir/wrong.csv"
+refuses unsaved "No such file" -e "$squares" 5L --save "$dir/nowhere/x.npy"
+
+# What rank 0 alone reads.
+"$mpirun" --oversubscribe -n 3 sh -c "
+    if [ \${OMPI_COMM_WORLD_RANK:-\$PMI_RANK} = 0 ]; then data=$dir/alone.npy; else data=$dir/nothing.npy; fi
+    exec $weldc run --set weld.cluster.root=v -e '|v| result(for(v, merger[f64,+], |b, i, x| merge(b, x)))' @\$data" >"$dir/root"
+"$weldc" run -e '|v| result(for(v, merger[f64,+], |b, i, x| merge(b, x)))' "@$dir/alone.npy" | cmp - "$dir/root" ||
+    { echo "scattered: another result"; exit 1; }
 echo "3 ranks: the same as alone"

@@ -2,17 +2,19 @@
  *
  *     mpirun -n 3 corpus [FILE:NAME]
  *
- * Every rank runs every case, once with all ranks given the whole arguments, and once each its block of every vector. All
+ * Every rank runs every case twice: with all ranks given the whole arguments; and given blocks of every vector, or blocks of
+ * other lengths, or all on rank 0, by turns of the cases and numbers of ranks; a chosen case in all these ways. All
  * must get the result that the corpus expects, or fail with the failure that it expects. Exit status: 0 all did.
  */
 #include <mpi.h>
 
 #include "../../runtime/rt.h"
 #include "../matrix.h"
+#include "cut.h"
 
 typedef struct Bench {
     int rank, ranks, run, failed;
-    bool blocks; /* each rank has its block of every vector */
+    Mode mode;
     weld_conf_t conf;
     weld_context_t context;
 } Bench;
@@ -20,19 +22,7 @@ typedef struct Bench {
 static void complain(Bench *bench, const Case *c, const char *what, const char *more) {
     bench->failed++;
     fprintf(stderr, "rank %d of %d: %s:%d: %s%s: %s %s\n    expected: %s\n", bench->rank, bench->ranks,
-            c->file, c->line, c->name, bench->blocks ? " [blocks]" : "", what, more, c->expect);
-}
-
-/* Vectors of a value, and of a struct's fields, are cut to this rank's block. */
-static void cut_blocks(const Bench *bench, const Type *type, char *at) {
-    if (type->kind == TY_vec) {
-        Vec *vec = (Vec *)(void *)at;
-        int64_t begin = block_begin(vec->length, bench->rank, bench->ranks);
-        int64_t end = block_begin(vec->length, bench->rank + 1, bench->ranks);
-        *vec = (Vec){vec->data ? (char *)vec->data + begin * type->args[0]->size : NULL, end - begin};
-    }
-    for (int i = 0; type->kind == TY_struct && i < type->count; i++)
-        cut_blocks(bench, type->args[i], at + type->offsets[i]);
+            c->file, c->line, c->name, mode_names[bench->mode], what, more, c->expect);
 }
 
 /* Arguments: each a program of its own, interpreted in a context of its own. False: complained. */
@@ -48,7 +38,7 @@ static bool read_arguments(Bench *bench, const Case *c, const Type *type, weld_c
         if (!values[i]) return complain(bench, c, "an argument:", error.text), false;
         memcpy(data + type->offsets[i], weld_value_data(values[i]), (size_t)type->args[i]->size);
     }
-    if (bench->blocks) cut_blocks(bench, type, data);
+    mode_apply(bench->mode, bench->rank, bench->ranks, type, data);
     return true;
 }
 
@@ -186,15 +176,15 @@ static bool is_chosen(const Case *c, const char *wanted) {
 
 static void run_all(Bench *bench, const Corpus *corpus, const char *wanted) {
     bench->conf = weld_conf_new();
-    weld_conf_set(bench->conf, "weld.cluster", "mpi");
-    weld_conf_set(bench->conf, "weld.cluster.blocks", bench->blocks ? "*" : "");
+    mode_settings(bench->conf, bench->mode);
     weld_conf_set(bench->conf, "weld.cache", "off");
     weld_conf_set(bench->conf, "weld.verify", "true");
     weld_conf_set(bench->conf, "weld.engine", "jit");
     weld_conf_set(bench->conf, "weld.llvm.optimization.level", "0");
     bench->context = weld_context_new(bench->conf);
     for (int i = 0; i < corpus->count; i++) {
-        if (is_chosen(&corpus->cases[i], wanted)) run_case(bench, &corpus->cases[i]);
+        bool turn = bench->mode == WHOLE || (i + bench->ranks) % (MODES - 1) + 1 == (int)bench->mode;
+        if ((turn || wanted) && is_chosen(&corpus->cases[i], wanted)) run_case(bench, &corpus->cases[i]);
     }
     weld_context_free(bench->context);
     weld_conf_free(bench->conf);
@@ -210,8 +200,8 @@ int main(int count, char **words) {
         fprintf(stderr, "%s\n", corpus.fault);
         return 2;
     }
-    for (int blocks = 0; blocks < 2; blocks++) {
-        bench.blocks = blocks;
+    for (int mode = 0; mode < MODES; mode++) {
+        bench.mode = mode;
         run_all(&bench, &corpus, count > 1 ? words[1] : NULL);
     }
     corpus_free(&corpus);

@@ -6,10 +6,15 @@
  * The program is compiled first; its parameters' types then say how constants and tables are read. Only where
  * the program leaves a parameter's type open, `|x| x + x`, it is the other way round: the arguments without a
  * wanted type are loaded, and the program is compiled with theirs.
+ *
+ * Of ranks each loads its block of a .npy or .csv file if the program takes no more than that of the parameter, which
+ * shows when the program is compiled for ranks that have it whole; then it is compiled again. `@part-{rank}.npy` is a file
+ * for each rank.
  */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "command.h"
 
@@ -47,6 +52,8 @@ void arguments_release(Arguments *arguments) {
     free(arguments->items);
     *arguments = (Arguments){0};
 }
+
+static const char own_file[] = "{rank}"; /* in a path: each rank's own */
 
 /* ---- matching words with parameters
  * ------------------------------------------------------------------------ */
@@ -172,12 +179,50 @@ static bool arguments_match(Arguments *arguments, const Text *text, const Parame
 /* ---- loading
  * ----------------------------------------------------------------------------------------------- */
 
-static bool argument_read(Argument *item, Inputs *inputs, const Type *want, Fault *fault) {
-    const char *value = item->word + item->skip;
-    if (*value != '@') {
-        return inputs_constant(inputs, item->label, item->word, item->skip, want, &item->datum, fault);
+/* The argument's path, where {rank} is this rank's number. NULL: no memory. Owned. */
+static char *argument_path(const Argument *item, const Ranks *ranks) {
+    const char *path = item->word + item->skip + 1, *mark = strstr(path, own_file);
+    Buf out = {0};
+    buf_put(&out, path, mark ? (size_t)(mark - path) : strlen(path));
+    if (mark) buf_printf(&out, "%d%s", ranks->rank, mark + strlen(own_file));
+    buf_put(&out, "", 1);
+    if (!out.failed) return out.text;
+    buf_release(&out);
+    return NULL;
+}
+
+/* Rank 0 has it. Where its type is not given, that is told. */
+static bool root_read(Argument *item, Inputs *inputs, const char *path, const Type *want, Fault *fault) {
+    bool first = inputs->ranks.rank == 0;
+    Program *program = NULL;
+    Buf text = {0};
+    bool ok = !first || inputs_file(inputs, path, want, SHARE_whole, &item->datum, fault);
+    if (ok && !want) {
+        if (first) type_print(&text, item->datum.type);
+        ok = ranks_text(&inputs->ranks, &text, fault);
+        buf_put(&text, "", 1);
+        program = first || !ok || text.failed ? NULL : program_new("type", "", 0);
+        want = program ? type_parse(program, text.text) : NULL;
+        ok =
+            ok && (first || want || fault_set(fault, E_OutOfMemory, "no memory for the type of an argument"));
     }
-    if (inputs_file(inputs, value + 1, want, &item->datum, fault)) return true;
+    if (ok && !first) ok = inputs_empty(inputs, want, &item->datum, fault);
+    program_free(program);
+    buf_release(&text);
+    return ok;
+}
+
+static bool argument_read(Argument *item, Inputs *inputs, const Type *want, Fault *fault) {
+    if (item->word[item->skip] != '@')
+        return inputs_constant(inputs, item->label, item->word, item->skip, want, &item->datum, fault);
+    char *path = argument_path(item, &inputs->ranks);
+    bool ok = path || fault_set(fault, E_OutOfMemory, "no memory for a path");
+    if (ok && item->share == SHARE_root)
+        ok = root_read(item, inputs, path, want, fault);
+    else if (ok)
+        ok = inputs_file(inputs, path, want, item->share, &item->datum, fault);
+    free(path);
+    if (ok) return true;
     size_t length = strlen(item->word);
     return fault_place(fault, item->label, item->word, length, item->skip, length);
 }
@@ -219,6 +264,82 @@ void *arguments_load(Arguments *arguments, Inputs *inputs, const Text *text, wel
     return args;
 }
 
+/* ---- ranks ---- */
+
+/* Is it a file that a rank can read a part of? */
+static bool may_be_cut(const Argument *item) {
+    const char *path = item->word + item->skip;
+    size_t length = strlen(path);
+    struct stat status;
+    bool table = strstr(path, ".csv:") || (length > 4 && strcmp(path + length - 4, ".csv") == 0);
+    bool array = length > 4 && strcmp(path + length - 4, ".npy") == 0;
+    if (*path != '@' || (!table && !array)) return false;
+    return stat(path + 1, &status) != 0 ||
+           S_ISREG(status.st_mode); /* what is wrong is found when it is read */
+}
+
+/* What each rank loads, so far as that is known before the program is compiled: what may be cut is. */
+static bool choose_shares(Arguments *arguments, const Ranks *ranks, const char *root, const Parameters *p,
+                          Fault *fault) {
+    size_t count = (size_t)arguments->count;
+    int64_t *all = calloc((count + 1) * (size_t)(ranks->ranks + 1), sizeof *all);
+    if (!all) return fault_set(fault, E_OutOfMemory, "no memory for the arguments");
+    int64_t *own = all + count * (size_t)ranks->ranks;
+    for (size_t i = 0; i < count; i++) own[i] = may_be_cut(&arguments->items[i]);
+    bool ok = ranks_gather(ranks, own, arguments->count, all, fault);
+    for (size_t i = 0; ok && i < count; i++) {
+        Argument *item = &arguments->items[i];
+        bool cut = true,
+             parts = *(item->word + item->skip) == '@' && strstr(item->word + item->skip, own_file);
+        for (int peer = 0; peer < ranks->ranks; peer++) cut &= all[(size_t)peer * count + i] != 0;
+        bool first =
+            item->word[item->skip] == '@' && name_is_listed(root, parameter_name(p, item->parameter));
+        item->share = first ? SHARE_root : parts ? SHARE_part : cut ? SHARE_block : SHARE_whole;
+        if (parts && !own[i] && !first)
+            ok = argument_fault(fault, item, "a file for each rank must be a .npy or .csv file");
+    }
+    free(all);
+    return ok;
+}
+
+/* Says in the configuration which parameters are in blocks. */
+static bool tell_shares(const Arguments *arguments, const Parameters *p, weld_conf_t conf, Fault *fault) {
+    Buf lists[2] = {{0}, {0}}; /* of blocks that are cut evenly, and of others */
+    for (int i = 0; i < arguments->count; i++) {
+        const Argument *item = &arguments->items[i];
+        const char *path = item->word + item->skip;
+        const Type *type = p->root ? p->root->params[item->parameter]->type
+                                   : module_argument_type(p->module)->args[item->parameter];
+        if (item->share != SHARE_block && item->share != SHARE_part) continue;
+        /* A matrix is cut by rows, a table where lines end. */
+        bool even = item->share == SHARE_block && !strstr(path, ".csv") && type && type->kind == TY_vec;
+        Buf *list = &lists[!even];
+        buf_printf(list, "%s%s", list->length ? "," : "", parameter_name(p, item->parameter));
+    }
+    bool ok = !lists[0].failed && !lists[1].failed;
+    if (ok) weld_conf_set(conf, "weld.cluster.blocks", lists[0].text ? lists[0].text : "");
+    if (ok) weld_conf_set(conf, "weld.cluster.parts", lists[1].text ? lists[1].text : "");
+    buf_release(&lists[0]);
+    buf_release(&lists[1]);
+    return ok || fault_set(fault, E_OutOfMemory, "no memory for the arguments");
+}
+
+/* What the program does not take in blocks each rank loads as a whole. */
+static bool settle_shares(Arguments *arguments, weld_module_t module, Fault *fault) {
+    bool any = false;
+    for (int i = 0; i < arguments->count; i++) any |= arguments->items[i].share == SHARE_block;
+    Program *optimized = any ? module_optimized(module) : NULL;
+    if (any && !optimized) return fault_set(fault, E_OutOfMemory, "no memory for the program");
+    for (int i = 0; i < arguments->count; i++) {
+        Argument *item = &arguments->items[i];
+        if (item->share != SHARE_block || distribution_cuts(optimized, item->parameter)) continue;
+        item->share = SHARE_whole;
+        item->loaded = false; /* its block was, for its type */
+    }
+    program_free(optimized);
+    return true;
+}
+
 /* ---- parameters without a type
  * ------------------------------------------------------------------------------ */
 
@@ -235,9 +356,12 @@ static bool any_open(const Node *root) {
 
 /* Loads the arguments of parameters whose type is open. Returns the type of a program that takes them. */
 static Type *types_from_arguments(Arguments *arguments, Inputs *inputs, const Text *text, const Node *root,
-                                  Fault *fault) {
+                                  weld_conf_t conf, Fault *fault) {
     Parameters parameters = {NULL, root, root->nparams};
-    if (!arguments_match(arguments, text, &parameters, fault)) return NULL;
+    const char *first = weld_conf_get(conf, "weld.cluster.root");
+    if (!arguments_match(arguments, text, &parameters, fault) ||
+        !choose_shares(arguments, &inputs->ranks, first, &parameters, fault))
+        return NULL;
     Type **types = calloc((size_t)root->nparams + 1, sizeof *types), *whole = NULL;
     bool ok = types || fault_set(fault, E_OutOfMemory, "no memory for the arguments");
     for (int i = 0; ok && i < arguments->count; i++) {
@@ -258,18 +382,38 @@ static Type *types_from_arguments(Arguments *arguments, Inputs *inputs, const Te
     return whole;
 }
 
+/* ---- compiling ---- */
+
+/* A program whose parameters have types, of arguments or its own. */
+static weld_module_t compile(const Text *text, const Type *want, weld_conf_t conf, Timings *timings,
+                             Error *error) {
+    *error = (Error){0};
+    return module_compile(text->name, text->bytes, text->length, want, conf, error, timings);
+}
+
+/* For ranks: which load blocks shows when it is compiled for ranks that have it all. */
+static weld_module_t compile_shared(Arguments *arguments, Inputs *inputs, const Text *text, const Type *want,
+                                    weld_conf_t conf, Timings *timings, Error *error, Fault *fault) {
+    weld_module_t module = compile(text, want, conf, timings, error);
+    if (!module || inputs->ranks.ranks == 1) return module;
+    Parameters parameters = parameters_of(module);
+    const char *root = weld_conf_get(conf, "weld.cluster.root");
+    bool ok = arguments_match(arguments, text, &parameters, fault) &&
+              (want || choose_shares(arguments, &inputs->ranks, root, &parameters, fault)) &&
+              settle_shares(arguments, module, fault) && tell_shares(arguments, &parameters, conf, fault);
+    weld_module_free(module);
+    return ok ? compile(text, want, conf, timings, error) : NULL;
+}
+
 weld_module_t arguments_compile(Arguments *arguments, Inputs *inputs, const Text *text, weld_conf_t conf,
                                 Timings *timings, Fault *fault) {
     Error error = {0};
-    weld_module_t module = module_compile(text->name, text->bytes, text->length, NULL, conf, &error, timings);
-    if (module) return module;
+    weld_module_t module = compile_shared(arguments, inputs, text, NULL, conf, timings, &error, fault);
+    if (module || fault->error.code != E_None) return module;
     Program *program = error.code == E_Type ? program_open(text->name, text->bytes, text->length) : NULL;
     if (program && arguments->count && program_read(program) && any_open(program->root)) {
-        Type *want = types_from_arguments(arguments, inputs, text, program->root, fault);
-        if (want) {
-            error = (Error){0};
-            module = module_compile(text->name, text->bytes, text->length, want, conf, &error, timings);
-        }
+        Type *want = types_from_arguments(arguments, inputs, text, program->root, conf, fault);
+        if (want) module = compile_shared(arguments, inputs, text, want, conf, timings, &error, fault);
     }
     program_free(program);
     if (!module && fault->error.code == E_None) fault_of_program(fault, &error, text);

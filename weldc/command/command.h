@@ -35,6 +35,9 @@ bool fault_set(Fault *fault, ErrorCode code, const char *format, ...) __attribut
 /* Sets and renders a failure at bytes [begin, end) of a text. Returns false. */
 bool fault_at(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end,
               ErrorCode code, const char *format, ...) __attribute__((format(printf, 8, 9)));
+/* The same for a part of a text before which there are so many lines. */
+bool fault_at_line(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end,
+                   size_t line, ErrorCode code, const char *message);
 /* Renders a failure that has no place yet under bytes [begin, end) of a text. Returns false. */
 bool fault_place(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end);
 /* Renders an error of the program that was read from this text. Returns false. */
@@ -116,6 +119,26 @@ void progress_phase(Progress *progress,
                     const char *phase); /* a literal; NULL: nothing runs, clear the line */
 void progress_stop(Progress *progress);
 
+/* ---- ranks.c: what ranks agree on while they load arguments ---------------------------------------------- */
+
+/* Those that load arguments together; alone: rank 0 of 1, without an engine. */
+typedef struct Ranks {
+    const struct Engine *engine;
+    int rank, ranks;
+    bool open;   /* between begin and end */
+    bool failed; /* one of them, so all */
+    bool speaks; /* then: this one tells what is wrong */
+} Ranks;
+
+/* All ranks do these in the same order. False: fault set. */
+bool ranks_begin(Ranks *ranks, const struct Engine *engine, Fault *fault);
+/* Everybody's numbers: all[peer * count ..]. As many on every rank. */
+bool ranks_gather(const Ranks *ranks, const int64_t *own, int count, int64_t *all, Fault *fault);
+/* The text becomes that of rank 0. */
+bool ranks_text(const Ranks *ranks, Buf *text, Fault *fault);
+/* ok: this one is. False: not all are, and a fault is set on all. */
+bool ranks_end(Ranks *ranks, bool ok, Fault *fault);
+
 /* ---- inputs.c: the memory of arguments ------------------------------------------------------------------
  */
 
@@ -126,7 +149,16 @@ typedef struct Inputs {
     Region *region;
     Arena arena;
     TypeTable types;
+    Ranks ranks; /* that load arguments together */
 } Inputs;
+
+/* What of a file a rank loads. */
+typedef enum Share {
+    SHARE_whole,
+    SHARE_block, /* its block of what all have: a vector's cut evenly, a matrix's and a table's by rows */
+    SHARE_part,  /* all of a file of its own, which is its block */
+    SHARE_root   /* rank 0 loads all of it, the others what is empty */
+} Share;
 
 /* A value in an Inputs' memory, of a type in its table. */
 typedef struct Datum {
@@ -143,18 +175,26 @@ bool inputs_constant(Inputs *inputs, const char *name, const char *text, size_t 
                      Datum *out, Fault *fault);
 /* Loads the file of an argument `PATH`, `PATH.csv:COLUMN`: a .npy or .csv file, a value that was saved, or, where
  * bytes are wanted, any other file; want as above. */
-bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault);
+bool inputs_file(Inputs *inputs, const char *path, const Type *want, Share share, Datum *out, Fault *fault);
+/* A value of no elements, all zero. */
+bool inputs_empty(Inputs *inputs, const Type *type, Datum *out, Fault *fault);
 bool same_type(const Type *a, const Type *b); /* of any two tables */
 
 /* ---- npy.c, csv.c: files ----------------------------------------------------------------------------------
  */
 
 /* 1-D: vec[T]; 2-D: {vec[T], i64, i64}, rows and columns, row-major; 0-D: T. */
-bool npy_load(Inputs *inputs, const char *path, Datum *out, Fault *fault);
+bool npy_load(Inputs *inputs, const char *path, Share share, Datum *out, Fault *fault);
 /* A struct of columns, or with a column's name that column. want, where it fits in shape, says how each
  * column is read. */
-bool csv_load(Inputs *inputs, const char *path, const char *column, const Type *want, Datum *out,
+bool csv_load(Inputs *inputs, const char *path, const char *column, const Type *want, Share share, Datum *out,
               Fault *fault);
+
+/* ---- npy_save.c ---- */
+
+/* Writes a vector, a matrix {vec, rows, columns} or a scalar; of ranks each its block, all together. The file is replaced as
+ * a whole. False: fault set, and the file is as it was. */
+bool npy_save(Ranks *ranks, const char *path, const Type *type, const void *value, Fault *fault);
 
 /* ---- parts.c: large files ---------------------------------------------------------------------------------- */
 
@@ -171,6 +211,7 @@ typedef struct Argument {
     size_t name, skip; /* the length of NAME, or 0; where the value starts */
     int parameter;     /* which it is for */
     bool loaded;
+    Share share;
     Datum datum;
 } Argument;
 

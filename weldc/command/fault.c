@@ -25,13 +25,25 @@ bool fault_set(Fault *fault, ErrorCode code, const char *format, ...) {
     return false;
 }
 
-bool fault_place(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end) {
+static bool place(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end,
+                  size_t line) {
     if (fault->message.length || fault->error.code == E_None) return false;
     /* A span has 32 bits; a place beyond them keeps its text and loses its line. */
     size_t last = begin < UINT32_MAX && end < UINT32_MAX ? length : 0;
     fault->error.span = last ? (Span){0, (uint32_t)begin, (uint32_t)end} : (Span){0, 0, 0};
-    error_render(&fault->error, name, text, last, &fault->message);
+    error_render_from(&fault->error, name, text, last, line, &fault->message);
     return false;
+}
+
+bool fault_place(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end) {
+    return place(fault, name, text, length, begin, end, 0);
+}
+
+bool fault_at_line(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end,
+                   size_t line, ErrorCode code, const char *message) {
+    if (fault->error.code != E_None) return false;
+    fault_set(fault, code, "%s", message);
+    return place(fault, name, text, length, begin, end, line);
 }
 
 bool fault_at(Fault *fault, const char *name, const char *text, size_t length, size_t begin, size_t end,

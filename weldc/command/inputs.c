@@ -54,6 +54,7 @@ bool inputs_init(Inputs *inputs, Fault *fault) {
         return fault_set(fault, E_OutOfMemory, "no memory for the arguments");
     }
     types_init(&inputs->types, &inputs->arena);
+    inputs->ranks = (Ranks){.rank = 0, .ranks = 1};
     return true;
 }
 
@@ -193,18 +194,26 @@ static bool are_bytes(const Type *type) {
     return type && type->kind == TY_vec && (type->args[0]->kind == TY_i8 || type->args[0]->kind == TY_u8);
 }
 
-bool inputs_file(Inputs *inputs, const char *path, const Type *want, Datum *out, Fault *fault) {
-    if (ends_with(path, ".npy")) return npy_load(inputs, path, out, fault);
-    if (ends_with(path, ".csv")) return csv_load(inputs, path, NULL, want, out, fault);
+bool inputs_empty(Inputs *inputs, const Type *type, Datum *out, Fault *fault) {
+    size_t bytes = type->size > 0 ? (size_t)type->size : 1;
+    *out = (Datum){type_import(&inputs->types, type), inputs_alloc(inputs, bytes, fault)};
+    if (!out->type) fault_set(fault, E_OutOfMemory, "no memory for the arguments");
+    if (out->data) memset(out->data, 0, bytes);
+    return out->type && out->data;
+}
+
+bool inputs_file(Inputs *inputs, const char *path, const Type *want, Share share, Datum *out, Fault *fault) {
+    if (ends_with(path, ".npy")) return npy_load(inputs, path, share, out, fault);
+    if (ends_with(path, ".csv")) return csv_load(inputs, path, NULL, want, share, out, fault);
     const char *column = strstr(path, ".csv:");
     if (column) {
         char *file = strndup(path, (size_t)(column + 4 - path));
-        bool ok = file && csv_load(inputs, file, column + 5, want, out, fault);
+        bool ok = file && csv_load(inputs, file, column + 5, want, share, out, fault);
         if (!file) fault_set(fault, E_OutOfMemory, "no memory for a path");
         free(file);
         return ok;
     }
-    if (has_npy_magic(path)) return npy_load(inputs, path, out, fault);
+    if (has_npy_magic(path)) return npy_load(inputs, path, SHARE_whole, out, fault);
     if (store_is(path)) return value_load(inputs, path, out, fault);
     if (are_bytes(want) && *path) return bytes_load(inputs, path, want, out, fault);
     return fault_set(fault, E_File, "%s is neither a .npy nor a .csv file, nor a value that was saved",

@@ -7,7 +7,7 @@
  *
  * Data is read straight into memory of ours (of large files by several threads: parts.c), so that its pages are
  * there before a run starts, and put right in place: big-endian elements are swapped, a bool becomes 0 or 1, a Fortran-ordered matrix is transposed in
- * tiles. Files are read front to back, so a pipe will do. A header that promises more or less than the file
+ * tiles. Of ranks each reads its block of the elements, of a matrix its rows, or a file of its own. Files are read front to back, so a pipe will do. A header that promises more or less than the file
  * holds is an error.
  *
  * Format: NEP 1 and numpy.lib.format's documentation.
@@ -28,6 +28,7 @@ typedef struct Header {
     bool swap, fortran;
     int dimensions;
     int64_t shape[2], count;
+    int64_t rows, first, own; /* rows of all, or elements; the first one that is loaded, and how many are */
 } Header;
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
@@ -247,37 +248,95 @@ static bool is_matrix(const Header *header) {
     return header->dimensions == 2 && header->shape[0] > 1 && header->shape[1] > 1;
 }
 
+/* Of the rows, or elements, that are loaded. */
+static int64_t row_length(const Header *header) {
+    return header->dimensions == 2 ? header->shape[1] : 1;
+}
+
+/* Bytes at a place behind the header. In a pipe there is but one order. */
+static bool bytes_read(int file, const char *path, int64_t at, void *into, size_t bytes, Fault *fault) {
+    bool parts = parts_pay(bytes) && lseek(file, (off_t)(at + (int64_t)bytes), SEEK_SET) >= 0;
+    if (!parts) lseek(file, (off_t)at, SEEK_SET);
+    ssize_t got = parts ? parts_read(file, at, into, bytes) : read_fully(file, into, bytes);
+    if (got < 0) return read_failed(fault, path);
+    if ((size_t)got == bytes) return true;
+    return fault_set(fault, E_File,
+                     "%s is truncated: it holds %zd of the %zu bytes of data that its header promises", path,
+                     got, bytes);
+}
+
+/* Columns lie one after the other: of each the rows that are loaded. */
+static bool columns_read(int file, const char *path, const Header *header, int64_t before, char *into,
+                         Fault *fault) {
+    size_t bytes = (size_t)header->own * header->size;
+    for (int64_t column = 0; column < header->shape[1]; column++) {
+        int64_t at = before + (column * header->rows + header->first) * (int64_t)header->size;
+        if (!bytes_read(file, path, at, into + (size_t)column * bytes, bytes, fault)) return false;
+    }
+    return true;
+}
+
 /* Reads the elements into memory of the inputs, in row-major order and the machine's byte order. */
 static bool data_read(Inputs *inputs, int file, const char *path, const Header *header, int64_t before,
                       void **out, Fault *fault) {
-    size_t bytes = (size_t)header->count * header->size;
+    int64_t count = header->own * row_length(header);
+    size_t bytes = (size_t)count * header->size;
+    bool all = count == header->count, columns = header->fortran && is_matrix(header);
     void *data = inputs_alloc(inputs, bytes, fault);
+    int64_t at = before + header->first * row_length(header) * (int64_t)header->size;
     if (!data) return false;
-    bool parts = parts_pay(bytes) && lseek(file, before + (off_t)bytes, SEEK_SET) >= 0; /* not in a pipe */
-    ssize_t got = parts ? parts_read(file, before, data, bytes) : read_fully(file, data, bytes);
-    if (got < 0) return read_failed(fault, path);
-    if ((size_t)got < bytes) {
-        return fault_set(fault, E_File,
-                         "%s is truncated: it holds %zd of the %zu bytes of data that its header promises",
-                         path, got, bytes);
-    }
+    if (!(columns && !all ? columns_read(file, path, header, before, data, fault)
+                          : bytes_read(file, path, at, data, bytes, fault)))
+        return false;
     char beyond;
-    if (read_fully(file, &beyond, 1) != 0) {
+    if (all && read_fully(file, &beyond, 1) != 0) {
         return fault_set(fault, E_File, "%s holds more than the %zu bytes of data that its header promises",
                          path, bytes);
     }
-    if (header->swap) swap_bytes(data, header->count, header->size);
+    if (header->swap) swap_bytes(data, count, header->size);
     if (header->kind == TY_bool) {
         for (unsigned char *p = data, *end = p + bytes; p < end; p++) *p = *p != 0;
     }
-    if (header->fortran && is_matrix(header)) {
+    if (columns && header->own > 0) {
         void *rows = inputs_alloc(inputs, bytes, fault);
         if (!rows) return false;
-        transpose(rows, data, header->shape[0], header->shape[1], header->size);
+        transpose(rows, data, header->own, header->shape[1], header->size);
         data = rows;
     }
     *out = data;
     return true;
+}
+
+/* ---- ranks ---- */
+
+/* Files of all ranks must go together. Sets rows, and what of them this rank loads. */
+static bool agree(const Ranks *ranks, const char *path, Share share, Header *header, Fault *fault) {
+    int64_t rows = header->dimensions == 0 ? 1 : header->shape[0];
+    header->rows = header->own = rows;
+    if (share == SHARE_whole) return true;
+    if (share == SHARE_part && header->dimensions == 0)
+        return fault_set(fault, E_File, "%s holds one number, which has no parts", path);
+    int64_t own[4] = {header->kind, header->dimensions, row_length(header), rows};
+    int64_t *all = malloc(4 * (size_t)ranks->ranks * sizeof *all);
+    bool ok = all || fault_set(fault, E_OutOfMemory, "no memory for the header of %s", path);
+    ok = ok && ranks_gather(ranks, own, 4, all, fault);
+    bool same = ok && all[0] == own[0] && all[1] == own[1] && all[2] == own[2];
+    if (ok && !same)
+        ok = fault_set(fault, E_File,
+                       "%s holds %s in %lld dimensions, %lld in a row, but on rank 0 it is %s in %lld, %lld",
+                       path, type_classes[own[0]].spelling, (long long)own[1], (long long)own[2],
+                       type_classes[all[0]].spelling, (long long)all[1], (long long)all[2]);
+    if (ok && share == SHARE_block && all[3] != rows)
+        ok = fault_set(fault, E_File, "%s has %lld rows, but on rank 0 it has %lld", path, (long long)rows,
+                       (long long)all[3]);
+    if (ok && share == SHARE_block && header->dimensions > 0) {
+        header->first = block_begin(rows, ranks->rank, ranks->ranks);
+        header->own = block_begin(rows, ranks->rank + 1, ranks->ranks) - header->first;
+    }
+    for (int peer = 0; ok && share == SHARE_part && peer < ranks->ranks; peer++)
+        header->rows += peer == ranks->rank ? 0 : all[4 * peer + 3];
+    free(all);
+    return ok;
 }
 
 /* The value around the elements: a vector, a matrix as {vec, rows, columns}, or a scalar. */
@@ -289,8 +348,9 @@ static bool wrap(Inputs *inputs, const Header *header, void *data, Datum *out, F
         int64_t shape[2];
     } *value = inputs_alloc(inputs, sizeof *value, fault);
     if (!value) return false;
-    value->vec = (Vec){data, header->count};
-    memcpy(value->shape, header->shape, sizeof value->shape);
+    value->vec = (Vec){data, header->own * row_length(header)};
+    value->shape[0] = header->rows;
+    value->shape[1] = header->shape[1];
     if (header->dimensions == 0) {
         *out = (Datum){element, data};
     } else if (header->dimensions == 1) {
@@ -313,7 +373,7 @@ static bool size_check(int file, const char *path, const Header *header, int64_t
                      (long long)held);
 }
 
-bool npy_load(Inputs *inputs, const char *path, Datum *out, Fault *fault) {
+bool npy_load(Inputs *inputs, const char *path, Share share, Datum *out, Fault *fault) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return fault_set(fault, E_File, "cannot open %s: %s", path, strerror(errno));
     Header header = {0};
@@ -321,6 +381,7 @@ bool npy_load(Inputs *inputs, const char *path, Datum *out, Fault *fault) {
     void *data = NULL;
     bool ok = header_read(file, path, &header, &before, fault) &&
               size_check(file, path, &header, before, fault) &&
+              agree(&inputs->ranks, path, share, &header, fault) &&
               data_read(inputs, file, path, &header, before, &data, fault) &&
               wrap(inputs, &header, data, out, fault);
     close(file);

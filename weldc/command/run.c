@@ -22,11 +22,13 @@ typedef struct Run {
     weld_context_t context;
     weld_value_t result;
     void *args;
-    const Engine *cluster; /* or NULL: it runs alone */
-    double *run_ms;        /* of each repetition */
+    const Engine *cluster;     /* or NULL: it runs alone */
+    EngineStats before, after; /* of all runs of the program */
+    double *run_ms;            /* of each repetition */
 } Run;
 
-static bool prepare(Run *run) {
+/* Compiles the program and loads its arguments; of ranks all do, or none. */
+static bool load(Run *run) {
     const Request *request = run->request;
     if (!request_text(request, &run->text, &run->fault)) return false;
     if (!arguments_split(request->words, request->count, &run->arguments, &run->fault)) return false;
@@ -35,9 +37,17 @@ static bool prepare(Run *run) {
                                     &run->fault);
     if (!run->module) return false;
     progress_phase(run->progress, "loading");
-    void *args = run->args =
-        arguments_load(&run->arguments, &run->inputs, &run->text, run->module, &run->fault);
-    if (!args) return false;
+    run->args = arguments_load(&run->arguments, &run->inputs, &run->text, run->module, &run->fault);
+    return run->args != NULL;
+}
+
+static bool prepare(Run *run) {
+    const Request *request = run->request;
+    Ranks *ranks = &run->inputs.ranks;
+    if (!ranks_begin(ranks, run->cluster, &run->fault)) return false;
+    if (!ranks_end(ranks, load(run), &run->fault)) return false;
+    void *args = run->args;
+    if (run->cluster) run->cluster->stats(&run->before);
     run->context = weld_context_new(request->conf);
     run->run_ms = calloc((size_t)request->repeat, sizeof *run->run_ms);
     if (!run->context || !run->run_ms) return fault_set(&run->fault, E_OutOfMemory, "no memory for the run");
@@ -51,16 +61,26 @@ static bool prepare(Run *run) {
         run->run_ms[i] = now_ms() - start;
         if (!run->result) return fault_of_program(&run->fault, &error, &run->text);
     }
+    if (run->cluster) run->cluster->stats(&run->after);
     return true;
 }
 
-/* Into the file of --save. */
+static bool saves_npy(const Request *request) {
+    size_t length = request->save ? strlen(request->save) : 0;
+    return length > 4 && strcmp(request->save + length - 4, ".npy") == 0;
+}
+
+/* Into the file of --save: a .npy file by all ranks, any other by rank 0. */
 static bool save_result(Run *run) {
     Error error = {0};
     const Type *type = value_type(run->result);
+    Ranks *ranks = &run->inputs.ranks;
     if (!run->request->save) return true;
     if (type->builders)
         return fault_set(&run->fault, E_Argument, "--save: the result is an unfinished builder");
+    if (saves_npy(run->request))
+        return npy_save(ranks, run->request->save, type, weld_value_data(run->result), &run->fault);
+    if (ranks->rank != 0) return true;
     if (store_write(run->request->save, type, weld_value_data(run->result), &error)) return true;
     return fault_set(&run->fault, error.code, "%s", error.text);
 }
@@ -123,12 +143,13 @@ static void print_stats(Run *run) {
         (long long)weld_context_memory_usage(run->context), (long long)(price.why ? 0 : price.planned),
         (long long)(price.why ? 0 : price.live), (long long)(price.why ? 0 : price.unshared));
     if (run->cluster) {
-        EngineStats stats;
-        run->cluster->stats(&stats);
         fprintf(stderr,
-                ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld",
-                run->cluster->transport, run->cluster->ranks, (long long)stats.sent_bytes,
-                (long long)stats.received_bytes);
+                ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld, "
+                "\"input_bytes\": %lld",
+                run->cluster->transport, run->cluster->ranks,
+                (long long)(run->after.sent_bytes - run->before.sent_bytes),
+                (long long)(run->after.received_bytes - run->before.received_bytes),
+                (long long)run->inputs.budget.live);
     }
     fputs("}\n", stderr);
 }
@@ -142,14 +163,19 @@ static bool join_cluster(Run *run) {
     Error error = {0};
     if (!conf_options(conf, &options, &error)) return fault_set(&run->fault, error.code, "%s", error.text);
     if (strcmp(options.cluster, "off") == 0) return true;
-    if (!weld_conf_get(conf, "weld.cluster.result")) weld_conf_set(conf, "weld.cluster.result", "first");
+    if (saves_npy(run->request))
+        weld_conf_set(conf, "weld.cluster.result", "blocks");
+    else if (!weld_conf_get(conf, "weld.cluster.result"))
+        weld_conf_set(conf, "weld.cluster.result", "first");
     run->cluster = cluster_open(&error);
     return run->cluster || fault_set(&run->fault, error.code, "%s", error.text);
 }
 
-/* One rank speaks for all, but of its own files each for itself. */
+/* Of ranks the first that could not load its arguments tells, and rank 0 all else. */
 static bool speaks(const Run *run) {
-    return !run->cluster || run->cluster->rank == 0 || run->fault.error.code == E_File;
+    const Ranks *ranks = &run->inputs.ranks;
+    if (!run->cluster) return true;
+    return ranks->failed ? ranks->speaks : run->cluster->rank == 0;
 }
 
 int command_run(Request *request) {
@@ -160,9 +186,9 @@ int command_run(Request *request) {
         fault_release(&run.fault);
         return EXIT_FAULT;
     }
-    bool joined = join_cluster(&run), first = speaks(&run);
+    bool joined = join_cluster(&run), first = !run.cluster || run.cluster->rank == 0;
     run.progress = first ? progress_start() : NULL;
-    int status = joined && prepare(&run) && (!first || save_result(&run)) ? EXIT_DONE : EXIT_FAULT;
+    int status = joined && prepare(&run) && save_result(&run) ? EXIT_DONE : EXIT_FAULT;
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
         status = request->save || !first ? EXIT_DONE : print_result(&run);

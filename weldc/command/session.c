@@ -77,7 +77,7 @@ bool session_load(Session *session, const char *path, Held **out, Fault *fault) 
     }
     *held = (Held){.refs = 1, .inputs = inputs};
     Datum datum;
-    if (!inputs_file(inputs, path, NULL, &datum, fault)) {
+    if (!inputs_file(inputs, path, NULL, SHARE_whole, &datum, fault)) {
         held_drop(held);
         return false;
     }
