@@ -46,13 +46,6 @@ typedef struct Variant {
 
 static const char *const context_names[CONTEXTS] = {"1 thread", "2 threads, grain 3", "4 threads, grain 1"};
 
-/* Constants of the language as the arguments of a program. */
-typedef struct Arguments {
-    weld_module_t modules[GENERATE_ARGS];
-    weld_value_t values[GENERATE_ARGS];
-    char *data; /* the struct of them */
-} Arguments;
-
 typedef struct Case {
     const Checker *checker;
     uint64_t seed;
@@ -119,15 +112,6 @@ static void check_text(Case *c) {
     }
 }
 
-/* Not at all where the program is exact; an f64 that may have come from an f32 only to that one's precision, since
- * the engines' f32 functions are not the same. */
-static Tolerance tolerance_of(const Buf *text, bool exact) {
-    if (exact) return (Tolerance){0, 0};
-    bool mixed = strstr(text->text, "f32") != NULL;
-    for (const char *at = text->text; *at && !mixed; at++) mixed = *at >= '0' && *at <= '9' && at[1] == 'f';
-    return (Tolerance){1e-5, mixed ? 1e-5 : 1e-9};
-}
-
 /* ---- running ---- */
 
 static weld_conf_t conf_new(const char *engine, const char *level, const char *passes, const char *llvm_level,
@@ -155,32 +139,6 @@ static weld_module_t compile(Case *c, const char *name, const Buf *text, const c
         module = NULL;
     }
     return module;
-}
-
-static void arguments_make(Case *c, const Type *type) {
-    Arguments *arguments = &c->arguments;
-    Error error = {0};
-    weld_conf_t conf = conf_new("eval", "0", NULL, "0", "native");
-    arguments->data = calloc(1, (size_t)type->size + 64);
-    for (int i = 0; i < c->nargs && error.code == E_None; i++) {
-        weld_module_t *module = &arguments->modules[i];
-        weld_value_t *value = &arguments->values[i];
-        const Buf *text = &c->args[i];
-        *module = module_compile("argument", text->text, text->length, type->args[i], conf, &error, NULL);
-        if (*module) *value = module_run(*module, c->checker->contexts[0], NULL, NULL, &error);
-        if (*value)
-            memcpy(arguments->data + type->offsets[i], weld_value_data(*value), (size_t)type->args[i]->size);
-    }
-    weld_conf_free(conf);
-    if (error.code) complain(c, "an argument", &error);
-}
-
-static void arguments_free(Arguments *arguments) {
-    for (int i = 0; i < GENERATE_ARGS; i++) {
-        weld_value_free(arguments->values[i]);
-        weld_module_free(arguments->modules[i]);
-    }
-    free(arguments->data);
 }
 
 /* value: NULL: the run failed. */
@@ -219,7 +177,9 @@ static void run_as_read(Case *c) {
     weld_conf_t conf = conf_new("eval", "0", NULL, "0", "native");
     c->module = compile(c, "the interpreter", &c->text, "eval", conf);
     weld_conf_free(conf);
-    if (c->module) arguments_make(c, module_argument_type(c->module));
+    if (c->module && !arguments_make(&c->arguments, module_argument_type(c->module), c->args, c->nargs,
+                                     c->checker->contexts[0], &error))
+        complain(c, "an argument", &error);
     if (!c->module || c->complaint.length) return;
     c->answer = module_run(c->module, c->checker->contexts[0], c->arguments.data, NULL, &error);
     if (!c->answer && (error.code == E_Internal || error.code == E_None))

@@ -16,6 +16,23 @@ typedef struct Tolerance {
 
 bool same_value(const Type *type, const void *a, const void *b, Tolerance t);
 
+/* ---- given.c: what a program is given ---- */
+
+/* Constants of the language as the arguments of a program. */
+typedef struct Arguments {
+    weld_module_t modules[GENERATE_ARGS];
+    weld_value_t values[GENERATE_ARGS];
+    char *data; /* the struct of them */
+} Arguments;
+
+/* type: of the struct. False: an argument's program failed; to be freed nevertheless. */
+bool arguments_make(Arguments *arguments, const Type *type, const Buf *texts, int count,
+                    weld_context_t context, Error *error);
+void arguments_free(Arguments *arguments);
+/* Not at all where the program is exact; an f64 that may have come from an f32 only to that one's precision, since
+ * the engines' f32 functions are not the same. */
+Tolerance tolerance_of(const Buf *text, bool exact);
+
 /* ---- check.c: one program ---- */
 
 enum { CONTEXTS = 3 };

@@ -28,32 +28,6 @@
 
 enum { MOST_REPORTS = 10, MOST_JOBS = 64, STUCK_SECONDS = 120, TICK_MS = 50 };
 
-/* ---- C functions that the programs call, for every scalar type ---- */
-
-#define EXPORT __attribute__((visibility("default")))
-#define FOREIGN(name, T)                                      \
-    EXPORT T fuzz_pick_##name(bool first, T a, T b);          \
-    EXPORT T fuzz_pick_##name(bool first, T a, T b) {         \
-        return first ? a : b;                                 \
-    }                                                         \
-    EXPORT int fuzz_fill_##name(const T *x, Vec *out);        \
-    EXPORT int fuzz_fill_##name(const T *x, Vec *out) {       \
-        T *to = out->data;                                    \
-        for (int64_t i = 0; i < out->length; i++) to[i] = *x; \
-        return 0;                                             \
-    }
-FOREIGN(bool, bool)
-FOREIGN(i8, int8_t)
-FOREIGN(i16, int16_t)
-FOREIGN(i32, int32_t)
-FOREIGN(i64, int64_t)
-FOREIGN(u8, uint8_t)
-FOREIGN(u16, uint16_t)
-FOREIGN(u32, uint32_t)
-FOREIGN(u64, uint64_t)
-FOREIGN(f32, float)
-FOREIGN(f64, double)
-
 /* In memory that all processes share. */
 typedef struct Shared {
     _Atomic long next, done, disagree, failed, dropped, exact;
