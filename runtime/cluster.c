@@ -40,17 +40,30 @@ static EngineOpen *find_engine(Error *error) {
     return function;
 }
 
-const Engine *cluster_open(Error *error) {
-    const Engine *engine = atomic_load(&opened);
-    if (engine) return engine;
-    pthread_mutex_lock(&one_run);
-    engine = atomic_load(&opened);
-    EngineOpen *open = engine ? NULL : find_engine(error);
-    if (open) engine = open(error);
-    atomic_store(&opened, engine);
-    pthread_mutex_unlock(&one_run);
-    if (engine) rt_log(WELD_LOG_DEBUG, "rank %d of %d", engine->rank, engine->ranks);
+static const Engine *open_engine(const Options *options, Error *error) {
+    EngineHost host = {.transport = options->transport};
+    EngineOpen *open = find_engine(error);
+    const Engine *engine = open ? open(&host, error) : NULL;
+    if (engine)
+        rt_log(WELD_LOG_DEBUG, "rank %d of %d, transport %s: %s", engine->rank, engine->ranks,
+               engine->transport, engine->reason);
     return engine;
+}
+
+const Engine *cluster_open(const Options *options, Error *error) {
+    const Engine *engine = atomic_load(&opened);
+    if (!engine) {
+        pthread_mutex_lock(&one_run);
+        engine = atomic_load(&opened);
+        if (!engine) engine = open_engine(options, error);
+        atomic_store(&opened, engine);
+        pthread_mutex_unlock(&one_run);
+    }
+    const char *wanted = options->transport;
+    if (!engine || strcmp(wanted, "auto") == 0 || strcmp(wanted, engine->transport) == 0) return engine;
+    error_set(error, E_Setting, nowhere, "weld.transport=%s: this process has begun with %s", wanted,
+              engine->transport);
+    return NULL;
 }
 
 bool cluster_launched(void) {
@@ -65,7 +78,7 @@ bool cluster_launched(void) {
 bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Error *error) {
     *run = (ClusterRun){.engine = NULL};
     if (strcmp(options->cluster, "off") == 0) return true;
-    const Engine *engine = cluster_open(error);
+    const Engine *engine = cluster_open(options, error);
     if (!engine) return false;
     pthread_mutex_lock(&one_run);
     ErrorCode code = engine->begin(error);

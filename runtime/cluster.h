@@ -1,8 +1,8 @@
 /* cluster.h: the ranks of a cluster, as the runtime sees them; for cluster*.c and the engine alone.
  *
- * An engine launches ranks, knows who there is, and carries bytes. The one there is, MPI (cluster_mpi.c), is a library of
- * its own, libweldmpi, that is loaded when a program is to run on a cluster: weldc needs no MPI otherwise, and ties to
- * none of them.
+ * An engine launches ranks, knows who there is, and carries bytes, by one of its transports (transport.h). The one there is,
+ * MPI (cluster_mpi.c), is a library of its own, libweldmpi, that is loaded when a program is to run on a cluster: weldc
+ * needs no MPI otherwise, and ties to none of them.
  */
 #ifndef CLUSTER_H
 #define CLUSTER_H
@@ -27,14 +27,23 @@ typedef struct Outcome {
 
 typedef struct EngineStats {
     int64_t sent_bytes, received_bytes; /* of transfers */
+    int64_t copied_bytes;  /* of these, what was copied between the program's memory and the wire's */
+    int64_t registrations; /* of memory with a device */
+    double latency_us, bandwidth_mbs; /* between two ranks, when the transport was opened; 0: unknown */
 } EngineStats;
+
+/* What an engine has from the process that opens it. */
+typedef struct EngineHost {
+    const char *transport; /* weld.transport */
+} EngineHost;
 
 /* One engine serves a process; all calls by one thread at a time. Failures: E_Cluster, the error says which rank was
  * lost; E_Cancelled: another rank has failed, or *cancel became non-zero. After a rank was lost every call fails. */
 typedef struct Engine {
-    const char *name, *transport;
+    const char *name;
+    const char *transport, *reason; /* what carries the bytes (transports.def), and why this one */
     int rank, ranks;
-    /* Carries out all transfers, while it watches the other ranks. */
+    /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none. */
     ErrorCode (*transfer)(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error);
     /* Begins a run. What is left of one that failed must be gone. */
     ErrorCode (*begin)(Error *error);
@@ -44,8 +53,8 @@ typedef struct Engine {
     void (*close)(void); /* at the end of the process; without it the launcher may take it for a crash */
 } Engine;
 
-/* What libweldmpi exports as weld_mpi. NULL: error set. Once; later calls return the same. */
-typedef const Engine *EngineOpen(Error *error);
+/* What libweldmpi exports as weld_mpi. NULL: error set. Once; later calls return the same. All ranks together. */
+typedef const Engine *EngineOpen(const EngineHost *host, Error *error);
 
 /* ---- exchange.c: what ranks exchange, by an engine ---- */
 

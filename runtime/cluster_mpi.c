@@ -1,18 +1,18 @@
-/* cluster_mpi.c: the engine MPI, a library of its own; the one file that includes mpi.h.
+/* cluster_mpi.c: the engine MPI, a library of its own: it knows the ranks and the runs.
  *
- *     data      what programs exchange; a message's tag is the number of its run
- *     control   how runs end; that a rank gave up (ABORT), or left (LEAVE)
+ *     control   how runs end; that a rank gave up (ABORT), left (LEAVE), or cannot be reached (LOST)
  *     pulse     a thread of each rank says every half second that it is there
  *
- * Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
+ * What programs exchange goes by a transport (transport.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
  * others. A rank that fails tells all others, who then stop waiting for it; at the end of a run all agree on how it ended,
- * and where it failed, messages that nobody took are taken and dropped, so that the next run begins clean. A rank of which
+ * and where it failed, the transport leaves nothing of it to the next run. A rank of which
  * nothing was heard for LOST_SECONDS counts as lost, for good.
  *
  * MPI must allow calls from several threads for the pulse. Where it does not, or the program has initialized it otherwise,
  * lost ranks are left to the launcher. Any MPI of version 3 will do.
  */
-#include "cluster.h"
+#include "cluster_group.h"
+#include "transport.h"
 
 #include <mpi.h>
 #include <pthread.h>
@@ -27,27 +27,26 @@
 enum {
     LOST_SECONDS = 10,
     PULSE_MS = 500,
-    CHUNK = 64 << 20, /* bytes of the largest message */
-    TAGS = 32000,     /* runs whose tags differ; MPI grants 32767 */
-    SPINS = 2000,     /* tests before a wait lets others have the processor longer */
+    SPINS = 2000, /* tests before a wait lets others have the processor longer */
     HOST = 48
 };
 
-typedef enum Word { WORD_ABORT = 1, WORD_LEAVE } Word;
+typedef enum Word { WORD_ABORT = 1, WORD_LEAVE, WORD_LOST } Word;
 
 typedef struct Mpi {
     bool open, owner, pulses; /* owner: it was initialized here */
-    MPI_Comm data, control, pulse;
+    MPI_Comm control, pulse;
     int rank, ranks;
     char (*hosts)[HOST];
-    int64_t run;
-    int broken; /* a rank that was lost, or -1 */
-    bool left;  /* it said so */
+    int broken;    /* a rank that was lost, or -1 */
+    bool left;     /* it said so */
+    char why[200]; /* "was lost: .." */
     bool aborted;
-    int64_t *sent, *received; /* messages of this run, by rank */
-    int64_t *gave_up;         /* the latest run that a rank said it failed in; it may be one ahead */
-    MPI_Request *pending;     /* of a transfer that was given up */
-    int *pending_peer, pending_count;
+    int64_t *gave_up; /* the latest run that a rank said it failed in; it may be one ahead */
+    EngineHost host;
+    Launch launch;
+    Chosen chosen;
+    bool connected; /* the transport is open */
     EngineStats stats;
     pthread_t thread;
     _Atomic bool closing;
@@ -63,10 +62,6 @@ static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int run_tag(void) {
-    return (int)(mpi.run % TAGS);
 }
 
 /* ---- the pulse ---- */
@@ -111,25 +106,49 @@ static void *pulse(void *data) {
 /* ---- watching while waiting ---- */
 
 static ErrorCode lost(Error *error) {
-    int rank = mpi.broken;
-    if (mpi.left)
-        error_set(error, E_Cluster, nowhere, "rank %d (%s) has left the cluster", rank, mpi.hosts[rank]);
-    else
-        error_set(error, E_Cluster, nowhere, "rank %d (%s) was lost: nothing was heard of it for %d seconds",
-                  rank, mpi.hosts[rank], LOST_SECONDS);
+    error_set(error, E_Cluster, nowhere, "rank %d (%s) %s", mpi.broken, mpi.hosts[mpi.broken], mpi.why);
     return E_Cluster;
+}
+
+/* Others may still reach a rank that this one cannot, and would wait for this one. */
+static void tell_loss(int rank) {
+    static int64_t word[2]; /* once in a process, and sent for as long as it takes */
+    word[0] = WORD_LOST;
+    word[1] = rank;
+    for (int peer = 0; peer < mpi.ranks; peer++) {
+        MPI_Request request;
+        if (peer == mpi.rank ||
+            MPI_Isend(word, sizeof word, MPI_BYTE, peer, 0, mpi.control, &request) != MPI_SUCCESS)
+            continue;
+        MPI_Request_free(&request);
+    }
+}
+
+static void lose_rank(int rank, const char *why) {
+    if (mpi.broken >= 0) return;
+    mpi.broken = rank;
+    snprintf(mpi.why, sizeof mpi.why, "%s", why);
+    tell_loss(rank);
 }
 
 static void take_word(int source) {
     int64_t word[2];
     if (MPI_Recv(word, sizeof word, MPI_BYTE, source, 0, mpi.control, MPI_STATUS_IGNORE) != MPI_SUCCESS)
         return;
-    if (word[0] == WORD_LEAVE && mpi.broken < 0) {
-        mpi.broken = source;
-        mpi.left = true;
-    } else if (word[0] == WORD_ABORT) {
+    if (word[0] == WORD_ABORT) {
         mpi.gave_up[source] = word[1];
-        mpi.aborted |= word[1] == mpi.run;
+        mpi.aborted |= word[1] == mpi.launch.run;
+    } else if (mpi.broken < 0) {
+        bool own = word[0] == WORD_LOST && word[1] == mpi.rank;
+        mpi.broken = word[0] == WORD_LEAVE || own ? source : (int)word[1];
+        mpi.left = word[0] == WORD_LEAVE;
+        if (mpi.left)
+            snprintf(mpi.why, sizeof mpi.why, "has left the cluster");
+        else if (own)
+            snprintf(mpi.why, sizeof mpi.why, "lost its connection to this rank, %d", mpi.rank);
+        else
+            snprintf(mpi.why, sizeof mpi.why, "was lost: rank %d (%s) cannot reach it any more", source,
+                     mpi.hosts[source]);
     }
 }
 
@@ -141,7 +160,10 @@ static ErrorCode watch(Error *error) {
         take_word(status.MPI_SOURCE);
     int64_t now = mpi.pulses ? now_ms() : 0;
     for (int peer = 0; mpi.pulses && mpi.broken < 0 && peer < mpi.ranks; peer++) {
-        if (peer != mpi.rank && now - atomic_load(&mpi.heard[peer]) > LOST_SECONDS * 1000) mpi.broken = peer;
+        if (peer == mpi.rank || now - atomic_load(&mpi.heard[peer]) <= LOST_SECONDS * 1000) continue;
+        char why[80];
+        snprintf(why, sizeof why, "was lost: nothing was heard of it for %d seconds", LOST_SECONDS);
+        lose_rank(peer, why);
     }
     return mpi.broken >= 0 ? lost(error) : E_None;
 }
@@ -155,90 +177,79 @@ static void pause_between(int *spins) {
     nanosleep(&pause, NULL);
 }
 
-/* Waits for all requests. aborts: stop when another rank has failed. */
-static ErrorCode wait_all(MPI_Request *requests, int count, bool aborts, const volatile int32_t *cancel,
-                          Error *error) {
+/* One round of a wait. aborts: it ends when another rank has failed. */
+static ErrorCode wait_round(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
+    if (*spins % 64 == 0 || *spins >= SPINS) {
+        ErrorCode code = watch(error);
+        if (code) return code;
+        if (aborts && (mpi.aborted || (cancel && *cancel))) return E_Cancelled;
+    }
+    pause_between(spins);
+    return E_None;
+}
+
+static ErrorCode idle(int *spins, const volatile int32_t *cancel, Error *error) {
+    return wait_round(spins, true, cancel, error);
+}
+
+static ErrorCode settling(int *spins, Error *error) {
+    return wait_round(spins, false, NULL, error);
+}
+
+/* ---- what transports have from here ---- */
+
+static ErrorCode wait_for(MPI_Request *requests, int count, Error *error) {
     int spins = 0, done = 0;
     for (;;) {
-        if (MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS) {
-            ErrorCode code = watch(error);
-            if (code) return code;
-            error_set(error, E_Cluster, nowhere, "a transfer failed in MPI");
+        bool failed = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS;
+        if (done && !failed) return E_None;
+        if (failed) spins = 0; /* it is looked now who is lost */
+        ErrorCode code = settling(&spins, error);
+        if (code) return code;
+        if (failed) {
+            error_set(error, E_Cluster, nowhere, "a message failed in MPI");
             return E_Cluster;
         }
-        if (done) return E_None;
-        if (spins % 64 == 0 || spins >= SPINS) {
-            ErrorCode code = watch(error);
-            if (code) return code;
-            if (aborts && (mpi.aborted || (cancel && *cancel))) return E_Cancelled;
-        }
-        pause_between(&spins);
     }
 }
 
-/* ---- transfers ---- */
-
-static int messages_of(int64_t bytes) {
-    return (int)((bytes + CHUNK - 1) / CHUNK);
+static Group group(void) {
+    return (Group){mpi.control, mpi.rank, mpi.ranks, wait_for};
 }
 
-static int post(const Transfer *t, MPI_Request *requests) {
-    int count = 0;
-    for (int64_t at = 0; at < t->bytes; at += CHUNK) {
-        int bytes = (int)(t->bytes - at < CHUNK ? t->bytes - at : CHUNK);
-        char *data = (char *)t->data + at;
-        int failed = t->sends
-                         ? MPI_Isend(data, bytes, MPI_BYTE, t->peer, run_tag(), mpi.data, &requests[count])
-                         : MPI_Irecv(data, bytes, MPI_BYTE, t->peer, run_tag(), mpi.data, &requests[count]);
-        if (failed != MPI_SUCCESS) break;
-        count++;
-    }
-    return count;
+static ErrorCode gather(const void *own, int64_t bytes, void *all, Error *error) {
+    Group all_ranks = group();
+    return group_gather(&all_ranks, own, bytes, all, error);
 }
 
-/* Keeps what is under way for the end of the run. */
-static void give_up(MPI_Request *requests, int *peers, int count) {
-    mpi.pending = requests;
-    mpi.pending_peer = peers;
-    mpi.pending_count = count;
+static ErrorCode swap(const void *send, int64_t bytes, void *received, Error *error) {
+    Group all_ranks = group();
+    return group_swap(&all_ranks, send, bytes, received, error);
+}
+
+static ErrorCode lose(int rank, const char *why, Error *error) {
+    lose_rank(rank, why);
+    return lost(error);
+}
+
+static const char *host_of(int rank) {
+    return mpi.hosts[rank];
+}
+
+/* No rank may write here any more when the program goes on alone. */
+static void disconnect(void) {
+    if (mpi.connected) mpi.chosen.transport->close();
+    mpi.connected = false;
 }
 
 static ErrorCode mpi_transfer(const Transfer *transfers, int count, const volatile int32_t *cancel,
                               Error *error) {
-    int all = 0, posted = 0;
     if (mpi.broken >= 0) return lost(error);
-    if (mpi.pending) return E_Cancelled; /* this run has failed */
-    for (int i = 0; i < count; i++) all += messages_of(transfers[i].bytes);
-    MPI_Request *requests = malloc(((size_t)all + 1) * sizeof *requests);
-    int *peers = malloc(((size_t)all + 1) * sizeof *peers); /* of receives; -1: a send */
-    if (!requests || !peers) {
-        free(requests);
-        free(peers);
-        return E_OutOfMemory;
-    }
-    for (int receiving = 1; receiving >= 0; receiving--) {
-        for (int i = 0; i < count; i++) {
-            const Transfer *t = &transfers[i];
-            if (t->sends == receiving) continue;
-            int messages = post(t, requests + posted);
-            for (int k = 0; k < messages; k++) peers[posted + k] = t->sends ? -1 : t->peer;
-            posted += messages;
-            if (t->sends) mpi.sent[t->peer] += messages;
-        }
-    }
-    ErrorCode code = wait_all(requests, posted, true, cancel, error);
-    if (code != E_None) {
-        give_up(requests, peers, posted);
-        return code;
-    }
-    for (int i = 0; i < count; i++) {
-        const Transfer *t = &transfers[i];
-        if (!t->sends) mpi.received[t->peer] += messages_of(t->bytes);
-        *(t->sends ? &mpi.stats.sent_bytes : &mpi.stats.received_bytes) += t->bytes;
-    }
-    free(requests);
-    free(peers);
-    return E_None;
+    ErrorCode code = mpi.chosen.transport->transfer(transfers, count, cancel, error);
+    for (int i = 0; code == E_None && i < count; i++)
+        *(transfers[i].sends ? &mpi.stats.sent_bytes : &mpi.stats.received_bytes) += transfers[i].bytes;
+    if (mpi.broken >= 0) disconnect();
+    return code;
 }
 
 /* ---- runs ---- */
@@ -248,114 +259,50 @@ static ErrorCode mpi_begin(Error *error) {
         error_set(error, E_Cluster, nowhere, "MPI was finalized");
         return E_Cluster;
     }
-    if (mpi.broken >= 0 || watch(error) != E_None) return lost(error);
-    mpi.run++;
-    mpi.aborted = false;
-    for (int peer = 0; peer < mpi.ranks; peer++) {
-        mpi.sent[peer] = mpi.received[peer] = 0;
-        mpi.aborted |= mpi.gave_up[peer] == mpi.run;
+    if (mpi.broken >= 0 || watch(error) != E_None) {
+        disconnect();
+        return lost(error);
     }
+    mpi.launch.run++;
+    mpi.aborted = false;
+    for (int peer = 0; peer < mpi.ranks; peer++) mpi.aborted |= mpi.gave_up[peer] == mpi.launch.run;
+    mpi.chosen.transport->begin();
     return E_None;
 }
 
 static void tell_all(Word word) {
-    int64_t message[2] = {word, mpi.run};
+    int64_t message[2] = {word, mpi.launch.run};
     for (int peer = 0; peer < mpi.ranks; peer++) {
         if (peer != mpi.rank) MPI_Send(message, sizeof message, MPI_BYTE, peer, 0, mpi.control);
     }
-}
-
-/* Receives that nothing came for end; what came counts. Sends stay. */
-static void stop_receiving(void) {
-    int kept = 0;
-    for (int i = 0; i < mpi.pending_count; i++) {
-        int peer = mpi.pending_peer[i], cancelled = 0;
-        MPI_Status status;
-        if (peer < 0) {
-            mpi.pending[kept++] = mpi.pending[i];
-            continue;
-        }
-        if (mpi.pending[i] == MPI_REQUEST_NULL) { /* Testall completes all at once, or none: not this */
-            mpi.received[peer]++;
-            continue;
-        }
-        MPI_Cancel(&mpi.pending[i]);
-        MPI_Wait(&mpi.pending[i], &status);
-        MPI_Test_cancelled(&status, &cancelled);
-        mpi.received[peer] += !cancelled;
-    }
-    mpi.pending_count = kept;
-}
-
-/* Takes messages of this run that others sent and nobody waits for. */
-static ErrorCode drain(const int64_t *expected, Error *error) {
-    char *scratch = NULL;
-    int spins = 0;
-    for (int peer = 0; peer < mpi.ranks; peer++) {
-        while (mpi.received[peer] < expected[peer]) {
-            int there = 0, bytes = 0;
-            MPI_Status status;
-            MPI_Iprobe(peer, run_tag(), mpi.data, &there, &status);
-            if (!there) {
-                ErrorCode code = watch(error);
-                if (code) {
-                    free(scratch);
-                    return code;
-                }
-                pause_between(&spins);
-                continue;
-            }
-            MPI_Get_count(&status, MPI_BYTE, &bytes);
-            if (!scratch) scratch = malloc(CHUNK);
-            if (!scratch) return E_OutOfMemory;
-            MPI_Recv(scratch, bytes, MPI_BYTE, peer, run_tag(), mpi.data, MPI_STATUS_IGNORE);
-            mpi.received[peer]++;
-        }
-    }
-    free(scratch);
-    return wait_all(mpi.pending, mpi.pending_count, false, NULL, error);
 }
 
 /* ABORTs of this run must not be met by the next. */
 static ErrorCode take_aborts(const int32_t *states, Error *error) {
     int spins = 0;
     for (int peer = 0; peer < mpi.ranks; peer++) {
-        while (peer != mpi.rank && states[2 * peer + 1] && mpi.gave_up[peer] < mpi.run) {
-            ErrorCode code = watch(error);
+        while (peer != mpi.rank && states[2 * peer + 1] && mpi.gave_up[peer] < mpi.launch.run) {
+            ErrorCode code = settling(&spins, error);
             if (code) return code;
-            pause_between(&spins);
         }
     }
     return E_None;
 }
 
-static ErrorCode wait_one(MPI_Request *request, Error *error) {
-    return wait_all(request, 1, false, NULL, error);
-}
-
 /* A run has failed somewhere: leaves nothing of it. */
 static ErrorCode clean_up(const int32_t *states, Outcome *outcome, Error *error) {
-    MPI_Request request;
-    int64_t *expected = malloc((size_t)mpi.ranks * sizeof *expected);
+    Group all_ranks = group();
     int first = 0;
-    if (!expected) return E_OutOfMemory;
-    MPI_Ialltoall(mpi.sent, sizeof *expected, MPI_BYTE, expected, sizeof *expected, MPI_BYTE, mpi.control,
-                  &request);
-    ErrorCode code = wait_one(&request, error);
-    if (code == E_None) code = drain(expected, error);
+    ErrorCode code = mpi.chosen.transport->settle(error);
     if (code == E_None) code = take_aborts(states, error);
-    free(expected);
     if (code) return code;
     while (first < mpi.ranks - 1 && !states[2 * first + 1]) first++;
-    MPI_Ibcast(outcome, sizeof *outcome, MPI_BYTE, first, mpi.control, &request);
-    return wait_one(&request, error);
+    return group_tell(&all_ranks, first, outcome, sizeof *outcome, error);
 }
 
 static ErrorCode agree(Outcome *outcome, int32_t *states, Error *error) {
-    MPI_Request request;
     int32_t own[2] = {outcome->code, outcome->own};
-    MPI_Iallgather(own, sizeof own, MPI_BYTE, states, sizeof own, MPI_BYTE, mpi.control, &request);
-    ErrorCode code = wait_one(&request, error);
+    ErrorCode code = gather(own, sizeof own, states, error);
     bool failed = false;
     for (int peer = 0; code == E_None && peer < mpi.ranks; peer++) failed |= states[2 * peer] != 0;
     return failed ? clean_up(states, outcome, error) : code;
@@ -365,21 +312,20 @@ static ErrorCode mpi_end(Outcome *outcome, Error *error) {
     int32_t *states = calloc((size_t)mpi.ranks * 2, sizeof *states);
     if (!states) return E_OutOfMemory;
     if (outcome->own && mpi.broken < 0) tell_all(WORD_ABORT);
-    if (mpi.pending && mpi.broken < 0) stop_receiving();
     ErrorCode code = mpi.broken >= 0 ? lost(error) : agree(outcome, states, error);
     free(states);
-    if (code == E_None) { /* else requests may be under way for ever */
-        free(mpi.pending);
-        free(mpi.pending_peer);
-    }
-    mpi.pending = NULL;
-    mpi.pending_peer = NULL;
-    mpi.pending_count = 0;
+    if (mpi.broken >= 0) disconnect();
     return code;
 }
 
 static void mpi_stats(EngineStats *stats) {
+    TransportStats own = {0, 0};
+    if (mpi.connected) mpi.chosen.transport->stats(&own);
     *stats = mpi.stats;
+    stats->copied_bytes = own.copied_bytes;
+    stats->registrations = own.registrations;
+    stats->latency_us = mpi.chosen.latency_us;
+    stats->bandwidth_mbs = mpi.chosen.bandwidth_mbs;
 }
 
 /* ---- beginning and end ---- */
@@ -392,6 +338,7 @@ static int leave(MPI_Comm comm, int key, void *value, void *extra) {
     if (mpi.broken < 0) tell_all(WORD_LEAVE);
     atomic_store(&mpi.closing, true);
     if (mpi.pulses) pthread_join(mpi.thread, NULL);
+    disconnect();
     return MPI_SUCCESS;
 }
 
@@ -414,7 +361,6 @@ static void mpi_close(void) {
 }
 
 static Engine engine = {.name = "mpi",
-                        .transport = "mpi",
                         .transfer = mpi_transfer,
                         .begin = mpi_begin,
                         .end = mpi_end,
@@ -428,12 +374,10 @@ static bool duplicate(MPI_Comm *comm) {
 
 static bool allocate(void) {
     size_t ranks = (size_t)mpi.ranks;
-    mpi.sent = calloc(ranks, sizeof *mpi.sent);
-    mpi.received = calloc(ranks, sizeof *mpi.received);
     mpi.gave_up = calloc(ranks, sizeof *mpi.gave_up);
     mpi.heard = calloc(ranks, sizeof *mpi.heard);
     mpi.hosts = calloc(ranks, sizeof *mpi.hosts);
-    return mpi.sent && mpi.received && mpi.gave_up && mpi.heard && mpi.hosts;
+    return mpi.gave_up && mpi.heard && mpi.hosts;
 }
 
 static bool open_mpi(Error *error) {
@@ -448,25 +392,57 @@ static bool open_mpi(Error *error) {
     MPI_Comm_rank(MPI_COMM_WORLD, &mpi.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &mpi.ranks);
     if (!allocate()) return error_set(error, E_OutOfMemory, nowhere, "no memory for the cluster");
-    if (!duplicate(&mpi.data) || !duplicate(&mpi.control) || !duplicate(&mpi.pulse))
+    if (!duplicate(&mpi.control) || !duplicate(&mpi.pulse))
         return error_set(error, E_Cluster, nowhere, "MPI cannot make communicators");
-    char host[HOST] = "";
-    gethostname(host, sizeof host - 1);
-    MPI_Allgather(host, HOST, MPI_CHAR, mpi.hosts, HOST, MPI_CHAR, mpi.control);
-    for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
     if (!leave_at_end()) return error_set(error, E_Cluster, nowhere, "MPI cannot keep an attribute");
+    for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
     mpi.pulses =
         level == MPI_THREAD_MULTIPLE && mpi.ranks > 1 && pthread_create(&mpi.thread, NULL, pulse, NULL) == 0;
     mpi.open = true;
+    return true;
+}
+
+/* Who is on which host. */
+static bool meet(Error *error) {
+    char host[HOST] = "";
+    Launch *launch = &mpi.launch;
+    gethostname(host, sizeof host - 1);
+    if (gather(host, HOST, mpi.hosts, error) != E_None) return false;
+    for (int rank = 0; rank < mpi.ranks; rank++) {
+        bool first = true;
+        for (int before = 0; before < rank; before++)
+            first &= strcmp(mpi.hosts[before], mpi.hosts[rank]) != 0;
+        launch->hosts += first;
+        launch->local_rank += rank < mpi.rank && strcmp(mpi.hosts[rank], host) == 0;
+    }
+    return true;
+}
+
+static bool connect_ranks(const EngineHost *host, Error *error) {
+    mpi.host = *host;
+    mpi.launch = (Launch){.rank = mpi.rank,
+                          .ranks = mpi.ranks,
+                          .host = &mpi.host,
+                          .gather = gather,
+                          .swap = swap,
+                          .idle = idle,
+                          .settling = settling,
+                          .lose = lose,
+                          .host_of = host_of};
+    if (!meet(error) || !transport_choose(&mpi.launch, &mpi.chosen, error)) return false;
+    mpi.connected = true;
+    engine.transport = mpi.chosen.name;
+    engine.reason = mpi.chosen.reason;
     engine.rank = mpi.rank;
     engine.ranks = mpi.ranks;
     return true;
 }
 
-__attribute__((visibility("default"))) const Engine *weld_mpi(Error *error);
-const Engine *weld_mpi(Error *error) {
-    if (mpi.open) return &engine;
-    if (!open_mpi(error)) return NULL;
-    if (mpi.owner) atexit(mpi_close);
-    return &engine;
+__attribute__((visibility("default"))) const Engine *weld_mpi(const EngineHost *host, Error *error);
+const Engine *weld_mpi(const EngineHost *host, Error *error) {
+    if (!mpi.open) {
+        if (!open_mpi(error)) return NULL;
+        if (mpi.owner) atexit(mpi_close);
+    }
+    return mpi.connected || connect_ranks(host, error) ? &engine : NULL;
 }

@@ -536,8 +536,9 @@ extern const char build_id[]; /* a hash of the sources, made by the build */
 
 /* ---- cluster.c: runs on the ranks of a cluster ------------------------------------------------------------ */
 
-struct Engine;                                   /* cluster.h */
-const struct Engine *cluster_open(Error *error); /* of weld.cluster=mpi; NULL: error set */
+struct Engine; /* cluster.h */
+/* The engine of weld.cluster=mpi, by the transport that the first call asks for; NULL: error set. */
+const struct Engine *cluster_open(const Options *options, Error *error);
 bool cluster_launched(void); /* is this process one of several that a launcher of MPI started */
 typedef struct ClusterRun {
     const struct Engine *engine; /* NULL: it runs alone */

@@ -28,14 +28,10 @@ enum { LAYERS = sizeof layers / sizeof *layers };
 static const struct Foreign {
     const char *header, *may[2];
 } foreign[] = {
-    {"llvm-c/", {"weldc/cg", "weldc/jit"}},
-    {"ffi.h", {"runtime/foreign.c", "runtime/callback.c"}},
-    {"jemalloc/", {"runtime/memory.c"}},
-    {"histedit.h", {"weldc/command/"}},
-    {"editline/", {"weldc/command/"}},
-    {"mpi.h", {"runtime/cluster_mpi.c"}},
-    {"infiniband/", {"runtime/dist/tp_verbs.c"}},
-    {"omp.h", {"runtime/"}},
+    {"llvm-c/", {"weldc/cg", "weldc/jit"}}, {"ffi.h", {"runtime/foreign.c", "runtime/callback.c"}},
+    {"jemalloc/", {"runtime/memory.c"}},    {"histedit.h", {"weldc/command/"}},
+    {"editline/", {"weldc/command/"}},      {"mpi.h", {"runtime/cluster_", "runtime/transport_mpi.c"}},
+    {"infiniband/", {"runtime/verbs.h"}},   {"omp.h", {"runtime/"}},
 };
 
 static bool starts(const char *text, const char *prefix) {

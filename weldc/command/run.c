@@ -145,11 +145,16 @@ static void print_stats(Run *run) {
     if (run->cluster) {
         fprintf(stderr,
                 ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld, "
-                "\"input_bytes\": %lld",
+                "\"input_bytes\": %lld, \"copied_bytes\": %lld, \"registrations\": %lld, "
+                "\"transport_latency_us\": %.2f, "
+                "\"transport_mb_per_s\": %.1f, \"transport_reason\": \"%s\"",
                 run->cluster->transport, run->cluster->ranks,
                 (long long)(run->after.sent_bytes - run->before.sent_bytes),
                 (long long)(run->after.received_bytes - run->before.received_bytes),
-                (long long)run->inputs.budget.live);
+                (long long)run->inputs.budget.live,
+                (long long)(run->after.copied_bytes - run->before.copied_bytes),
+                (long long)run->after.registrations, run->after.latency_us, run->after.bandwidth_mbs,
+                run->cluster->reason);
     }
     fputs("}\n", stderr);
 }
@@ -167,7 +172,7 @@ static bool join_cluster(Run *run) {
         weld_conf_set(conf, "weld.cluster.result", "blocks");
     else if (!weld_conf_get(conf, "weld.cluster.result"))
         weld_conf_set(conf, "weld.cluster.result", "first");
-    run->cluster = cluster_open(&error);
+    run->cluster = cluster_open(&options, &error);
     return run->cluster || fault_set(&run->fault, error.code, "%s", error.text);
 }
 
