@@ -40,6 +40,9 @@ typedef struct Mpi {
     char (*hosts)[HOST];
     int broken;    /* a rank that was lost, or -1 */
     bool left;     /* it said so */
+    int64_t ended; /* the last run that all have ended */
+    int leaver;    /* the first rank that said that it leaves, after so many runs; -1: none did */
+    int64_t leaver_ended;
     char why[200]; /* "was lost: .." */
     bool aborted;
     int64_t *gave_up; /* the latest run that a rank said it failed in; it may be one ahead */
@@ -138,13 +141,14 @@ static void take_word(int source) {
     if (word[0] == WORD_ABORT) {
         mpi.gave_up[source] = word[1];
         mpi.aborted |= word[1] == mpi.launch.run;
+    } else if (word[0] == WORD_LEAVE) {
+        if (mpi.leaver >= 0) return;
+        mpi.leaver = source;
+        mpi.leaver_ended = word[1];
     } else if (mpi.broken < 0) {
-        bool own = word[0] == WORD_LOST && word[1] == mpi.rank;
-        mpi.broken = word[0] == WORD_LEAVE || own ? source : (int)word[1];
-        mpi.left = word[0] == WORD_LEAVE;
-        if (mpi.left)
-            snprintf(mpi.why, sizeof mpi.why, "has left the cluster");
-        else if (own)
+        bool own = word[1] == mpi.rank;
+        mpi.broken = own ? source : (int)word[1];
+        if (own)
             snprintf(mpi.why, sizeof mpi.why, "lost its connection to this rank, %d", mpi.rank);
         else
             snprintf(mpi.why, sizeof mpi.why, "was lost: rank %d (%s) cannot reach it any more", source,
@@ -158,9 +162,16 @@ static ErrorCode watch(Error *error) {
     MPI_Status status;
     while (MPI_Iprobe(MPI_ANY_SOURCE, 0, mpi.control, &there, &status) == MPI_SUCCESS && there)
         take_word(status.MPI_SOURCE);
+    /* One that left after a run has done all that this run takes from it, though others may still be ending it. */
+    if (mpi.broken < 0 && mpi.leaver >= 0 && mpi.launch.run > mpi.leaver_ended) {
+        mpi.broken = mpi.leaver;
+        mpi.left = true;
+        snprintf(mpi.why, sizeof mpi.why, "has left the cluster");
+    }
     int64_t now = mpi.pulses ? now_ms() : 0;
     for (int peer = 0; mpi.pulses && mpi.broken < 0 && peer < mpi.ranks; peer++) {
-        if (peer == mpi.rank || now - atomic_load(&mpi.heard[peer]) <= LOST_SECONDS * 1000) continue;
+        if (peer == mpi.rank || peer == mpi.leaver) continue;
+        if (now - atomic_load(&mpi.heard[peer]) <= LOST_SECONDS * 1000) continue;
         char why[80];
         snprintf(why, sizeof why, "was lost: nothing was heard of it for %d seconds", LOST_SECONDS);
         lose_rank(peer, why);
@@ -270,8 +281,8 @@ static ErrorCode mpi_begin(Error *error) {
     return E_None;
 }
 
-static void tell_all(Word word) {
-    int64_t message[2] = {word, mpi.launch.run};
+static void tell_all(Word word, int64_t run) {
+    int64_t message[2] = {word, run};
     for (int peer = 0; peer < mpi.ranks; peer++) {
         if (peer != mpi.rank) MPI_Send(message, sizeof message, MPI_BYTE, peer, 0, mpi.control);
     }
@@ -311,10 +322,11 @@ static ErrorCode agree(Outcome *outcome, int32_t *states, Error *error) {
 static ErrorCode mpi_end(Outcome *outcome, Error *error) {
     int32_t *states = calloc((size_t)mpi.ranks * 2, sizeof *states);
     if (!states) return E_OutOfMemory;
-    if (outcome->own && mpi.broken < 0) tell_all(WORD_ABORT);
+    if (outcome->own && mpi.broken < 0) tell_all(WORD_ABORT, mpi.launch.run);
     ErrorCode code = mpi.broken >= 0 ? lost(error) : agree(outcome, states, error);
     free(states);
     if (mpi.broken >= 0) disconnect();
+    if (code == E_None) mpi.ended = mpi.launch.run;
     return code;
 }
 
@@ -335,7 +347,7 @@ static int leave(MPI_Comm comm, int key, void *value, void *extra) {
     (void)comm, (void)key, (void)value, (void)extra;
     if (!mpi.open) return MPI_SUCCESS;
     mpi.open = false;
-    if (mpi.broken < 0) tell_all(WORD_LEAVE);
+    if (mpi.broken < 0) tell_all(WORD_LEAVE, mpi.ended);
     atomic_store(&mpi.closing, true);
     if (mpi.pulses) pthread_join(mpi.thread, NULL);
     disconnect();
@@ -388,7 +400,7 @@ static bool open_mpi(Error *error) {
     else if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level) != MPI_SUCCESS)
         return error_set(error, E_Cluster, nowhere, "MPI cannot be initialized");
     mpi.owner = !already;
-    mpi.broken = -1;
+    mpi.broken = mpi.leaver = -1;
     MPI_Comm_rank(MPI_COMM_WORLD, &mpi.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &mpi.ranks);
     if (!allocate()) return error_set(error, E_OutOfMemory, nowhere, "no memory for the cluster");
