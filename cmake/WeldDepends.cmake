@@ -43,8 +43,9 @@ target_link_directories(weld_llvm INTERFACE ${llvm_libdir})
 target_link_libraries(weld_llvm INTERFACE ${llvm_libs})
 
 # The same for libweldjit, as static libraries where they are installed: LLVM's shared library is made for everybody, and
-# takes four times as long to load.
+# takes four times as long to load. WELD_LLVM_OWN: nobody else in a process uses it.
 add_library(weld_llvm_module INTERFACE)
+set(WELD_LLVM_OWN OFF)
 option(WELD_LLVM_STATIC "Link LLVM into libweldjit, where its static libraries are installed" ON)
 if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
   execute_process(COMMAND ${WELD_LLVM_CONFIG} --link-static --libs passes orcjit object native
@@ -98,6 +99,7 @@ if(WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
   endif()
 endif()
 if(WELD_LLVM_STATIC_LINKS AND WELD_LLVM_STATIC AND NOT WELD_SANITIZE AND NOT WELD_FUZZ)
+  set(WELD_LLVM_OWN ON)
   target_link_directories(weld_llvm_module INTERFACE ${llvm_libdir})
   target_link_libraries(weld_llvm_module INTERFACE ${llvm_static})
   target_link_options(weld_llvm_module INTERFACE -Wl,--gc-sections ${WELD_LLVM_GCC})

@@ -94,6 +94,7 @@ typedef struct Cg {
     LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
     int nkept;
     bool iterates;      /* there is an iterate */
+    bool neighbors;     /* scalars that lie side by side in memory are loaded or stored one by one */
     bool heap_builders; /* builders' states outlive their function */
     bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
     bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
@@ -371,6 +372,8 @@ typedef struct Cursor {
     LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
     LLVMValueRef scope;                       /* alias scope of its loads, or NULL */
     bool in_segment;                          /* of an nditer: start and stride hold, see loop_segments */
+    LLVMValueRef
+        bytes; /* from data to the element of the iteration that is bound next, where known; or NULL */
 } Cursor;
 struct Loop {
     const Node *node, *lambda;
@@ -389,6 +392,8 @@ typedef struct Counter {
     LLVMValueRef index, begin, end, phi;
     LLVMBasicBlockRef before, body, after;
 } Counter;
+/* Of iteration `index` in the cursor's vector. */
+LLVMValueRef cg_position(Cg *cg, LLVMValueRef index, LLVMValueRef start, LLVMValueRef stride);
 LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor); /* of a vector; returns its length */
 int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
 /* Gives the names of the loop's function their values in an iteration. */
@@ -407,6 +412,23 @@ void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and
 typedef void ShortBody(Cg *cg, LLVMValueRef index, void *user);
 int cg_word_size(const Loop *loop, const Type *type);
 void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void *user);
+
+/* ---- cg_offsets.c: offsets that loops count ---- */
+
+enum { OFFSETS = 4 };
+typedef struct Offsets {
+    struct {
+        LLVMValueRef phi, first, step; /* in bytes */
+        const Cursor *of;              /* the first that walks like this */
+    } each[OFFSETS];
+    int count;
+    LLVMBasicBlockRef before;
+} Offsets;
+Offsets cg_offsets_plan(Cg *cg, const Loop *loop, LLVMValueRef begin);  /* before the counter is opened */
+void cg_offsets_open(Cg *cg, Offsets *offsets, const Counter *counter); /* just after it was */
+void cg_offsets_use(Loop *loop,
+                    const Offsets *offsets); /* for elements that are bound from now on; NULL: no longer */
+void cg_offsets_close(Cg *cg, Offsets *offsets); /* just before it is closed */
 
 /* ---- cg_chunks.c: a few elements of several vectors, a register at a time ---- */
 

@@ -126,9 +126,18 @@ static Leaf load_leaf(Cg *cg, const Type *type, LLVMTypeRef as, LLVMValueRef poi
     return LLVMBuildICmp(cg->builder, LLVMIntNE, value, LLVMConstNull(memory), "");
 }
 
+/* Scalars of one type side by side, which one vector may hold. */
+static bool has_neighbors(const Type *type) {
+    for (int i = 1; i < type->count; i++) {
+        if (type->args[i] == type->args[i - 1] && type_is_scalar(type->args[i])) return true;
+    }
+    return false;
+}
+
 static void load(Cg *cg, const Type *type, LLVMValueRef pointer, LLVMValueRef scope, LLVMValueRef noalias,
                  Leaf *out) {
     if (type->kind == TY_struct) {
+        cg->neighbors |= has_neighbors(type);
         for (int i = 0; i < type->count; i++) {
             load(cg, type->args[i], cg_at(cg, pointer, type->offsets[i]), scope, noalias, out);
             out += leaf_count(type->args[i]);
@@ -159,6 +168,7 @@ Leaf *cg_load_new(Cg *cg, const Type *type, LLVMValueRef pointer) {
 
 void cg_store(Cg *cg, const Type *type, const Leaf *leaves, LLVMValueRef pointer, LLVMValueRef noalias) {
     if (type->kind == TY_struct) {
+        cg->neighbors |= has_neighbors(type);
         for (int i = 0; i < type->count; i++) {
             cg_store(cg, type->args[i], leaves, cg_at(cg, pointer, type->offsets[i]), noalias);
             leaves += leaf_count(type->args[i]);

@@ -12,6 +12,7 @@
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Object.h>
 #include <llvm-c/Orc.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
@@ -22,7 +23,14 @@
 
 static pthread_once_t initialized = PTHREAD_ONCE_INIT;
 
+/* Where LLVM is ours alone, not shared with whoever else uses it in this process: no loop strength reduction, of which LLVM has
+ * no other switch. It takes an eighth of the time to compile a query, and finds what is left of a loop's addresses when
+ * cg_offsets.c has been there: nothing. */
 static void initialize(void) {
+#ifdef WELD_LLVM_OWN
+    static const char *const settings[] = {"weldjit", "-disable-lsr"};
+    LLVMParseCommandLineOptions(2, settings, "");
+#endif
     LLVMInitializeNativeTarget();
     LLVMInitializeNativeAsmPrinter();
 }
@@ -162,16 +170,20 @@ static void cg_release(Cg *cg) {
     buf_release(&cg->strings);
 }
 
-/* What pays at each level. Level 0 is for code that is soon made: what its passes remove, LLVM need not emit. Level 2 is the shortest list that vectorizes our loops and cleans up after it: it
- * keeps compiling a query to a few milliseconds. */
+/* What pays at each level. Level 0 is for code that is soon made: what its passes remove, LLVM need not emit. Level 2 is the
+ * shortest list that vectorizes our loops and cleans up after it: it keeps compiling a query to a few milliseconds. */
+#define SOON "function(sroa,early-cse,simplifycfg)"
 #define CLEAN "sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,"
 #define LOOPS "loop-mssa(licm),simplifycfg,loop(loop-rotate,indvars),loop-vectorize,"
-static const char *const pipelines[] = {
-    "function(sroa,early-cse,simplifycfg)",
-    "function(sroa,early-cse,simplifycfg)",
-    "function(" CLEAN LOOPS "slp-vectorizer,early-cse,simplifycfg,instcombine<no-verify-fixpoint>)",
-    "default<O3>",
-};
+#define AGAIN "early-cse,simplifycfg,instcombine<no-verify-fixpoint>"
+
+/* neighbors: there are scalars side by side that a vector may hold, which takes a pass of its own to find. */
+static const char *passes_of(int level, bool neighbors) {
+    if (level < 2) return SOON;
+    if (level > 2) return "default<O3>";
+    return neighbors ? "function(" CLEAN LOOPS "slp-vectorizer," AGAIN ")"
+                     : "function(" CLEAN LOOPS AGAIN ")";
+}
 
 /* How much there is to do, in instructions. Those of a function that is to stay as it is (cg.c) count a tenth. */
 static int module_size(LLVMModuleRef module) {
@@ -208,21 +220,19 @@ static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, const
 
 /* Loops that are equal, as large programs that were written by programs have them, become one function; then a
  * level may be affordable that was not. */
-static bool optimize(LLVMModuleRef module, Target *target, int wanted, Error *error) {
+static bool optimize(const Cg *cg, Target *target, int wanted, Error *error) {
+    LLVMModuleRef module = cg->module;
     int level = affordable(module, wanted);
     if (level < wanted) {
         if (!run_passes(module, target->machine, "mergefunc", error)) return false;
         level = affordable(module, wanted);
     }
-    level = level < 0 ? 0 : level > 3 ? 3 : level;
     if (level == 0 && wanted > 0) { /* the machine was made for a higher one */
         LLVMDisposeTargetMachine(target->machine);
         target->machine = machine_new(target, 0);
         if (!target->machine) return error_set(error, E_Internal, (Span){0}, "no code can be generated");
-        return run_passes(module, target->machine, pipelines[1],
-                          error); /* they pay by what need not be emitted */
     }
-    return run_passes(module, target->machine, pipelines[level], error);
+    return run_passes(module, target->machine, passes_of(level, cg->neighbors), error);
 }
 
 /* Fills and optimizes a module. On success cg and target are open. */
@@ -238,7 +248,7 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
         ok = error_set(error, E_Internal, (Span){0}, "invalid code: %s", message);
     }
     if (message) LLVMDisposeMessage(message);
-    ok = ok && optimize(cg->module, target, options->level, error);
+    ok = ok && optimize(cg, target, options->level, error);
     if (ok) return true;
     if (error->code == E_None) error_set(error, E_Internal, (Span){0}, "code generation failed");
     cg_release(cg);
