@@ -69,6 +69,8 @@ static const char header[] =
     "void each(double (*f)(double), size_t n);\n"
     "typedef double real;\n"
     "typedef unsigned count_t;\n"
+    "void stats_negate(double *x, size_t n);\n"
+    "void stats_noise(double *x);\n"
     "real stats_level(const real *real, count_t n);\n"
     "static inline int hidden(int a) { return a; }\n";
 
@@ -90,6 +92,12 @@ Test(bind, drafts_rows_and_functions) {
         "|x: f64, min_: f64, result_: f64| \" TRAITS \"cfun[stats_clip, f64](x, min_, result_)\", NULL,\n"
         "     \"Between two numbers\"},",
         "|a0: f64| \" TRAITS \"cfun[square, f64](a0)\", NULL,\n     \"\"},",
+        " *     cc -shared -fPIC -O2 -I. -o libweld-stats.so stats_adapter.c $(pkg-config --cflags weld) -L. "
+        "-lstats "
+        "'-Wl,-rpath,$ORIGIN'\n",
+        "#include <stats.h>\n",
+        " *   stats_negate: it fills vectors, or changes what is in them: a prototype does not tell\n",
+        " *   stats_noise: it writes vectors whose length no argument tells\n",
         " *   thing_new: its result has no type of the language\n",
         " *   each: it takes a function\n",
     };
@@ -107,6 +115,10 @@ Test(bind, drafts_rows_and_functions) {
     cr_expect_eq(system(command), 0);
     outcome_release(&got);
     expect(WORDS("bind", "stats.h"), NULL, 2, "", "--lib LIB is needed");
+    got = weldc_run(WORDS("bind", "/usr/include/stdlib.h", "--lib", "c"), NULL, false);
+    cr_expect(got.status == 0 && strstr(got.out, "#include <stdlib.h>\n") && !strstr(got.out, "-I"), "%s",
+              got.out);
+    outcome_release(&got);
     expect(WORDS("bind", "missing.h", "--lib", "x"), NULL, 1, "", "cannot read missing.h");
     expect(WORDS("bind", "stats.h", "--lib", "no-name"), NULL, 2, "", "--lib takes the name");
     test_folder_remove();

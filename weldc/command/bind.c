@@ -27,7 +27,8 @@ typedef struct Bind {
     const Request *request;
     Fault fault;
     const char *name; /* of the library */
-    void *opened;     /* it; NULL: it is not where the loader looks */
+    void *opened;     /* it; NULL: it is neither where the loader looks nor in the folder at hand */
+    bool installed;   /* it is where the loader looks */
     Buf shims, rows, others;
     char direct[128];       /* the first function that programs call without a shim, or "" */
     bool vectors[TY_COUNT]; /* kinds of elements whose vectors are used */
@@ -222,17 +223,44 @@ static void bind_function(void *data, const Prototype *p) {
         bind_by_value(bind, p);
 }
 
-/* As -lNAME finds it once the program runs: where the loader looks, or in the folder at hand. */
-static void *open_library(const char *name) {
-    static const char *const formats[] = {"lib%s.so", "./lib%s.so"};
-    void *library = NULL;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats && !library; i++) {
+/* As -lNAME finds it once the program runs: in the folder at hand, or where the loader looks. */
+static void open_library(Bind *bind) {
+    static const char *const formats[] = {"./lib%s.so", "lib%s.so"};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats && !bind->opened; i++) {
         Buf path = {0};
-        buf_printf(&path, formats[i], name);
-        if (path.text && !path.failed) library = dlopen(path.text, RTLD_LAZY | RTLD_LOCAL);
+        buf_printf(&path, formats[i], bind->name);
+        if (path.text && !path.failed) bind->opened = dlopen(path.text, RTLD_LAZY | RTLD_LOCAL);
+        bind->installed = bind->opened && i > 0;
         buf_release(&path);
     }
-    return library;
+}
+
+/* How C includes the header: what is behind the last folder `include` of its path, or its name alone. folder: which one the
+ * compiler must be told, of so many characters; none if it looks there anyway. */
+static const char *include_name(const char *header, int *folder) {
+    static const char *const known[] = {"/usr/include/", "/usr/local/include/"}, word[] = "/include/";
+    const char *slash = strrchr(header, '/'), *name = slash ? slash + 1 : header;
+    for (const char *at = header; (at = strstr(at, word)); at++) name = at + sizeof word - 1;
+    *folder = (int)(name - header);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if ((size_t)*folder == strlen(known[i]) && strncmp(header, known[i], strlen(known[i])) == 0)
+            *folder = -1;
+    }
+    return name;
+}
+
+/* The command that builds the draft, with the folders of what is not installed. */
+static void put_build(Buf *out, const Bind *bind, const char *header) {
+    const char *name = bind->name;
+    int folder;
+    include_name(header, &folder);
+    buf_printf(out, " *     cc -shared -fPIC -O2 ");
+    if (folder == 0) buf_printf(out, "-I. ");
+    if (folder > 0) buf_printf(out, "-I%.*s ", folder > 1 ? folder - 1 : 1, header);
+    buf_printf(out, "-o libweld-%s.so %s_adapter.c $(pkg-config --cflags weld) ", name, name);
+    buf_printf(out, bind->installed ? "-l%s\n" : "-L. -l%s '-Wl,-rpath,$ORIGIN'\n", name);
+    if (!bind->opened)
+        buf_printf(out, " *\n * with the folder of lib%s.so instead of the dot behind -L.\n", name);
 }
 
 /* ---- the draft ---- */
@@ -252,11 +280,14 @@ static const char *element(TypeKind kind) {
 
 static void write_head(const Bind *bind, const char *header, Buf *out) {
     const char *name = bind->name;
+    int folder;
+    const char *include = include_name(header, &folder);
     buf_printf(out,
-               "/* %s_adapter.c: an adapter of weldc for %s, drafted by `weldc bind`. Build it with\n *\n"
-               " *     cc -shared -fPIC -O2 -o libweld-%s.so %s_adapter.c $(pkg-config --cflags --libs weld) "
-               "-l%s\n *\n"
-               " * and name its folder in WELD_ADAPTERS; `weldc adapters %s` then lists its functions. "
+               "/* %s_adapter.c: an adapter of weldc for %s, drafted by `weldc bind`. Build it with\n *\n",
+               name, include);
+    put_build(out, bind, header);
+    buf_printf(out,
+               " *\n * Name its folder in WELD_ADAPTERS; `weldc adapters %s` then lists its functions. "
                "Before you use it:\n *\n"
                " * - TRAITS stands before every call. Empty, it says nothing: a call is made as often as it "
                "is written, in one\n"
@@ -267,7 +298,9 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
                " *   are so, or take TRAITS out of the rows of those that are not.\n"
                " * - A vector that is written is made as long as the first that is read: `len(x)` behind "
                "cfill. Where that is\n"
-               " *   wrong, say another number.\n"
+               " *   wrong, say another number. It is taken as one that is only written: of a function that "
+               "changes it in place, make\n"
+               " *   what it is before one more parameter, copied to the result before the call.\n"
                " * - Check in the functions below what the library would crash on, and return "
                "WELD_CALL_DOMAIN then. An int that\n"
                " *   is returned beside vectors that are written is taken as a status, 0 for success.\n"
@@ -276,7 +309,7 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
                " * - The NULL before the last text is for the derivative of a call, \"|arguments.., result, "
                "adjoint| adjoints\",\n"
                " *   if somebody is to differentiate it; see weld.h.\n",
-               name, header, name, name, name, name);
+               name);
     if (!bind->opened)
         buf_printf(out,
                    " *\n * lib%s.so could not be opened, so whether it has all of these functions was not "
@@ -286,12 +319,12 @@ static void write_head(const Bind *bind, const char *header, Buf *out) {
     buf_printf(out,
                " */\n#include <%s>\n#include <weld.h>\n\n#define EXPORT "
                "__attribute__((visibility(\"default\")))\n#define TRAITS \"\"\n\n",
-               header);
+               include);
 }
 
 static void write_draft(Bind *bind, const char *header, Buf *out) {
-    const char *slash = strrchr(header, '/');
-    write_head(bind, slash ? slash + 1 : header, out);
+    int folder;
+    write_head(bind, header, out);
     for (int kind = 0; kind < TY_COUNT; kind++) {
         if (!bind->vectors[kind]) continue;
         buf_printf(out, "typedef struct {\n    %s *data;\n    int64_t length;\n} vec_%s;\n\n",
@@ -311,7 +344,7 @@ static void write_draft(Bind *bind, const char *header, Buf *out) {
         "EXPORT const weld_adapter_t *weld_adapter(void) {\n"
         "    static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, \"%s\", \"%s\", functions};\n"
         "    return &adapter;\n}\n",
-        bind->name, slash ? slash + 1 : header);
+        bind->name, include_name(header, &folder));
 }
 
 static bool is_library_name(const char *name) {
@@ -327,7 +360,8 @@ int command_bind(Request *request) {
     if (request->count != 1) return usage_error(request, "one header is needed");
     if (!is_library_name(request->library))
         return usage_error(request, "--lib takes the name of a library, as in -lNAME, that is one in C");
-    Bind bind = {.request = request, .name = request->library, .opened = open_library(request->library)};
+    Bind bind = {.request = request, .name = request->library};
+    open_library(&bind);
     Buf out = {0};
     int status = EXIT_FAULT;
     if (prototypes_read(request->words[0], bind_function, &bind, &bind.fault)) {

@@ -232,7 +232,9 @@ static void classify(const Header *header, Prototype *p) {
     if (p->result.pointer) p->why = "it returns a pointer";
     if (p->reads + p->writes && lengths != 1)
         p->why = "the length of its vectors is not one integer named n, len, length, size or count";
-    if (p->writes && !p->reads) p->why = "it writes vectors whose length no argument tells";
+    if (p->writes && !p->reads)
+        p->why = lengths ? "it fills vectors, or changes what is in them: a prototype does not tell"
+                         : "it writes vectors whose length no argument tells";
     if (p->result.kind == TY_unknown && !p->writes) p->why = "it returns nothing";
     p->status = p->writes && p->result.kind == TY_i32;
     p->values = p->writes + (p->result.kind != TY_unknown && !p->status);
