@@ -11,7 +11,7 @@
  * A vector that a filter makes, and of which the length alone is needed, becomes a sum of ones. (Where each
  * iteration merges equally often, infer-size knows the length.)
  *
- * In the same way mergers, and dictmergers whose dictionary is only looked up, keep of their values the fields
+ * In the same way mergers, and dictmergers whose dictionary is only looked up, or its keys counted, keep of their values the fields
  * that are read, loops lose builders whose results are not, states of an iterate have zeros for fields that are
  * only passed round, and lets of nothing that is needed go. What is needed columns_need.c finds out; here the
  * program is changed. Where a struct was, one is put together again from what is left of it, with zeros for the
@@ -483,6 +483,15 @@ static Node *rewrite_lookup(Columns *c, Node *node) {
     return chain_end(&chain, whole);
 }
 
+/* len(tovec(dict)), of a dictionary that may keep less of its values. */
+static Node *rewrite_key_count(Columns *c, Node *node) {
+    Node *list = node->kids[0];
+    list->kids[0] = rewrite_value(c, list->kids[0]);
+    Type *entry = dict_entry_type(&c->program->types, list->kids[0]->type);
+    list->type = type_make(&c->program->types, TY_vec, OP_none, 1, &entry);
+    return node;
+}
+
 /* lookup(rows, i).$k; NULL: it is something else. */
 static Node *rewrite_element(Columns *c, Node *node) {
     Path path = {0};
@@ -579,6 +588,7 @@ static Node *rewrite_end(Columns *c, Node *node, End end) {
     case N_Lookup:
     case N_OptLookup: return rewrite_lookup(c, node);
     case N_Len:
+        if (columns_counts_keys(node)) return rewrite_key_count(c, node);
         if (is_count(c, node->kids[0])) return rewrite_value(c, node->kids[0]);
         if (columns_of(c, node->kids[0])) {
             node->kids[0] = node_ident(c->program, node->span, columns_of(c, node->kids[0])[0]);

@@ -73,6 +73,8 @@ void columns_need(Columns *c);
 bool columns_droppable(const Node *node);
 /* Is the let one of a value that nobody needs, and that may go? Results of builders that have no other uses may. */
 bool columns_unneeded(const Columns *c, const Node *let);
+/* Is it len(tovec(dict))? */
+bool columns_counts_keys(const Node *node);
 /* The part of the loop's builders that a builder's expression stands for; NULL: none that changes. */
 Slot *columns_slot(const Columns *c, const Node *node);
 static inline Type *columns_value(const Type *builder) {

@@ -45,6 +45,10 @@ bool columns_unneeded(const Columns *c, const Node *let) {
            c->plain[name->symbol->id] == name->symbol->uses;
 }
 
+bool columns_counts_keys(const Node *node) {
+    return node->kind == N_Len && node->kids[0]->kind == N_ToVec;
+}
+
 static void mark_flags(Walk *walk, Node **slot) {
     Node *node = *slot;
     (void)walk;
@@ -568,7 +572,7 @@ static void demand(Columns *c, Node *node, const Need *need) {
         break;
     case N_Len:
     case N_KeyExists:
-        demand(c, node->kids[0], need_new(c, 1));
+        demand(c, columns_counts_keys(node) ? node->kids[0]->kids[0] : node->kids[0], need_new(c, 1));
         if (node->count > 1) demand(c, node->kids[1], &whole);
         break;
     case N_Result: demand_result(c, node, node->kids[0]->type->kind == TY_merger ? need : &whole); break;
@@ -605,7 +609,7 @@ static bool count_plain(Walk *walk, Node **slot) {
         if (node->kids[0]->type->kind == TY_dict) name = node->kids[0];
         break;
     case N_Len:
-        name = node->kids[0];
+        name = columns_counts_keys(node) ? node->kids[0]->kids[0] : node->kids[0];
         if (name->kind == N_Ident) c->lengths[name->symbol->id]++;
         break;
     default: break;

@@ -645,6 +645,42 @@ Test(frame, join) {
     everywhere(check_join);
 }
 
+/* Of keys that occur once, all columns of the right: they are carried by the dictionary, some at least. */
+static void check_join_alone(weld_context_t context, const Table *t, weld_error_t error) {
+    static const char *const all[] = {"x", "k", "u", "f", "b", "d", "t"};
+    Table other = table_new(t->rows / 2 + 3, 2);
+    weld_frame_t right = collected("distinct", context, weld_frame_distinct(other.frame, "n", error), error);
+    int64_t count = weld_frame_rows(context, right, error);
+    for (int how = WELD_FRAME_INNER; how <= WELD_FRAME_LEFT; how++) {
+        weld_frame_t made = collected(
+            "alone", context, weld_frame_join(t->frame, right, (weld_frame_how)how, "n", error), error);
+        int64_t row = 0;
+        for (int64_t i = 0; i < t->rows; i++) {
+            Cell key = cell(t, N, i);
+            int64_t j = 0;
+            while (j < count && !(key.valid && same_cell(cell_of(right, "n", j), key))) j++;
+            if (j == count && how == WELD_FRAME_INNER) continue;
+            cr_assert(same_cell(cell_of(made, "t", row), cell(t, T, i)));
+            for (size_t c = 0; c < sizeof all / sizeof *all; c++) {
+                char name[20];
+                snprintf(name, sizeof name, "%s_right", all[c]);
+                Cell expected = j < count ? cell_of(right, all[c], j) : missing;
+                cr_assert(same_cell(cell_of(made, name, row), expected), "%s of row %lld", name,
+                          (long long)i);
+            }
+            row++;
+        }
+        cr_assert_eq(row, weld_frame_rows(context, made, error));
+        weld_frame_free(made);
+    }
+    weld_frame_free(right);
+    table_free(&other);
+}
+
+Test(frame, join_of_keys_that_are_alone) {
+    everywhere(check_join_alone);
+}
+
 Test(frame, keys_of_joins_are_expressions) {
     weld_error_t error = weld_error_new();
     weld_context_t context = weld_context_new(NULL);
