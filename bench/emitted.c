@@ -42,6 +42,38 @@ int emit_frame_group(const Inputs *in, void **results, void *error) {
     return results[0] && results[1] && results[2] ? 3 : 0;
 }
 
+static weld_frame_t scores(const Inputs *in, void *error) {
+    return put_column(put_column(NULL, "score", WELD_FRAME_F64, in->columns[0], error), "id", WELD_FRAME_I64,
+                      in->columns[1], error);
+}
+
+/* The columns of a frame that was made of another; both frames are freed. */
+static int all_columns(weld_frame_t frame, weld_frame_t made, void **results, void *error) {
+    int count = (int)weld_frame_column_count(made), there = 0;
+    for (int i = 0; i < count; i++) {
+        results[i] = weld_frame_column(made, weld_frame_name(made, i), error);
+        there += results[i] != NULL;
+    }
+    weld_frame_free(frame);
+    weld_frame_free(made);
+    return there == count ? count : 0;
+}
+
+int emit_frame_sort(const Inputs *in, void **results, void *error) {
+    weld_frame_t frame = scores(in, error);
+    return all_columns(frame, weld_frame_sort(frame, "score", error), results, error);
+}
+
+int emit_frame_top(const Inputs *in, void **results, void *error) {
+    weld_frame_t frame = scores(in, error);
+    return all_columns(frame, weld_frame_top(frame, "score desc", 100, error), results, error);
+}
+
+int emit_frame_distinct(const Inputs *in, void **results, void *error) {
+    weld_frame_t frame = put_column(NULL, "key", WELD_FRAME_I64, in->columns[0], error);
+    return all_columns(frame, weld_frame_distinct(frame, "key", error), results, error);
+}
+
 /* The only row. */
 int emit_frame_join(const Inputs *in, void **results, void *error) {
     static const char *const names[] = {"sum", "n"};

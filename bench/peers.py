@@ -21,7 +21,7 @@ import numpy as np
 
 ROUNDS, CENTERS, STEPS = 10, 8, 20
 PEERS = {}
-ANY_ORDER = {"group_10", "group_1000", "group_1000000"}
+ANY_ORDER = {"group_10", "group_1000", "group_1000000", "frame_distinct"}
 
 
 def peer(workload, engine):
@@ -1023,6 +1023,57 @@ def frame_group_polars(c):
     t = frame({"key": c.key1000, "value": c.uniform}).lazy()
     query = t.group_by("key").agg(col.value.sum(), count().alias("n")).sort("key")
     return lambda: [(column.to_numpy(),) for column in query.collect().get_columns()]
+
+
+def ordered_rows(workload, pandas_rows, polars_rows, sql):
+    @peer(workload, "pandas")
+    def rows_pandas(c):
+        t = pandas_frame({"score": c.uniform, "id": c.integers})
+
+        def run():
+            made = pandas_rows(t)
+            return [(made.score.to_numpy(),), (made.id.to_numpy(),)]
+
+        return run
+
+    @peer(workload, "duckdb")
+    def rows_duckdb(c):
+        connection = duck(c, t={"score": c.uniform, "id": c.integers})
+        return lambda: [(column,) for column in connection.execute(sql).fetchnumpy().values()]
+
+    @peer(workload, "polars")
+    def rows_polars(c):
+        t = frame({"score": c.uniform, "id": c.integers}).lazy()
+        return lambda: [(column.to_numpy(),) for column in polars_rows(t).collect().get_columns()]
+
+
+ordered_rows(
+    "frame_sort", lambda t: t.sort_values("score"), lambda t: t.sort("score"), "SELECT score, id FROM t ORDER BY score"
+)
+ordered_rows(
+    "frame_top",
+    lambda t: t.nlargest(100, "score"),
+    lambda t: t.top_k(100, by="score").sort("score", descending=True),
+    "SELECT score, id FROM t ORDER BY score DESC LIMIT 100",
+)
+
+
+@peer("frame_distinct", "pandas")
+def frame_distinct_pandas(c):
+    t = pandas_frame({"key": c.key1000000})
+    return lambda: [(t.drop_duplicates("key").key.to_numpy(),)]
+
+
+@peer("frame_distinct", "duckdb")
+def frame_distinct_duckdb(c):
+    connection = duck(c, t={"key": c.key1000000})
+    return lambda: [(connection.execute("SELECT DISTINCT key FROM t").fetchnumpy()["key"],)]
+
+
+@peer("frame_distinct", "polars")
+def frame_distinct_polars(c):
+    t = frame({"key": c.key1000000}).lazy()
+    return lambda: [(t.unique().collect()["key"].to_numpy(),)]
 
 
 @peer("frame_join", "pandas")

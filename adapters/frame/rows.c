@@ -286,34 +286,24 @@ weld_frame_t weld_frame_top(weld_frame_t frame, const char *keys, int64_t count,
 
 /* ---- distinct ---- */
 
-/* Is it the first row with its keys: a dictionary of the least row numbers, then a loop that looks them up. */
+/* The first rows with their keys, rising: the least row numbers that a dictionary of the keys has. */
 static weld_lazy_t firsts(const char *function, const Keys *keys, weld_error_t error) {
     Fragment fragment = fragment_open(function, error);
-    Buf type = {0}, key = {0}, first = {0}, second = {0};
-    Row *rows[2] = {row_open(&fragment), row_open(&fragment)};
-    if (rows[0] && rows[1]) {
+    Buf type = {0}, key = {0}, builder = {0}, merge = {0};
+    Row *row = row_open(&fragment);
+    if (row) {
         keys_type(&type, keys);
-        keys_put(&key, rows[0], keys);
-        buf_printf(&first, "dictmerger[%s,i64,min]", buf_text(&type));
-        buf_printf(&second, "merge(b, {%s, i})", buf_text(&key));
-        buf_printf(&fragment.body, "let d = result(");
-        row_close(rows[0], buf_text(&first), buf_text(&second));
-        fragment_drop(&fragment, &key);
-        fragment_drop(&fragment, &second);
-        keys_put(&key, rows[1], keys);
-        buf_printf(&second, "merge(b, lookup(d, %s) == i)", buf_text(&key));
-        buf_printf(&fragment.body, "); result(");
-        row_close(rows[1], "appender[bool]", buf_text(&second));
-        buf_printf(&fragment.body, ")");
-    } else {
-        free(rows[0]);
-        free(rows[1]);
+        keys_put(&key, row, keys);
+        buf_printf(&builder, "dictmerger[%s,i64,min]", buf_text(&type));
+        buf_printf(&merge, "merge(b, {%s, i})", buf_text(&key));
+        buf_printf(&fragment.body, "sort(map(tovec(result(");
+        row_close(row, buf_text(&builder), buf_text(&merge));
+        buf_printf(&fragment.body, ")), |e| e.$1), |a, b| compare(a, b))");
     }
-    if (type.failed || key.failed || first.failed || second.failed) fragment.failed = true;
     fragment_drop(&fragment, &type);
     fragment_drop(&fragment, &key);
-    fragment_drop(&fragment, &first);
-    fragment_drop(&fragment, &second);
+    fragment_drop(&fragment, &builder);
+    fragment_drop(&fragment, &merge);
     return fragment_close(&fragment);
 }
 
@@ -323,10 +313,14 @@ weld_frame_t weld_frame_distinct(weld_frame_t frame, const char *keys, weld_erro
     bool all = parse_blank(keys);
     Parser parser = parser_open(frame, function, all ? "" : keys, error);
     Keys own = {.columns = frame->columns, .count = frame->count};
-    weld_lazy_t keep = NULL;
-    if (all || keys_open(&parser, false, &own)) keep = firsts(function, &own, error);
-    weld_frame_t made = keep ? frame_keep(frame, function, keep, error) : NULL;
-    weld_lazy_free(keep);
+    weld_lazy_t rows = NULL;
+    if (all || keys_open(&parser, false, &own)) rows = firsts(function, &own, error);
+    weld_frame_t made = rows ? frame_new(frame->count, frame, error) : NULL;
+    for (int64_t i = 0; made && i < frame->count; i++) {
+        const Column *column = &frame->columns[i];
+        if (!frame_gather(made, function, column, column->name, rows, "p", NULL, error)) fail(&made);
+    }
+    weld_lazy_free(rows);
     if (!all) keys_close(&own);
     parser_close(&parser);
     return made;
