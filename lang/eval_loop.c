@@ -202,15 +202,19 @@ ErrorCode eval_Iterate(Eval *e, const Node *node, void *out) {
     TRY(eval_slot(e, lambda->params[0], &state));
     TRY(eval_temporary(e, body->type->size, node->span, &next));
     level_enter(e, &level);
-    TRY(eval(e, node->kids[0], state));
+    KeptState kept = {(int64_t)node->bits, node->type, node->text, node->span};
+    int32_t kind = KEPT_NONE;
+    if (kept.number) TRY(checkpoint_restore(e->worker, &kept, state, &kind));
+    if (kind == KEPT_NONE) TRY(eval(e, node->kids[0], state));
     const uint8_t *again = (const uint8_t *)next + body->type->offsets[1];
-    do {
+    for (bool more = kind != KEPT_DONE; more; more = *again) {
         if (*e->worker->cancel) return worker_fail(e->worker, E_Cancelled, node->span, 0, 0);
         TRY(eval(e, body, next));
         memcpy(state, next, size);
         region_reset(e->temp, level.temporaries);
         if (!level.escaped) region_sweep(region, level.memory, node->type, state);
-    } while (*again);
+        if (kept.number) TRY(checkpoint_step(e->worker, &kept, state, *again));
+    }
     memcpy(out, state, size);
     e->level = level.outer;
     return E_None;

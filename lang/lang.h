@@ -281,9 +281,11 @@ struct Node {
                        arguments */
     Symbol *symbol; /* Ident: the name used; Let: the name bound */
     const char
-        *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes */
+        *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes.
+                  Iterate: NULL or KeptState.layout */
     uint64_t
-        bits; /* Literal: the value's bytes in the low end. String: how many bytes. Exchange: its ExchangeKind */
+        bits; /* Literal: the value's bytes in the low end. String: how many bytes. Exchange: its ExchangeKind.
+                 Iterate: its number in checkpoints, 0: none */
     Symbol **params; /* Lambda */
     int nparams;
     Annotation *notes;
@@ -621,6 +623,25 @@ typedef struct Exchanger {
     void *data;
 } Exchanger;
 
+/* The state of an iterate that checkpoints keep, as a run comes to it. */
+typedef struct KeptState {
+    int64_t number; /* of the iterate, from 1 on */
+    const Type *type;
+    const char *
+        layout; /* a letter for each part that is no struct, in order: b, this rank has its block of it; w, all
+                           ranks have the whole. NULL: the whole of all */
+    Span span;
+} KeptState;
+enum KeptKind { KEPT_NONE, KEPT_AMID, KEPT_DONE };
+typedef struct Keeper {
+    /* The state, in the worker's region, that a run goes on from, and an enum KeptKind; KEPT_NONE: the iterate begins
+     * anew. */
+    ErrorCode (*restore)(void *data, Worker *worker, const KeptState *kept, void *state, int32_t *kind);
+    /* After each step. */
+    ErrorCode (*step)(void *data, Worker *worker, const KeptState *kept, const void *state, bool again);
+    void *data;
+} Keeper;
+
 /* One per thread of a run. Compiled code reads `cancel` and `stop` and passes the worker on. */
 struct Worker {
     const volatile int32_t *cancel; /* becomes non-zero when the run shall stop; never NULL */
@@ -628,6 +649,7 @@ struct Worker {
     Region *region;
     const Host *host;           /* or NULL: no foreign code */
     const Exchanger *exchanger; /* or NULL: it runs alone */
+    const Keeper *keeper;       /* or NULL: there are no checkpoints */
     Error error;                /* the first failure */
     struct Team *team;          /* the threads that it may use, or NULL: none but its own */
     int64_t grain;              /* weld.grain: not 0 makes what is for much data happen with little */
@@ -843,6 +865,14 @@ void slabs_free(Worker *worker, Slabs *slabs);
 void slabs_join(Slabs *slabs, Slabs *other);              /* which is empty then */
 void partitions_clear(Worker *worker, Partitions *parts); /* frees what they hold */
 void partitions_free(Worker *worker, Partitions *parts);
+
+/* ---- checkpoint.c: which states are kept in checkpoints ------------------------------------------------------ */
+
+/* Numbers the iterates of a typed program that a run comes to once at most and whose state is all that they leave. */
+void program_number_iterates(Program *program);
+/* By the worker's keeper; without one nothing is kept. */
+ErrorCode checkpoint_restore(Worker *worker, const KeptState *kept, void *state, int32_t *kind);
+ErrorCode checkpoint_step(Worker *worker, const KeptState *kept, const void *state, bool again);
 
 /* ---- exchange.c: what ranks do together -------------------------------------------------------------------- */
 

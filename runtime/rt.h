@@ -433,12 +433,17 @@ typedef struct Timings {
 } Timings;
 double rt_clock_ms(void);
 
+/* What a checkpoint must agree in with the program that goes on from it. */
+typedef struct CheckpointKey {
+    Hash program, settings;
+} CheckpointKey;
+
 typedef struct Unit Unit;
 struct Unit {
     _Atomic int refs;
     /* Fixed once it was made: */
     Options options;
-    char *texts[9]; /* of options */
+    char *texts[10]; /* of options */
     Signature *signature;
     Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
     struct {
@@ -451,7 +456,8 @@ struct Unit {
     bool dumps;     /* it wrote files: to be done anew each time */
     Buf disk_key;   /* "": not on disk */
     bool saving;    /* its gradients keep little */
-    Unit *saver;    /* the same program as such a unit; or NULL: there is no budget, or no gradient */
+    CheckpointKey checkpoint;
+    Unit *saver; /* the same program as such a unit; or NULL: there is no budget, or no gradient */
     /* Under the lock: */
     pthread_mutex_t lock;
     Program *program;     /* as read; once `consumed`, optimized: errors are rendered against its text */
@@ -503,6 +509,10 @@ void unit_interpret_end(Unit *unit, double ns);
 void unit_light_end(Unit *unit, double ns);
 Program *unit_typed(Unit *unit);           /* the typed program, to look at; NULL: no memory */
 Program *unit_optimized(const Unit *unit); /* a new one, as code is made of; NULL: no memory */
+/* Do its runs write checkpoints, or go on from them? */
+static inline bool unit_keeps(const Unit *unit) {
+    return unit->options.checkpoint_file[0] != 0;
+}
 static inline bool unit_has_code(const Unit *unit) {
     return unit->code != NULL;
 }
@@ -548,6 +558,17 @@ typedef struct ClusterRun {
 bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Error *error);
 /* How the run ended, of which code says how it ended here. Sets the worker's error. */
 ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code);
+
+/* ---- checkpoint.c: states of iterates in files -------------------------------------------------------------- */
+
+typedef struct Checkpoint Checkpoint;
+/* Sets unit->checkpoint, of the program as it was typed. False: no memory. */
+bool checkpoint_print(Unit *unit, weld_conf_t conf);
+/* Around a run of a unit, of all ranks together: gives the worker its keeper, if the unit keeps states. Reads the file
+ * where the run shall go on from one. Sets the worker's error. */
+ErrorCode checkpoint_begin(Checkpoint **checkpoint, const Unit *unit, const ClusterRun *cluster,
+                           Worker *worker);
+void checkpoint_end(Checkpoint *checkpoint); /* takes NULL */
 
 /* ---- run.c ------------------------------------------------------------------------------------------- */
 

@@ -252,6 +252,21 @@ static I rt_exchange(P worker, L what, P type, P a, P b, P out, L span) {
     return (I)exchange(worker, &call);
 }
 
+static KeptState kept_state(L number, P type, P layout, L span) {
+    const char *letters = layout;
+    return (KeptState){number, type, *letters ? letters : NULL, span_of(span)};
+}
+
+static I rt_restore(P worker, L number, P type, P layout, P state, P kind, L span) {
+    KeptState kept = kept_state(number, type, layout, span);
+    return (I)checkpoint_restore(worker, &kept, state, kind);
+}
+
+static I rt_keep(P worker, L number, P type, P layout, P state, I again, L span) {
+    KeptState kept = kept_state(number, type, layout, span);
+    return (I)checkpoint_step(worker, &kept, state, again != 0);
+}
+
 static I rt_fill_prepare(P worker, P type, P sizes, P out, L span) {
     return (I)fill_prepare(worker, type, sizes, out, span_of(span));
 }

@@ -69,6 +69,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
                      .grain = context->grain,
                      .room = promise.room};
     ClusterRun cluster;
+    Checkpoint *checkpoint = NULL;
     if (!cluster_begin(&cluster, &unit->options, &worker, error)) {
         context_end(context);
         return NULL;
@@ -78,8 +79,11 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     if (value) {
         worker.region = value->region;
         args = arguments_normal(&worker, unit->signature, args);
-        code =
-            args || !unit->signature->argument->count ? execute(unit, &worker, args, value) : E_OutOfMemory;
+        code = args || !unit->signature->argument->count
+                   ? checkpoint_begin(&checkpoint, unit, &cluster, &worker)
+                   : E_OutOfMemory;
+        if (code == E_None) code = execute(unit, &worker, args, value);
+        checkpoint_end(checkpoint);
     }
     code = cluster_end(&cluster, &worker, code);
     if (code == E_None) {

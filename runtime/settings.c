@@ -102,7 +102,8 @@ static bool is_outside_code(const char *key) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(key, keys[i]) == 0) return true;
     }
-    return false;
+    /* Whether there are checkpoints is in the key of a unit. */
+    return strncmp(key, "weld.checkpoint.", strlen("weld.checkpoint.")) == 0;
 }
 
 weld_conf_t conf_copy(weld_conf_t conf) {

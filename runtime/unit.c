@@ -48,16 +48,17 @@ static bool no_memory(Error *error) {
 
 /* Reads and types a text, or merges a recipe's. NULL or a program whose error is set: failed; the caller frees the
  * program. */
-static bool read_program(Program **program, const Origin *origin, bool saving, Error *error,
+static bool read_program(Program **program, const Origin *origin, const Unit *unit, Error *error,
                          Timings *timings) {
     double start = rt_clock_ms();
     *program = origin->recipe ? recipe_program(origin->recipe, error)
                               : program_open(origin->name, origin->text, origin->length);
     if (!*program) return no_memory(error);
-    (*program)->saving = saving;
+    (*program)->saving = unit->saving;
     bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();
     ok = ok && (origin->recipe || program_infer(*program, origin->want)) && program_verify(*program);
+    if (ok && unit_keeps(unit)) program_number_iterates(*program);
     timings->parse_ms = parsed - start;
     timings->infer_ms = rt_clock_ms() - parsed;
     return ok || phase_failed(*program, error);
@@ -80,7 +81,7 @@ static Program *read_again(const Unit *unit) {
     Error error = {.code = E_None};
     Timings timings;
     Program *program;
-    if (read_program(&program, &origin, unit->saving, &error, &timings)) return program;
+    if (read_program(&program, &origin, unit, &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -405,10 +406,11 @@ Program *unit_optimized(const Unit *unit) {
 static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     if (!conf_options(conf, &unit->options, error)) return false;
     if (unit->options.passes && !passes_check(unit->options.passes, error)) return false;
-    const char **texts[] = {
-        &unit->options.engine,         &unit->options.passes,        &unit->options.processor,
-        &unit->options.cache,          &unit->options.cluster,       &unit->options.cluster_blocks,
-        &unit->options.cluster_result, &unit->options.cluster_parts, &unit->options.cluster_root};
+    const char **texts[] = {&unit->options.engine,         &unit->options.passes,
+                            &unit->options.processor,      &unit->options.cache,
+                            &unit->options.cluster,        &unit->options.cluster_blocks,
+                            &unit->options.cluster_result, &unit->options.cluster_parts,
+                            &unit->options.cluster_root,   &unit->options.checkpoint_file};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!*texts[i]) continue;
         *texts[i] = unit->texts[i] = strdup(*texts[i]);
@@ -429,6 +431,7 @@ static bool is_import(const Unit *unit, int source) {
 static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_conf_t conf) {
     disk_key(key, conf, origin->text, origin->length, origin->want, unit->math);
     if (unit->saving) buf_put(key, "\0saving", 8);
+    if (unit_keeps(unit)) buf_put(key, "\0keeps", 7);
     for (int i = 0; i < unit->program->sources; i++) {
         const Source *source = &unit->program->source[i];
         if (!is_import(unit, i)) continue;
@@ -445,8 +448,9 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
     if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
     unit->saving = origin->saving;
-    if (!read_program(&unit->program, origin, unit->saving, error, timings)) return false;
+    if (!read_program(&unit->program, origin, unit, error, timings)) return false;
     if (!survey_program(unit, error)) return false;
+    if (unit_keeps(unit) && !checkpoint_print(unit, conf)) return no_memory(error);
     unit->signature = signature_new(unit->program, program_argument_type(unit->program),
                                     program_result_type(unit->program));
     if (!unit->signature) return no_memory(error);

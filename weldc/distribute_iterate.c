@@ -7,6 +7,8 @@
  */
 #include "distribute.h"
 
+#include <string.h>
+
 /* The layout of a state that starts like one and is left like the other by a step. */
 static const Layout *layout_join(Distribute *d, const Type *type, const Layout *a, const Layout *b) {
     if (type->kind == TY_struct && (a->kind == LAYOUT_PARTS || b->kind == LAYOUT_PARTS)) {
@@ -79,6 +81,22 @@ static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *
     return next;
 }
 
+/* As KeptState.layout. */
+static void put_layout(Buf *out, const Type *type, const Layout *layout) {
+    for (int i = 0; type->kind == TY_struct && i < type->count; i++)
+        put_layout(out, type->args[i], layout_part(layout, i));
+    if (type->kind != TY_struct) buf_put(out, layout->kind == LAYOUT_BLOCK ? "b" : "w", 1);
+}
+
+static void note_layout(Distribute *d, Node *iterate, const Layout *state) {
+    Buf letters = {0};
+    put_layout(&letters, iterate->type, state);
+    bool blocks = !letters.failed && letters.text && strchr(letters.text, 'b');
+    if (blocks) iterate->text = arena_copy(&d->program->arena, letters.text, letters.length);
+    d->gave_up |= letters.failed || (blocks && !iterate->text);
+    buf_release(&letters);
+}
+
 /* The layouts can only become less whole, a few times; what is not settled by then is whole. */
 const Layout *distribute_iterate(Distribute *d, Node *node) {
     enum { TRIES = 4 };
@@ -94,5 +112,6 @@ const Layout *distribute_iterate(Distribute *d, Node *node) {
     if (!settled) state = &layout_whole;
     make_layout(d, &node->kids[0], from, state);
     distribute_step(d, node->kids[1], state);
+    if (node->bits) note_layout(d, node, state);
     return state;
 }

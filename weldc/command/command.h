@@ -63,7 +63,7 @@ typedef struct Request {
     const char *code, *file; /* the program; NULL: not given */
     char **words;            /* the arguments of the program */
     int count;
-    bool json, stats, times, help;
+    bool json, stats, times, help, resume;
     int64_t repeat;
     const char *stage, *after, *input, *output, *save, *library;
     const char **libraries; /* to load, in order */

@@ -208,6 +208,31 @@ static bool option_eval(Request *request, const char *value) {
     return true;
 }
 
+static bool option_checkpoint(Request *request, const char *value) {
+    weld_conf_set(request->conf, "weld.checkpoint.file", value);
+    return true;
+}
+static bool option_resume(Request *request, const char *value) {
+    (void)value;
+    weld_conf_set(request->conf, "weld.checkpoint.resume", "true");
+    return request->resume = true;
+}
+/* N steps, or Ns: seconds. */
+static bool option_every(Request *request, const char *value) {
+    char number[24];
+    size_t length = strspn(value, "0123456789");
+    bool seconds = value[length] == 's';
+    if (length == 0 || length >= sizeof number || value[length + seconds] || value[0] == '0') {
+        usage_error(request, "--every takes a number of steps, or of seconds as in 30s, not `%s`", value);
+        return false;
+    }
+    memcpy(number, value, length);
+    number[length] = 0;
+    weld_conf_set(request->conf, seconds ? "weld.checkpoint.steps" : "weld.checkpoint.seconds", "0");
+    return set_number(request, seconds ? "weld.checkpoint.seconds" : "weld.checkpoint.steps", "every",
+                      number);
+}
+
 /* KEY=VALUE. A bad value is a fault of the setting; what is no pair, one of the command line. */
 static bool option_set(Request *request, const char *value) {
     const char *equals = strchr(value, '=');

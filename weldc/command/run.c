@@ -185,6 +185,8 @@ static bool speaks(const Run *run) {
 
 int command_run(Request *request) {
     Run run = {.request = request};
+    if (request->resume && !weld_conf_get(request->conf, "weld.checkpoint.file"))
+        return usage_error(request, "--resume needs --checkpoint FILE");
     cancel_watch(true);
     if (!inputs_init(&run.inputs, &run.fault)) {
         fault_print(&run.fault);

@@ -1,0 +1,333 @@
+/* checkpoint.c: states of iterates in files, and runs that go on from them.
+ *
+ *     weld.checkpoint.file model.ckpt         after a step, when it is time, the state goes into the file: parameters, what the
+ *                                             optimizer keeps, the place in the data: all that the run has done so far
+ *     weld.checkpoint.resume true             the run begins: an iterate that the file says is done gives its state at once, one
+ *                                             that is not goes on from it, one that the file does not know begins anew
+ *
+ * A state comes back as it was, bit by bit, so the result is that of a run that was never stopped. Which iterates are
+ * kept: lang/checkpoint.c. A file is replaced as a whole, so there is always one to go on from, but before the first.
+ *
+ * On a cluster, what every rank has of a state rank 0 writes. Of vectors in blocks each rank writes its own, into a file
+ * of its own, FILE.GENERATION.RANK:
+ *
+ *     all ranks write FILE.8.r    ->   all have done so    ->   rank 0 replaces FILE, which says 8   ->   FILE.6.r go
+ *
+ * A crash at any moment leaves FILE with the blocks that belong to it: before the third step those of generation 7. When
+ * a rank is at generation 8, all know that FILE says 7, so 6 can go.
+ */
+#include "checkpoint.h"
+#include "cluster.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const Span nowhere = {0, 0, 0};
+
+struct Checkpoint {
+    Keeper keeper;
+    const Options *options;
+    int rank, ranks;
+    CheckpointFile whole, blocks; /* what this rank knows to be in its files, or to go there next */
+    int64_t steps;                /* since the last was written */
+    double written_ms;
+    int64_t generation, previous; /* of files of blocks: the latest, and the one before; 0: none */
+};
+
+/* ---- what must agree ---- */
+
+/* Settings that may change what a program computes. */
+static const char *const numeric[] = {"weld.optimization.level", "weld.optimization.passes",
+                                      "weld.llvm.optimization.level"};
+
+bool checkpoint_print(Unit *unit, weld_conf_t conf) {
+    Buf text = {0};
+    program_print(&text, unit->program, true);
+    if (!text.failed) unit->checkpoint.program = hash_two(hash_start, text.text, text.length);
+    bool interpreted = strcmp(conf_get(conf, "weld.engine"), "eval") == 0;
+    Hash hash = hash_two(hash_start, (const char *)&interpreted, sizeof interpreted);
+    for (size_t i = 0; i < sizeof numeric / sizeof *numeric; i++) {
+        const char *value = conf_get(conf, numeric[i]);
+        hash = hash_two(hash, value ? value : "", value ? strlen(value) : 0);
+    }
+    unit->checkpoint.settings = hash;
+    bool ok = !text.failed;
+    buf_release(&text);
+    return ok;
+}
+
+static bool same_hash(Hash a, Hash b) {
+    return a.low == b.low && a.high == b.high;
+}
+
+static ErrorCode fails(Worker *worker, const Error *error) {
+    if (worker->error.code == E_None) worker->error = *error;
+    return worker->error.code;
+}
+
+static ErrorCode refuse(const Checkpoint *c, Worker *worker, Span span, const char *why) {
+    error_set(&worker->error, E_File, span, "the checkpoint %s %s", c->options->checkpoint_file, why);
+    return worker->error.code;
+}
+
+static ErrorCode no_memory(const Checkpoint *c, Worker *worker) {
+    error_set(&worker->error, E_OutOfMemory, nowhere, "no memory for the checkpoint %s",
+              c->options->checkpoint_file);
+    return worker->error.code;
+}
+
+/* ---- what all ranks do together ---- */
+
+static ErrorCode greatest(Worker *worker, int64_t own, int64_t *out) {
+    static const Type number = {.kind = TY_i64, .size = 8, .align = 8};
+    ExchangeCall call = {
+        .kind = EXCHANGE_reduce, .op = OP_max, .type = &number, .operands = {&own}, .out = out};
+    return exchange(worker, &call);
+}
+
+/* Bytes that rank 0 has; the others give none. */
+static ErrorCode spread(Worker *worker, Vec own, Vec *all) {
+    static Type byte = {.kind = TY_u8, .size = 1, .align = 1};
+    static Type *element[] = {&byte};
+    static const Type bytes = {
+        .kind = TY_vec, .pointers = true, .count = 1, .args = element, .size = sizeof(Vec), .align = 8};
+    ExchangeCall call = {.kind = EXCHANGE_gather, .type = &bytes, .operands = {&own}, .out = all};
+    return exchange(worker, &call);
+}
+
+/* ---- parts of a state ---- */
+
+/* The parts that this letter of the layout stands for go from one state to the other. Returns the next letter. */
+static const char *copy_parts(const Type *type, const char *layout, char wanted, const char *from, char *to) {
+    if (type->kind != TY_struct) {
+        if (*layout == wanted) memcpy(to, from, (size_t)type->size);
+        return layout + 1;
+    }
+    for (int i = 0; i < type->count; i++)
+        layout = copy_parts(type->args[i], layout, wanted, from + type->offsets[i], to + type->offsets[i]);
+    return layout;
+}
+
+/* Into entry: the parts of a state with this letter, the others empty. NULL layout: all. */
+static bool put_state(KeptEntry *entry, const Type *type, const char *layout, char wanted,
+                      const void *state) {
+    char *parts = layout ? calloc(1, (size_t)type->size + 1) : NULL;
+    if (layout && !parts) return false;
+    if (layout) copy_parts(type, layout, wanted, state, parts);
+    const void *value = layout ? parts : state;
+    int64_t size = value_serialized_size(type, value);
+    char *bytes = size < INT64_MAX ? malloc((size_t)size + 1) : NULL;
+    if (bytes) value_serialize(type, value, bytes);
+    free(parts);
+    if (!bytes) return false;
+    free(entry->bytes);
+    entry->bytes = bytes;
+    entry->size = size;
+    return true;
+}
+
+static ErrorCode get_state(Worker *worker, const KeptState *kept, const KeptEntry *entry, char wanted,
+                           void *state) {
+    Vec bytes = {entry->bytes, entry->size};
+    if (!kept->layout) return value_deserialize(worker, kept->span, kept->type, &bytes, state);
+    void *parts = worker_alloc(worker, kept->type->size, kept->span);
+    if (!parts) return E_OutOfMemory;
+    ErrorCode code = value_deserialize(worker, kept->span, kept->type, &bytes, parts);
+    if (code == E_None) copy_parts(kept->type, kept->layout, wanted, parts, state);
+    return code;
+}
+
+/* ---- going on ---- */
+
+static ErrorCode restore(void *data, Worker *worker, const KeptState *kept, void *state, int32_t *kind) {
+    Checkpoint *c = data;
+    const KeptEntry *whole = checkpoint_find(&c->whole, kept->number);
+    *kind = KEPT_NONE;
+    if (!whole || !whole->bytes) return E_None;
+    Buf type = {0};
+    type_print(&type, kept->type);
+    bool same = !type.failed && strcmp(type.text, whole->type) == 0;
+    bool failed = type.failed;
+    buf_release(&type);
+    if (failed) return no_memory(c, worker);
+    if (!same) return refuse(c, worker, kept->span, "has a state of another type for this iterate");
+    if (strcmp(kept->layout ? kept->layout : "", whole->layout) != 0)
+        return refuse(c, worker, kept->span, "has a state that lies on the ranks in another way");
+    ErrorCode code = get_state(worker, kept, whole, 'w', state);
+    if (code == E_None && kept->layout) {
+        const KeptEntry *own = checkpoint_find(&c->blocks, kept->number);
+        if (!own || strcmp(own->type, whole->type) != 0)
+            return refuse(c, worker, kept->span, "lacks this rank's blocks of this iterate's state");
+        code = get_state(worker, kept, own, 'b', state);
+    }
+    if (code == E_None) *kind = whole->done ? KEPT_DONE : KEPT_AMID;
+    return code;
+}
+
+static bool block_path(const Checkpoint *c, int64_t generation, Buf *path) {
+    buf_printf(path, "%s.%lld.%d", c->options->checkpoint_file, (long long)generation, c->rank);
+    return !path->failed;
+}
+
+static ErrorCode read_blocks(Checkpoint *c, Worker *worker) {
+    Buf path = {0};
+    Error error = {.code = E_None};
+    char *bytes = NULL;
+    size_t size;
+    if (!block_path(c, c->whole.generation, &path)) {
+        buf_release(&path);
+        return no_memory(c, worker);
+    }
+    bool ok = checkpoint_read(path.text, &bytes, &size, &error);
+    if (ok && !bytes) ok = error_set(&error, E_File, nowhere, "the checkpoint %s is not there", path.text);
+    ok = ok && checkpoint_parse(&c->blocks, path.text, bytes, size, &error);
+    if (ok && (c->blocks.rank != c->rank || c->blocks.generation != c->whole.generation ||
+               !same_hash(c->blocks.key.program, c->whole.key.program)))
+        ok = error_set(&error, E_File, nowhere, "the checkpoint %s does not belong to %s", path.text,
+                       c->options->checkpoint_file);
+    free(bytes);
+    buf_release(&path);
+    return ok ? E_None : fails(worker, &error);
+}
+
+/* What all ranks got of the file. */
+static ErrorCode take_file(Checkpoint *c, const CheckpointKey *key, Worker *worker, const Vec *bytes) {
+    Error error = {.code = E_None};
+    if (!bytes->length) return E_None;
+    if (!checkpoint_parse(&c->whole, c->options->checkpoint_file, bytes->data, (size_t)bytes->length, &error))
+        return fails(worker, &error);
+    if (!same_hash(c->whole.key.program, key->program))
+        return refuse(c, worker, nowhere, "is of another program");
+    if (!same_hash(c->whole.key.settings, key->settings))
+        return refuse(
+            c, worker, nowhere,
+            "was written under other settings of optimization or engine, which may round otherwise");
+    if (!c->whole.generation) return E_None;
+    if (c->whole.ranks != c->ranks)
+        return refuse(c, worker, nowhere, "was written by another number of ranks");
+    return read_blocks(c, worker);
+}
+
+/* Rank 0 reads the file for all. Of one that is not gone on from only the generation counts. */
+static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
+    Error error = {.code = E_None};
+    char *bytes = NULL;
+    size_t size = 0;
+    int64_t generation = 0;
+    if (c->rank == 0 && !checkpoint_read(c->options->checkpoint_file, &bytes, &size, &error))
+        return fails(worker, &error);
+    if (bytes && !c->options->checkpoint_resume) {
+        CheckpointFile old;
+        Error ignored = {.code = E_None};
+        if (checkpoint_parse(&old, "", bytes, size, &ignored)) generation = old.generation;
+        checkpoint_release(&old);
+        size = 0;
+    }
+    Vec all = {bytes, (int64_t)size};
+    ErrorCode code = c->ranks > 1 ? spread(worker, all, &all) : E_None;
+    if (code == E_None) code = greatest(worker, generation, &c->generation);
+    if (code == E_None) code = take_file(c, &unit->checkpoint, worker, &all);
+    if (c->generation > 1) c->previous = c->generation - 1;
+    free(bytes);
+    return code;
+}
+
+/* ---- writing ---- */
+
+/* Is it time? */
+static ErrorCode is_due(Checkpoint *c, Worker *worker, bool blocks, bool done, bool *due) {
+    const Options *options = c->options;
+    int64_t seconds = options->checkpoint_seconds, late = 0;
+    bool steps = options->checkpoint_steps && c->steps >= options->checkpoint_steps;
+    if (seconds) late = rt_clock_ms() - c->written_ms >= (double)seconds * 1e3;
+    *due = done || steps || late;
+    /* All ranks have the same steps, but clocks of their own. Without blocks it is rank 0 that writes. */
+    if (!blocks || done || steps || !seconds) return E_None;
+    ErrorCode code = greatest(worker, late, &late);
+    *due = late != 0;
+    return code;
+}
+
+static ErrorCode write_blocks(Checkpoint *c, Worker *worker) {
+    Buf path = {0}, gone = {0};
+    Error error = {.code = E_None};
+    int64_t next = c->generation + 1, all;
+    c->blocks.generation = next;
+    bool ok = block_path(c, next, &path) && (!c->previous || block_path(c, c->previous, &gone));
+    ErrorCode code = ok ? E_None : no_memory(c, worker);
+    if (ok && !checkpoint_write(path.text, &c->blocks, &error)) code = fails(worker, &error);
+    if (code == E_None) code = greatest(worker, next, &all); /* all have written theirs */
+    if (code == E_None && gone.text) unlink(gone.text);
+    c->previous = c->generation;
+    c->generation = c->whole.generation = next;
+    buf_release(&path);
+    buf_release(&gone);
+    return code;
+}
+
+/* The iterate's entry in the file, with its state. */
+static bool put_entry(CheckpointFile *file, const KeptState *kept, const char *type, bool done, char wanted,
+                      const void *state) {
+    KeptEntry *entry = checkpoint_entry(file, kept->number, type, kept->layout ? kept->layout : "");
+    if (!entry) return false;
+    entry->done = done;
+    return put_state(entry, kept->type, kept->layout, wanted, state);
+}
+
+static ErrorCode write_state(Checkpoint *c, Worker *worker, const KeptState *kept, const void *state,
+                             bool done) {
+    Buf type = {0};
+    Error error = {.code = E_None};
+    type_print(&type, kept->type);
+    bool ok = !type.failed;
+    if (ok && c->rank == 0) ok = put_entry(&c->whole, kept, type.text, done, 'w', state);
+    if (ok && kept->layout) ok = put_entry(&c->blocks, kept, type.text, done, 'b', state);
+    buf_release(&type);
+    if (!ok) return no_memory(c, worker);
+    ErrorCode code = kept->layout ? write_blocks(c, worker) : E_None;
+    if (code != E_None || c->rank != 0) return code;
+    return checkpoint_write(c->options->checkpoint_file, &c->whole, &error) ? E_None : fails(worker, &error);
+}
+
+static ErrorCode step(void *data, Worker *worker, const KeptState *kept, const void *state, bool again) {
+    Checkpoint *c = data;
+    bool due;
+    c->steps++;
+    ErrorCode code = is_due(c, worker, kept->layout != NULL, !again, &due);
+    if (code != E_None || !due) return code;
+    if (c->rank == 0 || kept->layout) code = write_state(c, worker, kept, state, !again);
+    c->steps = 0;
+    c->written_ms = rt_clock_ms();
+    return code;
+}
+
+/* ---- runs ---- */
+
+ErrorCode checkpoint_begin(Checkpoint **checkpoint, const Unit *unit, const ClusterRun *cluster,
+                           Worker *worker) {
+    *checkpoint = NULL;
+    if (!unit_keeps(unit)) return E_None;
+    Checkpoint *c = calloc(1, sizeof *c);
+    if (!c) return worker_fail(worker, E_OutOfMemory, nowhere, (int64_t)sizeof *c, 0);
+    *checkpoint = c;
+    c->keeper = (Keeper){restore, step, c};
+    c->options = &unit->options;
+    c->rank = cluster->engine ? cluster->engine->rank : 0;
+    c->ranks = cluster->engine ? cluster->engine->ranks : 1;
+    c->written_ms = rt_clock_ms();
+    worker->keeper = &c->keeper;
+    ErrorCode code = open_file(c, unit, worker);
+    c->whole.key = c->blocks.key = unit->checkpoint;
+    c->whole.rank = -1;
+    c->blocks.rank = c->rank;
+    c->whole.ranks = c->blocks.ranks = c->ranks;
+    return code;
+}
+
+void checkpoint_end(Checkpoint *checkpoint) {
+    if (!checkpoint) return;
+    checkpoint_release(&checkpoint->whole);
+    checkpoint_release(&checkpoint->blocks);
+    free(checkpoint);
+}

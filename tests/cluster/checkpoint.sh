@@ -1,0 +1,52 @@
+#!/bin/sh
+# checkpoint.sh WELDC MPIRUN: a training on three ranks of which one is killed at some moment, again and again, until it is done: no
+# file is damaged, and --resume comes to the result of an undisturbed run, bit by bit. With state that all ranks have, and in blocks.
+set -u
+weldc=$1 mpirun=$2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+fail() {
+    echo "$1"
+    cat "$dir/err" 2>/dev/null
+    exit 1
+}
+
+# train NAME KILLS SECONDS PROGRAM ARGUMENT..: SECONDS: no kill comes later than after so many.
+train() {
+    name=$1 kills=$2 span=$3
+    shift 3
+    file="$dir/$name.ckpt" done=0 killed=0
+    "$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval "$@" >"$dir/undisturbed" 2>"$dir/err" || fail "$name: fails"
+    while [ $killed -lt "$kills" ]; do
+        "$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval "$@" --checkpoint "$file" --every 2 --resume \
+            >"$dir/out" 2>"$dir/err" &
+        job=$!
+        killed=$((killed + 1))
+        # A moment that differs from kill to kill, and from run to run of this test.
+        sleep "$(awk -v seed="$$$killed" -v span="$span" 'BEGIN { srand(seed); print 0.2 + rand() * span }')"
+        victim=$(pgrep -f -- "--checkpoint $file " | grep -v "^$job\$" | awk -v n=$((killed % 3)) 'NR - 1 == n')
+        [ -n "$victim" ] && kill -9 "$victim" 2>/dev/null
+        if wait $job; then
+            cmp -s "$dir/undisturbed" "$dir/out" || fail "$name: another result after $killed kills"
+            done=$((done + 1))
+            rm -f "$file"*
+        elif grep -q 'error\[File\]' "$dir/err"; then
+            fail "$name: a damaged file after $killed kills"
+        fi
+    done
+    "$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval "$@" --checkpoint "$file" --every 2 --resume >"$dir/out" 2>"$dir/err" ||
+        fail "$name: cannot go on"
+    cmp -s "$dir/undisturbed" "$dir/out" || fail "$name: another result"
+    echo "$name: $killed kills, the same result (done $done times in between)"
+}
+
+numbers='result(for(rangeiter(0L, 1000L, 1L), appender[f64], |b, i, x| merge(b, f64(x) * 0.01)))'
+train blocks 10 1.5 tests/cluster/settle.weld "$numbers" 400l
+train whole 10 2.0 examples/mlp.weld samples=400l steps=200l rate=0.01
+
+# What does not fit is refused.
+out=$("$mpirun" --oversubscribe -n 2 "$weldc" run --no-eval tests/cluster/settle.weld "$numbers" 400l --checkpoint "$dir/blocks.ckpt" \
+    --resume 2>&1) && fail "blocks of three ranks were taken by two"
+echo "$out" | grep -q 'was written by another number of ranks' || fail "$out"
+ls "$dir"/blocks.ckpt.*.3 2>/dev/null && fail "there is a file of a fourth rank"
+[ "$(ls "$dir"/blocks.ckpt.* | wc -l)" -le 6 ] || fail "old files of blocks stay"
