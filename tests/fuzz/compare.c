@@ -1,17 +1,20 @@
 /* compare.c: are two results equal?
  *
- * Integers must be, and dictionaries in key order; NaN is equal to NaN; floats may differ by the tolerance.
+ * Integers must be, and dictionaries in key order; NaN is equal to NaN; floats may differ by the tolerance, and where there is
+ * one, by anything below the least normal number: a product that is taken in another order loses other digits there.
  */
 #include "differential.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_float(double a, double b, double tolerance) {
+static bool same_float(double a, double b, double tolerance, double least_normal) {
     if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
     if (a == b) return true;
-    return fabs(a - b) <= tolerance * fmax(fabs(a), fabs(b));
+    double size = fmax(fabs(a), fabs(b));
+    return fabs(a - b) <= tolerance * size || (tolerance > 0 && size < least_normal);
 }
 
 static bool same_array(const Type *type, const void *a, const void *b, int64_t count, Tolerance t) {
@@ -43,8 +46,8 @@ static bool same_dict(const Type *type, const Dict *a, const Dict *b, Tolerance 
 }
 
 bool same_value(const Type *type, const void *a, const void *b, Tolerance t) {
-    if (type->kind == TY_f32) return same_float(*(const float *)a, *(const float *)b, t.single);
-    if (type->kind == TY_f64) return same_float(*(const double *)a, *(const double *)b, t.twice);
+    if (type->kind == TY_f32) return same_float(*(const float *)a, *(const float *)b, t.single, FLT_MIN);
+    if (type->kind == TY_f64) return same_float(*(const double *)a, *(const double *)b, t.twice, DBL_MIN);
     if (type_is_scalar(type)) return memcmp(a, b, (size_t)type->size) == 0;
     if (type->kind == TY_dict) return same_dict(type, *(Dict *const *)a, *(Dict *const *)b, t);
     if (type->kind == TY_vec) {
