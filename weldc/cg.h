@@ -267,11 +267,12 @@ typedef struct PrefetchTarget {
     int nlets;          /* that the key may use */
     LLVMValueRef slots; /* where the probes of a block's iterations end, or stop at an equal tag */
     LLVMValueRef none;  /* an entry for those that end at an empty slot */
+    LLVMValueRef pays;  /* is its table large */
 } PrefetchTarget;
 typedef struct Prefetch {
     PrefetchTarget target[PREFETCH_TARGETS];
     int count;
-    LLVMValueRef pays; /* are all its tables large */
+    LLVMValueRef pays; /* is a table large */
     LLVMValueRef end;  /* of the loop's iterations */
 } Prefetch;
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);

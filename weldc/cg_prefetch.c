@@ -19,8 +19,8 @@
  * block while it works on this one's.
  *
  * Keys that qualify are cheap and cannot fail (node_is_cheap), and so are the lets on the way to them; a key
- * behind an `if` is fetched whatever the condition. Whether the tables are large is asked before each range
- * of iterations; with a weld.grain all count as large. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
+ * behind an `if` is fetched whatever the condition. Whether a table is large is asked before each range
+ * of iterations, for only then its memory is asked for; with a weld.grain all count as large. The technique is group prefetching (Chen et al., Improving Hash Join Performance through
  * Prefetching, ICDE 2004).
  */
 #include "cg.h"
@@ -109,7 +109,8 @@ Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda) {
     return plan;
 }
 
-static LLVMValueRef tables_are_large(Cg *cg, const Prefetch *plan) {
+/* Asks it for each target; true if one is. */
+static LLVMValueRef tables_are_large(Cg *cg, Prefetch *plan) {
     LLVMValueRef pays = LLVMConstInt(cg->i1, 0, false);
     LLVMValueRef grain = cg_load_at(cg, cg->i64, cg->fn->worker, offsetof(Worker, grain));
     LLVMValueRef usual = LLVMBuildICmp(cg->builder, LLVMIntEQ, grain, cg_i64(cg, 0), "");
@@ -128,7 +129,8 @@ static LLVMValueRef tables_are_large(Cg *cg, const Prefetch *plan) {
         LLVMValueRef phi = LLVMBuildPhi(cg->builder, cg->i1, ""), no = LLVMConstInt(cg->i1, 0, false);
         LLVMAddIncoming(phi, &no, &before, 1);
         LLVMAddIncoming(phi, &large, &some, 1);
-        pays = i ? LLVMBuildAnd(cg->builder, pays, phi, "") : phi;
+        plan->target[i].pays = phi;
+        pays = LLVMBuildOr(cg->builder, pays, phi, "");
     }
     return pays;
 }
@@ -216,29 +218,38 @@ static LLVMValueRef slot_place(Cg *cg, const PrefetchTarget *target, LLVMValueRe
     return LLVMBuildInBoundsGEP2(cg->builder, cg->i64, target->slots, &n, 1, "");
 }
 
+/* The entry of a dictionary that has an index, and where the probe of its key is to begin. */
+static void step_to_entry(Cg *cg, const PrefetchTarget *target, const Type *entry, LLVMValueRef dict,
+                          LLVMValueRef hash, LLVMValueRef n) {
+    LLVMBasicBlockRef indexed = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index)), word;
+    LLVMValueRef has = LLVMBuildICmp(cg->builder, LLVMIntNE, index, LLVMConstNull(cg->ptr), "");
+    LLVMBuildCondBr(cg->builder, has, indexed, after);
+    cg_goto(cg, indexed);
+    LLVMValueRef slot = walk(cg, dict, hash, cg_slot_of(cg, dict, hash), &word);
+    cg_store_at(cg, slot, slot_place(cg, target, n), 0);
+    prefetch_entry(cg, entry, dict, word);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+}
+
 void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n) {
     for (int i = 0; i < plan->count; i++) {
         const PrefetchTarget *target = &plan->target[i];
+        LLVMBasicBlockRef large = cg_block(cg, ""), next = cg_block(cg, "");
+        LLVMBuildCondBr(cg->builder, target->pays, large, next);
+        cg_goto(cg, large);
         for (int k = 0; k < target->nlets; k++)
             cg_bind(cg, target->lets[k]->symbol, cg_expr(cg, target->lets[k]->kids[0]));
-        LLVMValueRef dict = cg_one(cg, target->dict), word;
+        LLVMValueRef dict = cg_one(cg, target->dict);
         LLVMValueRef hash = cg_hash(cg, target->key->type, cg_expr(cg, target->key));
-        LLVMValueRef slot = cg_slot_of(cg, dict, hash);
         const Type *entry = dict_entry_type(&cg->program->types, target->dict->type);
-        if (entries) {
-            LLVMBasicBlockRef indexed = cg_block(cg, ""), after = cg_block(cg, "");
-            LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
-            LLVMValueRef has = LLVMBuildICmp(cg->builder, LLVMIntNE, index, LLVMConstNull(cg->ptr), "");
-            LLVMBuildCondBr(cg->builder, has, indexed, after);
-            cg_goto(cg, indexed);
-            slot = walk(cg, dict, hash, slot, &word);
-            cg_store_at(cg, slot, slot_place(cg, target, n), 0);
-            prefetch_entry(cg, entry, dict, word);
-            LLVMBuildBr(cg->builder, after);
-            cg_goto(cg, after);
-        } else {
+        if (entries)
+            step_to_entry(cg, target, entry, dict, hash, n);
+        else
             cg_prefetch(cg, cg_table_first(cg, entry, dict, hash), false);
-        }
+        LLVMBuildBr(cg->builder, next);
+        cg_goto(cg, next);
     }
 }
 
@@ -269,7 +280,7 @@ LLVMValueRef cg_prefetched_slot(Cg *cg, const Node *key, LLVMValueRef dict, LLVM
     const PrefetchTarget *target = key ? target_of(plan, key) : NULL;
     if (!target) return slot;
     LLVMValueRef known = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
-    return LLVMBuildSelect(cg->builder, plan->pays, known, slot, "");
+    return LLVMBuildSelect(cg->builder, target->pays, known, slot, "");
 }
 
 bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type *entry, const Leaf *key,
@@ -278,7 +289,7 @@ bool cg_prefetched_value(Cg *cg, const Node *node, LLVMValueRef dict, const Type
     const PrefetchTarget *target = target_of(cg->fn->ahead, node);
     if (!target) return false;
     LLVMBasicBlockRef ahead = cg_block(cg, ""), known = cg_block(cg, "");
-    LLVMBuildCondBr(builder, cg->fn->ahead->pays, ahead, probing);
+    LLVMBuildCondBr(builder, target->pays, ahead, probing);
     cg_goto(cg, ahead);
     LLVMValueRef slot = cg_load_at(cg, cg->i64, slot_place(cg, target, cg->fn->ahead_n), 0);
     LLVMValueRef index = cg_load_at(cg, cg->ptr, dict, offsetof(Dict, index));
