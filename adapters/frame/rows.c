@@ -1,8 +1,8 @@
-/* rows.c: frames with other rows: filter, slice, sort, top, distinct, concat.
+/* rows.c: frames with other rows: filter, slice, distinct, concat; sort.c has their orders.
  *
  *     filter:  f = result(for(zip(x, y, keep), appender[{..}], |b, i, e| if(keep, merge(b, {x, y}), b)))
  *              columns map(f, |e| e.$0), ..: the optimizer makes one loop of it all, without columns that nobody wants
- *     sort:    s = sort([{keys.., row number}..], order); columns map(s, |p| lookup(x, p.$n))
+ *     distinct: r = sort(least row numbers of a dictionary of the keys); columns map(r, |p| lookup(x, p))
  */
 #include "frame.h"
 
@@ -142,7 +142,7 @@ weld_frame_t weld_frame_tail(weld_frame_t frame, int64_t count, weld_error_t err
     return slice(frame, "frame.tail", count > 0 ? -count : 0, count, error);
 }
 
-/* ---- sort ---- */
+/* ---- gather ---- */
 
 bool frame_gather(weld_frame_t to, const char *function, const Column *column, const char *name,
                   weld_lazy_t places, const char *index, const char *optional, weld_error_t error) {
@@ -175,113 +175,6 @@ bool frame_gather(weld_frame_t to, const char *function, const Column *column, c
     buf_free(&data);
     buf_free(&valid);
     return frame_put(to, function, name, column->kind, values, there, error);
-}
-
-/* The row's key and number, where it can be compared at once; NaN and missing values, which have no order, are put
- * behind in the order of the rows: {comparable, NaN, missing}. So one key is sorted as plain numbers. */
-static void put_single(Fragment *fragment, const Keys *keys, const char *limit) {
-    const Column *column = &keys->columns[0];
-    Row *row = row_open(fragment);
-    if (!row) return;
-    Buf result = {0}, order = {0};
-    const char *code = kind_code(column->kind);
-    bool real = kind_is_float(column->kind);
-    long long x = row_element(row, column->data);
-    char comparable[80], nan[80], missing[80], builder[200];
-    snprintf(comparable, sizeof comparable, "{merge(b.$0, {x%lld, i}), b.$1, b.$2}", x);
-    snprintf(nan, sizeof nan, "{b.$0, merge(b.$1, {x%lld, i}), b.$2}", x);
-    snprintf(missing, sizeof missing, "{b.$0, b.$1, merge(b.$2, {x%lld, i})}", x);
-    if (column->valid)
-        buf_printf(&result, "if(!x%lld, %s, ", (long long)row_element(row, column->valid), missing);
-    if (real)
-        buf_printf(&result, "if(x%lld == x%lld, %s, %s)", x, x, comparable, nan);
-    else
-        buf_printf(&result, "%s", comparable);
-    if (column->valid) buf_printf(&result, ")");
-    keys_compare_values(&order, column->kind, keys->descending[0], "a.$0", "b.$0");
-    snprintf(builder, sizeof builder, "{appender[{%s,i64}],appender[{%s,i64}],appender[{%s,i64}]}", code,
-             code, code);
-    buf_printf(&fragment->body, "let r = ");
-    row_close(row, builder, buf_text(&result));
-    buf_printf(&fragment->body, "; let s = %ssort(result(r.$0), |a, b| %s)%s; ", *limit ? "slice(" : "",
-               buf_text(&order), limit);
-    buf_printf(&fragment->body,
-               "let nan = result(r.$1); let missing = result(r.$2); if(len(nan) + len(missing) == 0l, s, "
-               "%sresult(for(missing, for(nan, for(s, appender[{%s,i64}], |b, i, e| merge(b, e)), |b, i, e| "
-               "merge(b, e)), "
-               "|b, i, e| merge(b, e)))%s)",
-               *limit ? "slice(" : "", code, limit);
-    if (result.failed || order.failed) fragment->failed = true;
-    fragment_drop(fragment, &result);
-    fragment_drop(fragment, &order);
-}
-
-/* sort(result(for(zip(keys), appender[{.., i64}], |b, i, e| merge(b, {.., i}))), |a, b| ..) */
-static void put_several(Fragment *fragment, const Keys *keys, const char *limit) {
-    Row *row = row_open(fragment);
-    if (!row) return;
-    Buf result = {0};
-    buf_printf(&fragment->body, *limit ? "slice(sort(result(" : "sort(result(");
-    buf_printf(&result, "merge(b, {");
-    keys_fields(&result, row, keys);
-    buf_printf(&result, ", i})");
-    if (result.failed) fragment->failed = true;
-    row_close(row, "appender", buf_text(&result));
-    fragment_drop(fragment, &result);
-    buf_printf(&fragment->body, "), |a, b| ");
-    keys_compare(&fragment->body, "a", "b", keys, true);
-    buf_printf(&fragment->body, ")%s", limit);
-}
-
-static bool is_single(const Keys *keys) {
-    return keys->count == 1 && (keys->columns[0].valid || kind_is_float(keys->columns[0].kind));
-}
-
-/* A vector of structs, of which field `number` is a row; all of it, or its first `count`. */
-static weld_lazy_t sorted(const char *function, const Keys *keys, weld_lazy_t count, int64_t *number,
-                          weld_error_t error) {
-    Fragment fragment = fragment_open(function, error);
-    char limit[60] = "";
-    if (count) snprintf(limit, sizeof limit, ", 0l, p%lld)", (long long)fragment_add(&fragment, count));
-    *number = is_single(keys) ? 1 : keys_width(keys);
-    if (is_single(keys))
-        put_single(&fragment, keys, limit);
-    else
-        put_several(&fragment, keys, limit);
-    return fragment_close(&fragment);
-}
-
-static weld_frame_t sort(weld_frame_t frame, const char *function, const char *text, weld_lazy_t count,
-                         weld_error_t error) {
-    if (!frame_check(frame, function, error)) return NULL;
-    Parser parser = parser_open(frame, function, text, error);
-    Keys keys;
-    int64_t number = 0;
-    weld_lazy_t places =
-        keys_open(&parser, true, &keys) ? sorted(function, &keys, count, &number, error) : NULL;
-    weld_frame_t made = places ? frame_new(frame->count, frame, error) : NULL;
-    char index[40];
-    snprintf(index, sizeof index, "p.$%lld", (long long)number);
-    for (int64_t i = 0; made && i < frame->count; i++) {
-        const Column *column = &frame->columns[i];
-        if (!frame_gather(made, function, column, column->name, places, index, NULL, error)) fail(&made);
-    }
-    weld_lazy_free(places);
-    keys_close(&keys);
-    parser_close(&parser);
-    return made;
-}
-
-weld_frame_t weld_frame_sort(weld_frame_t frame, const char *keys, weld_error_t error) {
-    return sort(frame, "frame.sort", keys, NULL, error);
-}
-
-weld_frame_t weld_frame_top(weld_frame_t frame, const char *keys, int64_t count, weld_error_t error) {
-    if (count < 0) return frame_fail(error, "frame.top", "%lld rows are too few", (long long)count);
-    weld_lazy_t number = lazy_i64(count, error);
-    weld_frame_t made = number ? sort(frame, "frame.top", keys, number, error) : NULL;
-    weld_lazy_free(number);
-    return made;
 }
 
 /* ---- distinct ---- */

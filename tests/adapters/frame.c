@@ -339,6 +339,8 @@ static const Sort sorts[] = {
     {"k", {K}, {false}, 1},
     {"x desc", {X}, {true}, 1},
     {"x", {X}, {false}, 1},
+    {"f desc", {F}, {true}, 1},
+    {"d", {D}, {false}, 1},
     {"t", {T}, {false}, 1},
     {"t desc", {T}, {true}, 1},
     {"b desc, f asc, n", {B, F, N}, {true, false, false}, 3},
