@@ -41,7 +41,8 @@ static EngineOpen *find_engine(Error *error) {
 }
 
 static const Engine *open_engine(const Options *options, Error *error) {
-    EngineHost host = {.transport = options->transport};
+    EngineHost host = {
+        .transport = options->transport, .memory = options->transport_memory, .pinned = &pinned_memory};
     EngineOpen *open = find_engine(error);
     const Engine *engine = open ? open(&host, error) : NULL;
     if (engine)

@@ -32,9 +32,22 @@ typedef struct EngineStats {
     double latency_us, bandwidth_mbs; /* between two ranks, when the transport was opened; 0: unknown */
 } EngineStats;
 
+/* ---- pinned.c: the memory that is registered with a device, which large blocks of all contexts come from ---- */
+
+typedef struct PinnedMemory {
+    /* Registers a first part, and more when it is full, by the given function, under a lock. False: nothing can be. */
+    bool (*open)(bool (*registers)(void *base, size_t bytes), size_t first);
+    void *(*take)(size_t bytes); /* page-aligned; NULL: there is no more */
+    void (*give)(void *block, size_t bytes);
+    void (*close)(void); /* registers no more; blocks stay */
+} PinnedMemory;
+extern const PinnedMemory pinned_memory;
+
 /* What an engine has from the process that opens it. */
 typedef struct EngineHost {
     const char *transport; /* weld.transport */
+    int64_t memory;        /* weld.transport.memory */
+    const PinnedMemory *pinned;
 } EngineHost;
 
 /* One engine serves a process; all calls by one thread at a time. Failures: E_Cluster, the error says which rank was

@@ -27,7 +27,9 @@
 enum {
     LOST_SECONDS = 10,
     PULSE_MS = 500,
-    SPINS = 2000, /* tests before a wait lets others have the processor longer */
+    SPINS = 300, /* rounds before a wait lets others have the processor longer */
+    WATCHED =
+        64, /* of so many rounds one looks after the other ranks, which takes longer than all the rest */
     HOST = 48
 };
 
@@ -51,6 +53,7 @@ typedef struct Mpi {
     Chosen chosen;
     bool connected; /* the transport is open */
     EngineStats stats;
+    int64_t copied_before; /* while the transport was measured */
     pthread_t thread;
     _Atomic bool closing;
     _Atomic int64_t *heard; /* milliseconds, by rank */
@@ -190,7 +193,7 @@ static void pause_between(int *spins) {
 
 /* One round of a wait. aborts: it ends when another rank has failed. */
 static ErrorCode wait_round(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
-    if (*spins % 64 == 0 || *spins >= SPINS) {
+    if (*spins % WATCHED == 0) {
         ErrorCode code = watch(error);
         if (code) return code;
         if (aborts && (mpi.aborted || (cancel && *cancel))) return E_Cancelled;
@@ -334,7 +337,7 @@ static void mpi_stats(EngineStats *stats) {
     TransportStats own = {0, 0};
     if (mpi.connected) mpi.chosen.transport->stats(&own);
     *stats = mpi.stats;
-    stats->copied_bytes = own.copied_bytes;
+    stats->copied_bytes = own.copied_bytes - mpi.copied_before;
     stats->registrations = own.registrations;
     stats->latency_us = mpi.chosen.latency_us;
     stats->bandwidth_mbs = mpi.chosen.bandwidth_mbs;
@@ -442,7 +445,10 @@ static bool connect_ranks(const EngineHost *host, Error *error) {
                           .lose = lose,
                           .host_of = host_of};
     if (!meet(error) || !transport_choose(&mpi.launch, &mpi.chosen, error)) return false;
+    TransportStats own;
     mpi.connected = true;
+    mpi.chosen.transport->stats(&own);
+    mpi.copied_before = own.copied_bytes;
     engine.transport = mpi.chosen.name;
     engine.reason = mpi.chosen.reason;
     engine.rank = mpi.rank;

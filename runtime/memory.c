@@ -74,9 +74,16 @@ static bool is_mapped(const Pool *pool, size_t bytes) {
     return !SANITIZED && bytes >= (pool->mallocx ? HUGE : PAGES_LEAST);
 }
 
+/* Nor would an RDMA device know jemalloc's memory: what is worth a transfer of its own comes from pinned.c. */
+static bool may_be_pinned(size_t bytes) {
+    return !SANITIZED && bytes >= PINNED_LEAST;
+}
+
 static void *pool_take(void *data, size_t bytes) {
     Pool *pool = data;
     if (is_mapped(pool, bytes)) return pages_take(pool->pages, bytes);
+    void *pinned = may_be_pinned(bytes) ? pinned_take(bytes) : NULL;
+    if (pinned) return pinned;
     if (pool->mallocx) return pool->mallocx(bytes ? bytes : 1, arena_flags(pool));
     return bytes <= INT64_MAX ? aligned_alloc(LINE, (bytes + LINE) / LINE * LINE) : NULL;
 }
@@ -86,6 +93,8 @@ static void pool_give(void *data, void *block, size_t bytes) {
     if (!block) return;
     if (is_mapped(pool, bytes))
         pages_give(pool->pages, block, bytes);
+    else if (may_be_pinned(bytes) && pinned_owns(block))
+        pinned_give(block, bytes);
     else if (pool->mallocx)
         pool->sdallocx(block, bytes ? bytes : 1, arena_flags(pool));
     else

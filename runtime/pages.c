@@ -13,6 +13,9 @@
  *     run 1   2 -> 4 -> ... -> 64 -> 128 MiB, shrinks to 72; freed: kept
  *     run 2   2 -> (the kept one) 4 -> ... -> 128 MiB, of which 72 have pages
  *
+ * Where an RDMA device is in use, blocks come from the memory that it knows (pinned.c) and go back there; they grow only
+ * where there is room behind them.
+ *
  * So the addresses of a block may reach further than its size says: such blocks are listed as `loose`.
  *
  * What is kept is at most a quarter of the limit, and with the blocks in use at most all of it: whatever is
@@ -54,9 +57,16 @@ Pages *pages_new(Budget *budget) {
     return NULL;
 }
 
+static void unmap(char *base, size_t bytes) {
+    if (pinned_owns(base))
+        pinned_give(base, bytes);
+    else
+        munmap(base, bytes);
+}
+
 void pages_free(Pages *pages) {
     if (!pages) return;
-    for (int i = 0; i < pages->nkept; i++) munmap(pages->kept[i].base, pages->kept[i].span);
+    for (int i = 0; i < pages->nkept; i++) unmap(pages->kept[i].base, pages->kept[i].span);
     pthread_mutex_destroy(&pages->lock);
     free(pages);
 }
@@ -71,7 +81,7 @@ static size_t size_class(size_t bytes) {
     return (bytes + step - 1) / step * step;
 }
 
-static char *map(size_t bytes) {
+static char *map_fresh(size_t bytes) {
     size_t more = bytes >= HUGE ? HUGE : 0;
     char *base = mmap(NULL, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return NULL;
@@ -83,10 +93,17 @@ static char *map(size_t bytes) {
     return base + before;
 }
 
+/* Memory that an RDMA device knows, where there is any. */
+static char *map(size_t bytes) {
+    char *pinned = pinned_take(bytes);
+    return pinned ? pinned : map_fresh(bytes);
+}
+
 /* The pages stay what they are, at other addresses. NULL: the block is where it was. */
 static char *map_more(char *base, size_t span, size_t wanted) {
+    if (pinned_owns(base)) return pinned_extend(base, span, wanted) ? base : NULL;
 #ifdef MREMAP_FIXED
-    char *to = map(wanted);
+    char *to = map_fresh(wanted);
     if (!to) return NULL;
     if (mremap(base, span, wanted, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to) return to;
     munmap(to, wanted);
@@ -99,7 +116,7 @@ static char *map_more(char *base, size_t span, size_t wanted) {
 static void drop_end(char *base, size_t bytes, size_t span) {
     enum { SMALL_PAGE = 4096 };
     size_t from = (bytes + SMALL_PAGE - 1) / SMALL_PAGE * SMALL_PAGE;
-    if (from < span) madvise(base + from, span - from, MADV_DONTNEED);
+    if (from < span && !pinned_owns(base)) madvise(base + from, span - from, MADV_DONTNEED);
 }
 
 static time_t seconds(void) {
@@ -137,7 +154,7 @@ static void kept_trim(Pages *pages, size_t fresh) {
         bool over = limit > 0 && live + (int64_t)pages->kept_bytes > limit;
         if (!full && !over && now - pages->kept[0].since < PATIENCE_S) return;
         Extent extent = kept_remove(pages, 0);
-        munmap(extent.base, extent.span);
+        unmap(extent.base, extent.span);
     }
 }
 
@@ -145,11 +162,11 @@ static void kept_add(Pages *pages, char *base, size_t span, size_t bytes) {
     kept_trim(pages, bytes);
     int64_t limit = limit_for(pages, pages->kept_bytes + bytes);
     if (limit > 0 && bytes > (size_t)limit / 4) {
-        munmap(base, span);
+        unmap(base, span);
         return;
     }
 #ifdef MADV_FREE
-    if (bytes >= HUGE) madvise(base, bytes / HUGE * HUGE, MADV_FREE);
+    if (bytes >= HUGE && !pinned_owns(base)) madvise(base, bytes / HUGE * HUGE, MADV_FREE);
 #endif
     pages->kept[pages->nkept++] = (Extent){base, span, bytes, seconds()};
     pages->kept_bytes += bytes;
@@ -201,7 +218,7 @@ static void loose_add(Pages *pages, char *base, size_t bytes, size_t span) {
     if (pages->nloose < LOOSE)
         pages->loose[pages->nloose++] = (Extent){base, span, bytes, 0};
     else
-        munmap(base + size, span - size);
+        unmap(base + size, span - size);
 }
 
 /* ---- blocks ---- */

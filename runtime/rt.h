@@ -100,6 +100,14 @@ void pages_give(Pages *pages, void *block, size_t bytes);
 /* The block with another size, maybe at another place. NULL: it is as it was. */
 void *pages_resize(Pages *pages, void *block, size_t bytes, size_t wanted);
 
+/* ---- pinned.c: memory that an RDMA device knows; opened by the engine of a cluster (cluster.h) ---------- */
+
+enum { PINNED_LEAST = 32 << 10 }; /* bytes of a block that is taken there */
+void *pinned_take(size_t bytes);  /* page-aligned, of any content; NULL: there is none */
+void pinned_give(void *block, size_t bytes);
+bool pinned_extend(void *block, size_t bytes, size_t wanted); /* where it is; false: it is as it was */
+bool pinned_owns(const void *block);
+
 /* ---- file.c: bytes of files --------------------------------------------------------------------------- */
 
 /* Two lanes of hash_mix over the same words, from different starts, the second over rotated ones. */

@@ -166,7 +166,9 @@ static bool measure(const Launch *launch, Chosen *chosen, Error *error) {
     double own[2] = {0, 0}, *all = calloc((size_t)launch->ranks, sizeof own);
     bool takes_part = other && (launch->rank == 0 || launch->rank == other);
     Probe probe = {chosen->transport, launch->rank ? 0 : other, launch->rank == 0, NULL};
-    if (takes_part) probe.data = calloc(1, LARGE);
+    char *pinned = takes_part ? launch->host->pinned->take(LARGE) : NULL;
+    probe.data = pinned ? pinned : takes_part ? malloc(LARGE) : NULL;
+    if (probe.data) memset(probe.data, 0, LARGE);
     bool able = all && (!takes_part || probe.data);
     char why[TRANSPORT_WHY] = "no memory";
     able = transport_agree(launch, able, why, error);
@@ -174,7 +176,10 @@ static bool measure(const Launch *launch, Chosen *chosen, Error *error) {
     ErrorCode code = able && takes_part ? measure_between(&probe, own, error) : E_None;
     able = able && !code && launch->gather(own, sizeof own, all, error) == E_None;
     if (able) chosen->latency_us = all[0], chosen->bandwidth_mbs = all[1];
-    free(probe.data);
+    if (pinned)
+        launch->host->pinned->give(pinned, LARGE);
+    else
+        free(probe.data);
     free(all);
     return able || error_set(error, E_OutOfMemory, nowhere, "%s", why);
 }

@@ -1,6 +1,8 @@
 /* corpus.c: the corpus of programs on the ranks of a cluster: the same answers as alone.
  *
- *     mpirun -n 3 corpus [FILE:NAME]
+ *     mpirun -n 3 corpus [FILE:NAME [TRANSPORT [EVERY]]]
+ *
+ * FILE:NAME may be a part of it, or "all"; EVERY 10 takes each tenth of these.
  *
  * Every rank runs every case twice: with all ranks given the whole arguments; and given blocks of every vector, or blocks of
  * other lengths, or all on rank 0, by turns of the cases and numbers of ranks; a chosen case in all these ways. All
@@ -15,6 +17,8 @@
 typedef struct Bench {
     int rank, ranks, run, failed;
     Mode mode;
+    const char *wanted, *transport;
+    int every;
     weld_conf_t conf;
     weld_context_t context;
 } Bench;
@@ -171,12 +175,14 @@ static bool is_for_ranks(const Case *c) {
 static bool is_chosen(const Case *c, const char *wanted) {
     char name[256];
     snprintf(name, sizeof name, "%s:%s", c->file, c->name);
-    return is_for_ranks(c) && (!wanted || strstr(name, wanted));
+    return is_for_ranks(c) && (!wanted || strcmp(wanted, "all") == 0 || strstr(name, wanted));
 }
 
-static void run_all(Bench *bench, const Corpus *corpus, const char *wanted) {
+static void run_all(Bench *bench, const Corpus *corpus) {
+    int chosen = 0;
     bench->conf = weld_conf_new();
     mode_settings(bench->conf, bench->mode);
+    weld_conf_set(bench->conf, "weld.transport", bench->transport);
     weld_conf_set(bench->conf, "weld.cache", "off");
     weld_conf_set(bench->conf, "weld.verify", "true");
     weld_conf_set(bench->conf, "weld.engine", "jit");
@@ -184,7 +190,9 @@ static void run_all(Bench *bench, const Corpus *corpus, const char *wanted) {
     bench->context = weld_context_new(bench->conf);
     for (int i = 0; i < corpus->count; i++) {
         bool turn = bench->mode == WHOLE || (i + bench->ranks) % (MODES - 1) + 1 == (int)bench->mode;
-        if ((turn || wanted) && is_chosen(&corpus->cases[i], wanted)) run_case(bench, &corpus->cases[i]);
+        if ((turn || bench->wanted) && is_chosen(&corpus->cases[i], bench->wanted) &&
+            chosen++ % bench->every == 0)
+            run_case(bench, &corpus->cases[i]);
     }
     weld_context_free(bench->context);
     weld_conf_free(bench->conf);
@@ -192,7 +200,10 @@ static void run_all(Bench *bench, const Corpus *corpus, const char *wanted) {
 
 int main(int count, char **words) {
     Corpus corpus = {0};
-    Bench bench = {.rank = 0};
+    Bench bench = {.wanted = count > 1 ? words[1] : NULL,
+                   .transport = count > 2 ? words[2] : "auto",
+                   .every = count > 3 ? atoi(words[3]) : 1};
+    if (bench.every < 1) bench.every = 1;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     MPI_Comm_rank(MPI_COMM_WORLD, &bench.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &bench.ranks);
@@ -202,7 +213,7 @@ int main(int count, char **words) {
     }
     for (int mode = 0; mode < MODES; mode++) {
         bench.mode = mode;
-        run_all(&bench, &corpus, count > 1 ? words[1] : NULL);
+        run_all(&bench, &corpus);
     }
     corpus_free(&corpus);
     if (bench.rank == 0)

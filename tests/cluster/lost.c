@@ -1,8 +1,8 @@
 /* lost.c: a rank dies, or hangs, in the middle of runs: the others get a status, in time, and can go on alone.
  *
- *     mpirun -n 3 lost die|stop
+ *     mpirun -n 3 lost die|stop|FILE [TRANSPORT]
  *
- * The last rank kills or stops itself after some runs. Each of the others must then see a run fail with Cluster, naming that rank,
+ * The last rank kills or stops itself after some runs, or makes the file, upon which somebody ends its host; then it goes on. Each of the others must then see a run fail with Cluster, naming that rank,
  * within the bound, and a later one too, and evaluate alone. Rank 0 at last kills the stopped rank. Exit status: 0 all did.
  */
 #include <mpi.h>
@@ -62,24 +62,37 @@ static bool survives(weld_conf_t conf, int victim) {
     return evaluate(conf, &error) || fails(error.text);
 }
 
+/* Runs go on until the end comes from outside. */
+static bool wait_for_end(weld_conf_t conf, const char *file) {
+    FILE *made = fopen(file, "w");
+    Error error = {.code = E_None};
+    double start = now();
+    if (!made || fclose(made) != 0) return fails("the file cannot be made");
+    while (evaluate(conf, &error) && now() - start < BOUND) continue;
+    return fails("nobody ended the last rank");
+}
+
 int main(int count, char **words) {
     int rank, ranks;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    bool stops = count > 1 && strcmp(words[1], "stop") == 0;
+    const char *how = count > 1 ? words[1] : "die";
+    bool stops = strcmp(how, "stop") == 0, dies = strcmp(how, "die") == 0;
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.cluster", "mpi");
     weld_conf_set(conf, "weld.cache", "memory");
+    if (count > 2) weld_conf_set(conf, "weld.transport", words[2]);
     pid_t *processes = calloc((size_t)ranks, sizeof *processes), own = getpid();
     MPI_Allgather(&own, sizeof own, MPI_BYTE, processes, sizeof own, MPI_BYTE, MPI_COMM_WORLD);
     for (int i = 0; i < RUNS_BEFORE; i++) {
         Error error = {.code = E_None};
         if (!evaluate(conf, &error)) return fails(error.text), 1;
     }
+    if (rank == ranks - 1 && !stops && !dies) return !wait_for_end(conf, how);
     if (rank == ranks - 1) raise(stops ? SIGSTOP : SIGKILL);
     bool ok = survives(conf, ranks - 1);
-    if (ok) printf("rank %d goes on alone\n", rank);
+    if (ok) printf("rank %d was told within %d s, and goes on alone\n", rank, BOUND);
     fflush(stdout);
     if (rank == 0) {
         sleep(2); /* for what the others say */

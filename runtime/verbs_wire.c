@@ -1,0 +1,409 @@
+/* verbs_wire.c: transfers of ranks that write into each other's memory.
+ *
+ * For each other rank there is a queue pair and a ring of slots here that it writes messages into, one behind the other, each
+ * by a write with an immediate value, which says of what kind it is:
+ *
+ *     EAGER      a short transfer, as it is
+ *     INVITE     a long one may be written: the address and key of where it belongs
+ *     WRITTEN    it has been: the last of the writes; the slot stays empty
+ *     PIECE      a part of a long one whose memory, here or there, no device knows: it is copied through slots
+ *     CREDIT     not a message, takes no slot
+ *
+ *     sender                                  receiver
+ *       |                     <- INVITE         a transfer of 1 GB into address A
+ *       | == write A ... A + 1 GB ==>           straight from memory to memory; nobody copies
+ *       |   (the last one: WRITTEN)   ->        done
+ *
+ * Both ranks name as many bytes of a transfer, so both know how it goes; short ones match in their order, and so do long ones.
+ * A message is sent only if its slot is free there: every immediate tells how many messages its sender has taken so far,
+ * and where nothing is to be said for long, a CREDIT does. So a receiver is never overrun, and a receive is always posted.
+ *
+ * Memory is registered once, in large parts (pinned.c), in which the runtime puts what is large. When a run failed, each rank
+ * waits until its own writes are complete, then for all others to have said so: nothing comes late into memory that is
+ * in use for something else. When a rank was lost, all queue pairs are destroyed before the program goes on.
+ */
+#include "verbs.h"
+
+#if WELD_VERBS
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Verbs verbs;
+
+static const Span nowhere = {0, 0, 0};
+
+/* ---- completions ---- */
+
+static void take_immediate(Peer *peer, uint32_t immediate) {
+    Kind kind = (Kind)(immediate >> 16);
+    uint16_t news = (uint16_t)(immediate - peer->taken_there);
+    peer->taken_there += news;
+    if (kind != CREDIT) peer->kinds[peer->arrived++ % SLOTS] = (uint8_t)kind;
+}
+
+static ErrorCode lose_link(int rank, const char *what, Error *error) {
+    char why[160];
+    snprintf(why, sizeof why, "was lost: the queue pair to it failed (%s)", what);
+    return verbs.launch->lose(rank, why, error);
+}
+
+static ErrorCode complete(const struct ibv_wc *done, Error *error) {
+    int rank = (int)(done->wr_id >> 32 & 0x7fffffff);
+    Peer *peer = &verbs.peers[rank];
+    if (done->status != IBV_WC_SUCCESS)
+        return lose_link(rank, verbs.device.ibv.wc_status_str(done->status), error);
+    if (!(done->wr_id & IS_RECEIVE)) {
+        peer->link.completed = (uint32_t)done->wr_id + 1;
+        return E_None;
+    }
+    take_immediate(peer, be32toh(done->imm_data));
+    return link_receive(&peer->link, done->wr_id) ? E_None
+                                                  : lose_link(rank, "no receive can be posted", error);
+}
+
+/* Takes what has completed. *moved: there was something. */
+static ErrorCode poll_device(bool *moved, Error *error) {
+    struct ibv_wc done[POLLED];
+    int count = ibv_poll_cq(verbs.device.cq, POLLED, done);
+    if (count < 0) return verbs.launch->lose(verbs.launch->rank, "was lost: its RDMA device failed", error);
+    for (int i = 0; i < count; i++) {
+        ErrorCode code = complete(&done[i], error);
+        if (code) return code;
+    }
+    *moved |= count > 0;
+    return E_None;
+}
+
+/* What a wait does when nothing has moved. Aborts: see Launch. */
+static ErrorCode pause_waiting(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
+    enum { SOMETIMES = 1024 };
+    const char *fault = *spins % SOMETIMES == SOMETIMES - 1 ? device_fault(&verbs.device) : NULL;
+    if (fault) {
+        char why[160];
+        snprintf(why, sizeof why, "was lost: %s: %s", verbs.device.name, fault);
+        return verbs.launch->lose(verbs.launch->rank, why, error);
+    }
+    return aborts ? verbs.launch->idle(spins, cancel, error) : verbs.launch->settling(spins, error);
+}
+
+/* ---- messages ---- */
+
+static bool may_send(const Peer *peer) {
+    return peer->sent - peer->taken_there < SLOTS && !link_full(&peer->link);
+}
+
+static uint32_t immediate_of(Peer *peer, Kind kind) {
+    peer->told = peer->taken;
+    return (uint32_t)kind << 16 | (peer->taken & 0xffff);
+}
+
+static ErrorCode write_to(Peer *peer, const LinkWrite *write, Error *error) {
+    int rank = (int)(peer - verbs.peers);
+    if (link_write(&peer->link, write, (uint64_t)rank << 32)) return E_None;
+    return lose_link(rank, "no request can be posted", error);
+}
+
+/* Sends the slot that is next, which holds so many bytes of data. */
+static ErrorCode send_slot(Peer *peer, Kind kind, size_t bytes, Error *error) {
+    Slot *slot = &peer->out[peer->sent % SLOTS];
+    LinkWrite write = {.data = slot,
+                       .bytes = (uint32_t)(sizeof slot->bytes + bytes),
+                       .local_key = verbs.slot_memory->lkey,
+                       .remote = peer->remote + peer->sent % SLOTS * sizeof *slot,
+                       .remote_key = peer->remote_key,
+                       .immediate = immediate_of(peer, kind),
+                       .tells = true};
+    peer->sent++;
+    return write_to(peer, &write, error);
+}
+
+static ErrorCode send_credit(Peer *peer, Error *error) {
+    LinkWrite write = {.remote = peer->remote,
+                       .remote_key = peer->remote_key,
+                       .immediate = immediate_of(peer, CREDIT),
+                       .tells = true};
+    return write_to(peer, &write, error);
+}
+
+static ErrorCode return_credits(Peer *peer, Error *error) {
+    bool due = peer->taken - peer->told >= SLOTS / 2;
+    return due && !link_full(&peer->link) ? send_credit(peer, error) : E_None;
+}
+
+/* ---- lists ---- */
+
+static void list_clear(List *list) {
+    list->first = NULL;
+    list->end = &list->first;
+}
+
+static void list_add(List *list, Item *item) {
+    *list->end = item;
+    list->end = &item->next;
+}
+
+static void list_pop(List *list) {
+    list->first = list->first->next;
+    if (!list->first) list->end = &list->first;
+    verbs.undone--;
+}
+
+static void peer_clear(Peer *peer) {
+    list_clear(&peer->eager_in);
+    list_clear(&peer->eager_out);
+    list_clear(&peer->long_in);
+    list_clear(&peer->long_out);
+    peer->to_invite = peer->invited = peer->to_write = NULL;
+}
+
+/* ---- what arrives ---- */
+
+static void copy_in(Item *item, const void *data, int64_t bytes) {
+    memcpy((char *)item->transfer.data + item->at, data, (size_t)bytes);
+    item->at += bytes;
+    verbs.copied += bytes;
+}
+
+/* False: what it is for has not begun here, or it is not what it should be (*fits). */
+static bool take_message(Peer *peer, Kind kind, const Slot *slot, bool *fits) {
+    Item *item = kind == EAGER ? peer->eager_in.first : kind == INVITE ? peer->invited : peer->long_in.first;
+    if (!item) return false;
+    int64_t whole = item->transfer.bytes;
+    switch (kind) {
+    case EAGER:
+        *fits = slot->bytes == whole;
+        if (*fits) copy_in(item, slot->data, whole), list_pop(&peer->eager_in);
+        return *fits;
+    case INVITE:
+        *fits = slot->bytes == whole;
+        memcpy(&item->to, slot->data, sizeof item->to);
+        peer->invited = item->next;
+        return *fits;
+    case PIECE:
+        *fits = slot->bytes <= whole - item->at;
+        if (*fits) copy_in(item, slot->data, slot->bytes);
+        if (*fits && item->at == whole) list_pop(&peer->long_in);
+        return *fits;
+    case WRITTEN: list_pop(&peer->long_in); return true;
+    case CREDIT: break;
+    }
+    return false;
+}
+
+static ErrorCode take_messages(Peer *peer, bool *moved, Error *error) {
+    bool fits = true;
+    while (peer->taken != peer->arrived) {
+        uint32_t at = peer->taken % SLOTS;
+        if (!take_message(peer, (Kind)peer->kinds[at], &peer->in[at], &fits)) break;
+        peer->taken++;
+        *moved = true;
+    }
+    if (fits) return return_credits(peer, error);
+    error_set(error, E_Cluster, nowhere, "rank %d sends another number of bytes than rank %d expects",
+              (int)(peer - verbs.peers), verbs.launch->rank);
+    return E_Cluster;
+}
+
+/* ---- what is sent ---- */
+
+static ErrorCode invite(Peer *peer, Error *error) {
+    Item *item = peer->to_invite;
+    const struct ibv_mr *memory = device_memory(&verbs.device, item->transfer.data, item->transfer.bytes);
+    Invitation invitation = {(uintptr_t)item->transfer.data, memory ? memory->rkey : 0};
+    Slot *slot = &peer->out[peer->sent % SLOTS];
+    slot->bytes = item->transfer.bytes;
+    memcpy(slot->data, &invitation, sizeof invitation);
+    peer->to_invite = item->next;
+    return send_slot(peer, INVITE, sizeof invitation, error);
+}
+
+/* Copies bytes of the item into the next slot, and sends it. */
+static ErrorCode send_copy(Peer *peer, Item *item, Kind kind, Error *error) {
+    Slot *slot = &peer->out[peer->sent % SLOTS];
+    int64_t rest = item->transfer.bytes - item->at, bytes = rest < EAGER_MOST ? rest : EAGER_MOST;
+    slot->bytes = bytes;
+    memcpy(slot->data, (char *)item->transfer.data + item->at, (size_t)bytes);
+    item->at += bytes;
+    verbs.copied += bytes;
+    return send_slot(peer, kind, (size_t)bytes, error);
+}
+
+/* The next part of a long transfer, straight from its memory. */
+static ErrorCode write_chunk(Peer *peer, Item *item, const struct ibv_mr *memory, Error *error) {
+    int64_t rest = item->transfer.bytes - item->at;
+    uint32_t most = verbs.device.largest < CHUNK ? verbs.device.largest : CHUNK;
+    bool last = rest <= most;
+    LinkWrite write = {.data = (char *)item->transfer.data + item->at,
+                       .bytes = last ? (uint32_t)rest : most,
+                       .local_key = memory->lkey,
+                       .remote = item->to.address + (uint64_t)item->at,
+                       .remote_key = item->to.key,
+                       .tells = last,
+                       .signals = last};
+    if (last) {
+        write.immediate = immediate_of(peer, WRITTEN);
+        peer->sent++;
+    }
+    item->at += write.bytes;
+    item->last = peer->link.posted;
+    return write_to(peer, &write, error);
+}
+
+static ErrorCode write_long(Peer *peer, bool *moved, Error *error) {
+    while (peer->to_write && peer->to_write != peer->invited && may_send(peer)) {
+        Item *item = peer->to_write;
+        const struct ibv_mr *memory =
+            item->to.key ? device_memory(&verbs.device, item->transfer.data, item->transfer.bytes) : NULL;
+        ErrorCode code =
+            memory ? write_chunk(peer, item, memory, error) : send_copy(peer, item, PIECE, error);
+        if (code) return code;
+        *moved = true;
+        if (item->at < item->transfer.bytes) continue;
+        if (!memory) item->last = peer->link.completed - 1; /* it was copied: its memory is free again */
+        item->written = true;
+        peer->to_write = item->next;
+    }
+    return E_None;
+}
+
+static void finish_long(Peer *peer, bool *moved) {
+    Item *item;
+    while ((item = peer->long_out.first) && item->written &&
+           (int32_t)(peer->link.completed - item->last) > 0) {
+        list_pop(&peer->long_out);
+        *moved = true;
+    }
+}
+
+static ErrorCode advance(Peer *peer, bool *moved, Error *error) {
+    ErrorCode code = take_messages(peer, moved, error);
+    while (!code && peer->to_invite && may_send(peer)) {
+        code = invite(peer, error);
+        *moved = true;
+    }
+    while (!code && peer->eager_out.first && may_send(peer)) {
+        code = send_copy(peer, peer->eager_out.first, EAGER, error);
+        list_pop(&peer->eager_out);
+        *moved = true;
+    }
+    if (!code) code = write_long(peer, moved, error);
+    if (!code) finish_long(peer, moved);
+    return code;
+}
+
+/* ---- transfers ---- */
+
+static void add_item(Peer *peer, Item *item) {
+    bool sends = item->transfer.sends, is_long = item->transfer.bytes > EAGER_MOST;
+    list_add(is_long ? (sends ? &peer->long_out : &peer->long_in)
+                     : (sends ? &peer->eager_out : &peer->eager_in),
+             item);
+    verbs.undone++;
+    if (!is_long) return;
+    if (sends && !peer->to_write) peer->to_write = peer->invited = item;
+    if (!sends && !peer->to_invite) peer->to_invite = item;
+}
+
+/* Lists the transfers at their peers. Returns how many peers there are. */
+static int begin_items(Item *items, const Transfer *transfers, int count) {
+    int active = 0;
+    verbs.undone = 0;
+    for (int rank = 0; rank < verbs.launch->ranks; rank++) peer_clear(&verbs.peers[rank]);
+    for (int i = 0; i < count; i++) {
+        Peer *peer = &verbs.peers[transfers[i].peer];
+        bool known =
+            peer->eager_in.first || peer->eager_out.first || peer->long_in.first || peer->long_out.first;
+        if (!known) verbs.active[active++] = transfers[i].peer;
+        items[i] = (Item){.transfer = transfers[i]};
+        add_item(peer, &items[i]);
+    }
+    return active;
+}
+
+static ErrorCode carry_out(int active, const volatile int32_t *cancel, Error *error) {
+    int spins = 0, empty = 0;
+    while (verbs.undone) {
+        bool moved = false;
+        ErrorCode code = poll_device(&moved, error);
+        for (int i = 0; !code && i < active; i++)
+            code = advance(&verbs.peers[verbs.active[i]], &moved, error);
+        if (code) return code;
+        if (moved) {
+            spins = 1; /* not at once a look at the other ranks */
+            empty = 0;
+        } else if (++empty % POLLS == 0) {
+            code = pause_waiting(&spins, true, cancel, error);
+            if (code) return code;
+        }
+    }
+    return E_None;
+}
+
+ErrorCode wire_transfer(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error) {
+    if (verbs.failed) return E_Cancelled;
+    Item *items = malloc(((size_t)count + 1) * sizeof *items);
+    if (!items) return E_OutOfMemory;
+    ErrorCode code = carry_out(begin_items(items, transfers, count), cancel, error);
+    free(items);
+    verbs.failed = code != E_None;
+    return code;
+}
+
+void wire_begin(void) {
+    verbs.failed = false;
+}
+
+/* ---- after a failed run ---- */
+
+/* Waits until all that this rank has sent is complete. An empty write whose completion is wanted stands for those before it. */
+static ErrorCode flush(Error *error) {
+    int spins = 0;
+    for (int rank = 0; rank < verbs.launch->ranks; rank++) {
+        Peer *peer = &verbs.peers[rank];
+        bool asked = false;
+        while (peer->link.qp && peer->link.posted != peer->link.completed) {
+            bool moved = false;
+            ErrorCode code = poll_device(&moved, error);
+            LinkWrite write = {.remote = peer->remote, .remote_key = peer->remote_key, .signals = true};
+            if (!code && !asked && !link_full(&peer->link))
+                code = write_to(peer, &write, error), asked = true;
+            if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+            if (code) return code;
+        }
+    }
+    return E_None;
+}
+
+/* Drops what others have sent in the run, as many messages as they say. */
+static ErrorCode drop_messages(const uint32_t *expected, Error *error) {
+    int spins = 0;
+    for (int rank = 0; rank < verbs.launch->ranks; rank++) {
+        Peer *peer = &verbs.peers[rank];
+        while (peer->link.qp && peer->arrived != expected[rank]) {
+            bool moved = false;
+            ErrorCode code = poll_device(&moved, error);
+            if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+            if (code) return code;
+        }
+        peer->taken = peer->arrived;
+        ErrorCode code = peer->link.qp ? return_credits(peer, error) : E_None;
+        if (code) return code;
+    }
+    return E_None;
+}
+
+ErrorCode wire_settle(Error *error) {
+    int ranks = verbs.launch->ranks;
+    uint32_t *sent = calloc((size_t)ranks * 2, sizeof *sent), *expected = sent + ranks;
+    if (!sent) return E_OutOfMemory;
+    ErrorCode code = flush(error);
+    for (int rank = 0; rank < ranks; rank++) sent[rank] = verbs.peers[rank].sent;
+    if (!code) code = verbs.launch->swap(sent, sizeof *sent, expected, error);
+    if (!code) code = drop_messages(expected, error);
+    free(sent);
+    return code;
+}
+
+#endif

@@ -1,0 +1,8 @@
+#!/bin/sh
+# on_hosts.sh FOLDER: run on virtual hosts (hosts): each transport gives the right answers and does what it should; FOLDER has
+# the test programs. Programs are compiled some twenty times slower than elsewhere, so a part of the corpus is run.
+set -eu
+for transport in verbs mpi; do
+    mpirun -n 2 "$1/cluster_transport_bench" $transport
+    mpirun -n 2 "$1/cluster_corpus" all $transport 60
+done
