@@ -72,7 +72,7 @@ Symbol *pieces_gather(Grad *g, const Info *info, int number) {
         buf_printf(&text, "let e%d = p%d + len(g%d); let lo = max(lo, p%d); let hi = min(hi, e%d); ", i, i, i,
                    i, i);
     buf_printf(&text, "let lo = min(lo, n); let hi = max(lo, hi);"
-                      " let first = for(rangeiter(0L, lo, 1L), appender[T], |b, i, k| merge(b, ");
+                      " let first = for(rangeiter(0L, lo, 1L), appender[T](n), |b, i, k| merge(b, ");
     write_sum(&text, leaf);
     buf_printf(&text, ")); let m = hi - lo; let most = ");
     write_walk(&text, leaf);

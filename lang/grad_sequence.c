@@ -20,13 +20,15 @@ typedef struct Sequence {
     TypeKind kind;
     Op op;
     bool one;
+    const char *when, *rare, *usual; /* or NULL */
     const char *text;
 } Sequence;
 
 static const Sequence *sequence_rule(TypeKind kind, Op op) {
     static const Sequence rows[] = {
-#define SEQUENCE(kind, op, text) {TY_##kind, OP_##op, false, text},
-#define ONE(kind, op, text) {TY_##kind, OP_##op, true, text},
+#define SEQUENCE(kind, op, text) {TY_##kind, OP_##op, false, NULL, NULL, NULL, text},
+#define RARE(kind, op, when, rare, usual, text) {TY_##kind, OP_##op, false, when, rare, usual, text},
+#define ONE(kind, op, text) {TY_##kind, OP_##op, true, NULL, NULL, NULL, text},
 #include "grad.def"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -114,6 +116,7 @@ typedef struct Merged {
     Symbol *records, *places; /* of the values in the result; NULL: there is one */
     Symbol *whole;            /* the result, of a dictionary its entries */
     Symbol *one;              /* which of the values the leaf's result was, or NULL */
+    Symbol **rare;            /* by leaf; or NULL */
 } Merged;
 
 static void merged_open(Grad *g, Cell *cell, Info *result, Merged *merged) {
@@ -126,23 +129,48 @@ static void merged_open(Grad *g, Cell *cell, Info *result, Merged *merged) {
     merged->whole = emit(g, "entries", apply_text(g, NULL, "|d| tovec(d)", 1, &merged->whole));
 }
 
+/* The leaf of what the builder made. */
+static Symbol *whole_of(Grad *g, Cell *cell, const Merged *merged, int leaf) {
+    const Type *value = cell->type->args[cell->type->count - 1];
+    if (merged->places)
+        return column(g, merged->whole, cell->type->kind == TY_dictmerger ? ".$1" : "", value, leaf);
+    if (value->kind != TY_struct) return merged->whole;
+    int field = 0;
+    while (leaf >= type_leaves(value->args[field])) leaf -= type_leaves(value->args[field++]);
+    return emit(g, "r", field_of(g, merged->whole, field));
+}
+
+static Symbol *values_of(Grad *g, Cell *cell, const Merged *merged, Symbol *records, int leaf) {
+    return column(g, records, merged->places ? ".$1" : "", cell->type->args[cell->type->count - 1], leaf);
+}
+
+/* What the rule takes besides. Where that is rare the values are made in the arm, so that elsewhere they are needed once. */
+static Symbol *rare_value(Grad *g, Cell *cell, const Merged *merged, int leaf) {
+    const Sequence *rule = merged->rule;
+    Type *scalar = leaf_scalar(cell->leaves.types[leaf]);
+    Symbol *arguments[2] = {NULL, whole_of(g, cell, merged, leaf)};
+    Symbol *when = emit(g, "when", apply_text(g, scalar, rule->when, 1, &arguments[1]));
+    Node *arms[2];
+    block_open(g, B_ARM);
+    Symbol *values = merged->records ? merged->records : records(g, cell, RECORD_VALUE);
+    if (!grad_failed(g)) arguments[0] = values_of(g, cell, merged, values, leaf);
+    if (!grad_failed(g)) values = emit(g, "rare", apply_text(g, scalar, rule->rare, 2, arguments));
+    arms[0] = block_close(g, use(g, values));
+    block_open(g, B_ARM);
+    arms[1] = block_close(g, use(g, emit(g, "usual", apply_text(g, scalar, rule->usual, 1, &arguments[1]))));
+    return emit(g, "rare", make_if(g, use(g, when), arms[0], arms[1]));
+}
+
 /* The adjoints of a leaf of the values, by the rule. */
 static Symbol *apply_rule(Grad *g, Cell *cell, Merged *merged, int leaf, Symbol *adjoint) {
-    const Type *value = cell->type->args[cell->type->count - 1];
-    Symbol *arguments[4], *whole = merged->whole;
-    bool dict = cell->type->kind == TY_dictmerger;
+    Symbol *arguments[5], *rare = merged->rare ? merged->rare[leaf] : NULL;
+    if (merged->rule->when && !rare) rare = rare_value(g, cell, merged, leaf);
     int count = 0;
-    arguments[count++] = column(g, merged->records, merged->places ? ".$1" : "", value, leaf);
+    arguments[count++] = values_of(g, cell, merged, merged->records, leaf);
     if (merged->places) arguments[count++] = merged->places;
-    if (merged->places) {
-        whole = column(g, whole, dict ? ".$1" : "", value, leaf);
-    } else if (value->kind == TY_struct) {
-        int within = leaf, field = 0;
-        while (within >= type_leaves(value->args[field])) within -= type_leaves(value->args[field++]);
-        whole = emit(g, "r", field_of(g, whole, field));
-    }
-    arguments[count++] = whole;
+    arguments[count++] = whole_of(g, cell, merged, leaf);
     arguments[count++] = adjoint;
+    if (rare) arguments[count++] = rare;
     Type *scalar = leaf_scalar(cell->leaves.types[leaf]);
     if (!merged->rule->one)
         return emit(g, "adjoints", apply_text(g, scalar, merged->rule->text, count, arguments));
@@ -167,7 +195,12 @@ void sequence_adjoints(Grad *g, Cell *cell, Info *result, Symbol **adjoints) {
         group_adjoints(g, cell, adjoints);
         return;
     }
-    Merged merged = {.rule = rule, .records = records(g, cell, RECORD_VALUE)};
+    Merged merged = {.rule = rule, .whole = now_of(result->symbol)};
+    if (rule && rule->when) merged.rare = grad_alloc(g, (size_t)cell->leaves.count, sizeof *merged.rare);
+    for (int i = 0; merged.rare && i < cell->leaves.count && !grad_failed(g); i++) {
+        if (adjoints[i]) merged.rare[i] = rare_value(g, cell, &merged, i);
+    }
+    merged.records = records(g, cell, RECORD_VALUE);
     if (grad_failed(g) || !rule) return;
     merged_open(g, cell, result, &merged);
     for (int i = 0; i < cell->leaves.count && !grad_failed(g); i++) {
