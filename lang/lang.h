@@ -285,7 +285,8 @@ struct Node {
                   Iterate: NULL or KeptState.layout */
     uint64_t
         bits; /* Literal: the value's bytes in the low end. String: how many bytes. Exchange: its ExchangeKind.
-                 Iterate: its number in checkpoints, 0: none */
+                 Iterate: its number in checkpoints, 0: none. NewBuilder: of a program that was planned, how
+                 (BUILDER_IN_PLACE) */
     Symbol **params; /* Lambda */
     int nparams;
     Annotation *notes;

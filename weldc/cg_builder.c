@@ -151,7 +151,7 @@ static void vecmerger_new(Cg *cg, const Node *node, LLVMValueRef state) {
     const Type *element = node->type->args[0];
     Leaf *vec = cg_expr(cg, node->kids[0]);
     appender_new(cg, node, state, NULL);
-    if (node->index == NODE_IN_PLACE) { /* as if it had given that away before */
+    if (node->bits == BUILDER_IN_PLACE) { /* as if it had given that away before */
         cg_store_at(cg, vec[0], state, 0);
         cg_store_at(cg, vec[1], state, offsetof(Appender, length));
         return;

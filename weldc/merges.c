@@ -35,9 +35,8 @@ bool builder_is_new(const Node *builder) {
 enum {
     ROOT_UNKNOWN,
     ROOT_FRESH,
-    ROOT_WHOLE,
     ROOT_LEAF
-}; /* ROOT_LEAF + n: leaf n of the builder asked about */
+}; /* ROOT_LEAF + n: of the builder asked about, leaf n, or the part that begins with that */
 enum { MOST = 64 };
 
 typedef struct Bound {
@@ -49,7 +48,7 @@ typedef struct Bound {
 } Bound;
 
 static void remember_root(const Bound *bound, const Symbol *symbol, int root) {
-    if (root == ROOT_WHOLE || root > UINT8_MAX) root = ROOT_UNKNOWN;
+    if (root > UINT8_MAX) root = ROOT_UNKNOWN;
     bound->merges->roots[symbol->id] = bound->serial << 8 | root;
 }
 
@@ -64,16 +63,11 @@ static int root_of(const Bound *bound, const Node *node) {
         node = node->kids[node->kind == N_Let ? 1 : node->kind == N_Merge ? 0 : node->count - 2];
     }
     if (node->kind == N_NewBuilder) return ROOT_FRESH;
-    if (node->kind == N_Ident) {
-        if (node->symbol != bound->builder) return known_root(bound, node->symbol);
-        return node->type->kind == TY_struct ? ROOT_WHOLE : ROOT_LEAF;
-    }
+    if (node->kind == N_Ident)
+        return node->symbol == bound->builder ? ROOT_LEAF : known_root(bound, node->symbol);
     if (node->kind == N_Field) {
         int root = root_of(bound, node->kids[0]);
-        if (root == ROOT_FRESH) return ROOT_FRESH;
-        return root == ROOT_WHOLE && node->type->kind != TY_struct
-                   ? ROOT_LEAF + leaf_at(node->kids[0]->type, node->index)
-                   : ROOT_UNKNOWN;
+        return root < ROOT_LEAF ? root : root + leaf_at(node->kids[0]->type, node->index);
     }
     if (node->kind != N_Struct) return ROOT_UNKNOWN;
     for (int i = 0; i < node->count; i++) {
@@ -115,8 +109,7 @@ static MergeBound bound_of_loop(const Bound *bound, const Node *node) {
     MergeBound before = {0, 0};
     for (int i = 0; i < node->count - 1; i++) before = both(before, bound_of(bound, node->kids[i]));
     int root = root_of(bound, node->kids[node->count - 2]);
-    if (node->kind == N_For)
-        bound->merges->roots[lambda->params[0]->id] = root == ROOT_WHOLE ? ROOT_UNKNOWN : root;
+    if (node->kind == N_For) remember_root(bound, lambda->params[0], root);
     MergeBound inside = bound_of(bound, lambda->kids[0]);
     return inside.most == 0 ? before : both(before, (MergeBound){0, -1});
 }

@@ -97,6 +97,11 @@ static FragmentKind kind_of(const Node *node) {
     }
 }
 
+/* It has memory of its own from here on, of the length of the vector that it begins with. */
+static bool is_new_vecmerger(const Node *node) {
+    return node->kind == N_NewBuilder && node->type->kind == TY_vecmerger;
+}
+
 /* Is there a fragment at or below the node, outside of functions that loops run? A node's index says it, after
  * the first walk; a field's, which is taken, is that of its kid. */
 static bool has_fragment(const Node *node) {
@@ -108,7 +113,7 @@ static void mark_fragments(Walk *walk, Node **slot) {
     Node *node = *slot;
     (void)walk;
     if (node->kind == N_Field) return;
-    node->index = kind_of(node) != FRAGMENT_code;
+    node->index = kind_of(node) != FRAGMENT_code || is_new_vecmerger(node);
     for (int i = 0; !node->index && i < node->count; i++) node->index = has_fragment(node->kids[i]);
 }
 
@@ -360,7 +365,7 @@ static bool is_choice(const Node *node) {
 
 /* Adds what straight code reads; what it needs of fragments comes before it. */
 static void gather(Planner *p, List *inputs, Node *node) {
-    bool straight = kind_of(node) == FRAGMENT_code && !is_choice(node);
+    bool straight = kind_of(node) == FRAGMENT_code && !is_choice(node) && !is_new_vecmerger(node);
     if (!has_fragment(node)) {
         look_inside(p, inputs, node);
     } else if (straight && node->kind != N_Let && node->kind != N_Apply && node->kind != N_Result) {
@@ -503,7 +508,8 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     Open open = open_fragment(p, kind, node);
     Fragment *fragment = open.fragment;
     View data = {NULL, NULL, 0};
-    bool walks = kind == FRAGMENT_sort || kind == FRAGMENT_tovec || kind == FRAGMENT_group;
+    bool begins = is_new_vecmerger(node);
+    bool walks = kind == FRAGMENT_sort || kind == FRAGMENT_tovec || kind == FRAGMENT_group || begins;
     if (walks)
         data = evaluate(p, node->kids[0], NULL);
     else if (node->count)
@@ -523,6 +529,11 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     View view = view_new(p, name, node->type, fragment, &open.outputs);
     if (view.buffer && has_length(node->type)) view.buffer->size = size_of(node, data);
     if (kind == FRAGMENT_sort || kind == FRAGMENT_serialize) view.buffer->owns = OWNS_VECTOR;
+    if (begins) {
+        view.buffer->owns = OWNS_BUILDER;
+        view.buffer->size = length_of(data.buffer);
+        view.buffer->start = data.buffer;
+    }
     close_fragment(p, &open);
     return view;
 }
@@ -656,6 +667,7 @@ static View evaluate(Planner *p, Node *node, const char *name) {
 static void forget_marks(Walk *walk, Node **slot) {
     (void)walk;
     if ((*slot)->kind != N_Field) (*slot)->index = 0;
+    if ((*slot)->kind == N_NewBuilder) (*slot)->bits = 0;
 }
 
 static void number_nodes(const Plan *plan) {

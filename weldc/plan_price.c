@@ -49,7 +49,8 @@ typedef struct Pricer {
     int nfragments;
     Merges merges;
     bool dry, saving, threads;
-    int inner; /* loops around */
+    bool given; /* a loop is given the builders that are made */
+    int inner;  /* loops around */
     int64_t now, live, extra;
     int64_t work; /* nodes so far */
     PlanPrice price;
@@ -416,7 +417,10 @@ static Abstract eval_for(Pricer *p, Node *node) {
         if (i == 0 || trips.known > run.trips.known) run.trips = trips;
     }
     Node *given = node->kids[iters];
+    bool outer_given = p->given;
+    p->given = true;
     Abstract before = eval(p, given), body = before;
+    p->given = outer_given;
     bool nested = merges_pointers(node->type), makes = allocates(p, lambda->kids[0]);
     if ((nested || makes) && elements) {
         Abstract element = elements[0];
@@ -506,6 +510,8 @@ static bool count_out(Pricer *p, const Node *node, Abstract start, Abstract *las
 static Abstract eval_iterate(Pricer *p, Node *node) {
     Abstract start = eval(p, node->kids[0]), state = start, again;
     if (!p->inner && count_out(p, node, start, &state)) return state;
+    if (p->inner && allocates(p, node->kids[1]->kids[0])) /* its steps release nothing */
+        give_up(p, node, "how many steps of an iterate in a loop make vectors is not known");
     state = start;
     bool dry = p->dry;
     Pricer before = *p;
@@ -581,11 +587,14 @@ static Abstract eval_result(Pricer *p, Node *node) {
 
 static Abstract eval_new(Pricer *p, const Node *node) {
     Abstract value = {.type = node->type, .known = EXACT};
+    bool given = p->given;
+    p->given = false;
     Abstract first = node->count ? eval(p, node->kids[0]) : (Abstract){0};
+    p->given = given;
     if (node->type->kind == TY_vecmerger) {
         value.known = first.known;
         value.n = first.n;
-        bool owned = !p->inner && node->index != 0; /* its loop's fragment takes it */
+        bool owned = !p->inner && (given || node->index > 0); /* the fragment takes it */
         if (!owned && first.known) take(p, block_of(times(first.n, element_of(node->type)->size)));
         if (!first.known) give_up(p, node, "the length of a vector is not known");
     } else if (node->type->kind == TY_appender && node->count) {
@@ -613,6 +622,7 @@ static Abstract eval_sort(Pricer *p, const Node *node) {
     int64_t bytes = times(vec.n, node->type->args[0]->size);
     if (!vec.known) give_up(p, node, "the length of a vector is not known");
     if (p->threads) give_up(p, node, "what several threads need to sort is not known");
+    if (allocates(p, node->kids[1]->kids[0])) give_up(p, node, "what an order makes is not known");
     if (vec.known) need(p, plus(times(3, bytes), times(SCRATCH, vec.n)));
     if (vec.known && p->inner) take(p, bytes);
     vec.data = NULL;

@@ -75,16 +75,17 @@ static Node *new_builder(Node *builder, int leaf) {
     return builder->kind == N_NewBuilder ? builder : NULL;
 }
 
-/* A new vecmerger takes over the vector that it begins with, instead of a copy of it. */
-static void begin_in_place(Fragment *loop) {
-    for (int k = 0; k < loop->noutputs; k++) {
-        Buffer *made = loop->outputs[k], *start = made->start;
+/* A new vecmerger, given to a loop or by itself, takes over the vector that it begins with, instead of a copy of it. */
+static void begin_in_place(Fragment *fragment) {
+    Node *node = fragment->node;
+    for (int k = 0; k < fragment->noutputs; k++) {
+        Buffer *made = fragment->outputs[k], *start = made->start;
         if (!start || !flat_element(start) || start->owns == OWNS_NOTHING || start->heir || start->shared ||
-            start->plan != made->plan || start->last != loop->number)
+            start->plan != made->plan || start->last != fragment->number)
             continue;
-        Node *builder = new_builder(loop->node->kids[loop->node->count - 2], made->leaf);
+        Node *builder = new_builder(node->kind == N_For ? node->kids[node->count - 2] : node, made->leaf);
         if (!builder) continue;
-        builder->index = NODE_IN_PLACE;
+        builder->bits = BUILDER_IN_PLACE;
         start->heir = made;
         made->begins = true;
     }
@@ -109,7 +110,7 @@ static void reuse_in_loop(Program *program, Fragment *loop) {
 void plan_reuse(Program *program, Plan *plan) {
     for (int i = 0; i < plan->nfragments; i++) {
         Fragment *fragment = plan->fragments[i];
-        if (fragment->kind == FRAGMENT_loop) begin_in_place(fragment);
+        begin_in_place(fragment);
         if (fragment->kind == FRAGMENT_loop) reuse_in_loop(program, fragment);
         for (int k = 0; k < fragment->ninner; k++) plan_reuse(program, fragment->inner[k]);
     }

@@ -109,7 +109,7 @@ struct Buffer {
     bool one_each; /* a new appender into which every iteration merges once */
     int place; /* it takes the place of what iterator place - 1 of its loop walks; 0: it has memory of its own */
     Buffer *start; /* of a new vecmerger: the vector that it begins with; or NULL */
-    bool begins;   /* it takes the place of that, and its node's index is NODE_IN_PLACE */
+    bool begins;   /* it takes the place of that, and its node's bits are BUILDER_IN_PLACE */
     Buffer *heir;  /* that takes its place, or NULL */
     int last;      /* number of the last fragment of its plan that needs it or what may point into it, or
                          LIVES_ON; -1: none */
@@ -117,7 +117,7 @@ struct Buffer {
     int stamp;
 };
 enum { LIVES_ON = INT32_MAX }; /* in the plan's result */
-enum { NODE_IN_PLACE = -1 };
+enum { BUILDER_IN_PLACE = 1 }; /* the bits of the new vecmerger's node */
 
 struct Fragment {
     FragmentKind kind;
