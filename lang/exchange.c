@@ -35,6 +35,10 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
         memcpy(call->out, &(int64_t[2]){0, *(const int64_t *)call->operands[0]}, 16);
         return E_None;
     case EXCHANGE_start: memset(call->out, 0, sizeof(int64_t)); return E_None;
+    case EXCHANGE_window:
+        memset(call->out, 0, (size_t)call->type->size);
+        memcpy(call->out, call->operands[0], sizeof(Vec));
+        return E_None;
     case EXCHANGE_pick: return pick(worker, call);
     case EXCHANGE_part:
     case EXCHANGE_align: {

@@ -403,6 +403,15 @@ static Verdict combined(Infer *in, Node *node) {
     return infer_fail(in, node->kids[0]->span, "ranks cannot combine %s", infer_text(in, type).text);
 }
 
+/* {vec, i64} of a vector and five numbers. */
+static Verdict windowed(Infer *in, Node *node) {
+    Type *number = infer_scalar(in, TY_i64), *five[] = {number, number, number, number, number};
+    Type *bounds = type_make(in->types, TY_struct, OP_none, 5, five);
+    if (!infer_shape(in, node->kids[0], TY_vec, "what a window is of")) return FAIL;
+    if (!infer_expect(in, node->kids[1], bounds, "the bounds of a window")) return FAIL;
+    return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), number));
+}
+
 Verdict infer_Exchange(Infer *in, Node *node) {
     Type *number = infer_scalar(in, TY_i64), *cuts = type_vec(in->types, number);
     switch ((ExchangeKind)node->bits) {
@@ -415,6 +424,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_merge:
     case EXCHANGE_shuffle: return same_dict(in, node);
     case EXCHANGE_broadcast: return infer_give(in, node, infer_type(in, node->kids[0]));
+    case EXCHANGE_window: return windowed(in, node);
     case EXCHANGE_pick: return picked(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     default: return with_vector(in, node, "an exchange", NULL);

@@ -44,24 +44,25 @@ static ErrorCode transfer(Exchange *x, const Transfer *transfers, int count) {
 
 /* ---- numbers ---- */
 
-/* Every rank's number, by rank. */
-static ErrorCode gather_numbers(Exchange *x, int64_t own, int64_t *all) {
+/* Every rank's numbers: all[rank * count ..]. */
+static ErrorCode gather_numbers(Exchange *x, const int64_t *own, int count, int64_t *all) {
     Transfer *list = take(x, 2 * x->ranks * (int64_t)sizeof *list);
-    int count = 0;
+    int64_t bytes = count * (int64_t)sizeof *own;
+    int transfers = 0;
     if (!list) return E_OutOfMemory;
-    all[x->rank] = own;
+    memcpy(all + (int64_t)x->rank * count, own, (size_t)bytes);
     for (int peer = 0; peer < x->ranks; peer++) {
         if (peer == x->rank) continue;
-        list[count++] = (Transfer){peer, false, &all[peer], sizeof *all};
-        list[count++] = (Transfer){peer, true, &all[x->rank], sizeof *all};
+        list[transfers++] = (Transfer){peer, false, all + (int64_t)peer * count, bytes};
+        list[transfers++] = (Transfer){peer, true, all + (int64_t)x->rank * count, bytes};
     }
-    return transfer(x, list, count);
+    return transfer(x, list, transfers);
 }
 
 static ErrorCode lengths_of(Exchange *x, const Vec *vec, int64_t **lengths) {
     *lengths = take(x, (x->ranks + 1) * (int64_t)sizeof **lengths);
     if (!*lengths) return E_OutOfMemory;
-    return gather_numbers(x, vec->length, *lengths);
+    return gather_numbers(x, &vec->length, 1, *lengths);
 }
 
 static int64_t sum_of(const int64_t *numbers, int count) {
@@ -269,6 +270,59 @@ static ErrorCode broadcast(Exchange *x) {
     return E_None;
 }
 
+static int64_t clamp(int64_t value, int64_t low, int64_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+/* [bounds[0], bounds[1]) are the elements that are wanted, where numbers become too large all. */
+static void window_bounds(const int64_t *numbers, int64_t *bounds) {
+    int64_t begin = numbers[0], last = numbers[1] - 1, scale = numbers[2], offset = numbers[3],
+            size = numbers[4];
+    int64_t a = 0, b = 0;
+    bounds[0] = bounds[1] = 0;
+    if (begin > last || size <= 0) return;
+    bool over = __builtin_mul_overflow(begin, scale, &a) || __builtin_mul_overflow(last, scale, &b) ||
+                __builtin_add_overflow(a, offset, &a) || __builtin_add_overflow(b, offset, &b);
+    bounds[0] = a < b ? a : b;
+    if (!over && !__builtin_add_overflow(a < b ? b : a, size, &bounds[1])) return;
+    bounds[0] = 0;
+    bounds[1] = INT64_MAX;
+}
+
+/* Ranks tell each other how many elements they have, and which they want; each sends what it has of these. */
+static ErrorCode window(Exchange *x, const Type *element) {
+    enum { LENGTH, FROM, TO, NUMBERS };
+    int64_t numbers[NUMBERS], *all = take(x, x->ranks * (int64_t)sizeof numbers), whole = 0, start = 0,
+                              begin = 0;
+    Vec *send = vectors_for_all(x), own, part;
+    if (!all || !send) return E_OutOfMemory;
+    memcpy(&own, x->call->operands[0], sizeof own);
+    numbers[LENGTH] = own.length;
+    window_bounds(x->call->operands[1], &numbers[FROM]);
+    TRY(gather_numbers(x, numbers, NUMBERS, all));
+    for (int peer = 0; peer < x->ranks; peer++) {
+        whole += all[peer * NUMBERS + LENGTH];
+        if (peer < x->rank) start = whole;
+    }
+    bool all_own = true;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        int64_t *of = all + peer * NUMBERS, end = begin + of[LENGTH];
+        of[FROM] = clamp(of[FROM], 0, whole);
+        of[TO] = clamp(of[TO], of[FROM], whole);
+        all_own &= of[FROM] == of[TO] || (of[FROM] >= begin && of[TO] <= end);
+        int64_t low = clamp(of[FROM] - start, 0, own.length), high = clamp(of[TO] - start, low, own.length);
+        send[peer] = slice_of(&own, low, high, element->size);
+        begin = end;
+    }
+    if (all_own)
+        part = send[x->rank];
+    else
+        TRY(swap(x, element, send, &part));
+    memcpy(x->call->out, &part, sizeof part);
+    memcpy((char *)x->call->out + x->call->type->offsets[1], &all[x->rank * NUMBERS + FROM], sizeof start);
+    return E_None;
+}
+
 static ErrorCode pick(Exchange *x) {
     const Type *element = x->call->type;
     const Vec *vec = x->call->operands[0];
@@ -289,7 +343,28 @@ static ErrorCode pick(Exchange *x) {
 
 /* ---- values that are combined ---- */
 
+/* Where NaN is, infinity is not neutral to the operators min and max; a rank without merges must change nothing. nothing: what
+ * changes nothing. */
+static void combine_extremes(const Type *type, Op op, const char *nothing, char *into, const char *from) {
+    for (int i = 0; type->kind == TY_struct && i < type->count; i++) {
+        int64_t at = type->offsets[i];
+        combine_extremes(type->args[i], op, nothing + at, into + at, from + at);
+    }
+    if (type->kind == TY_struct || memcmp(from, nothing, (size_t)type->size) == 0) return;
+    if (memcmp(into, nothing, (size_t)type->size) == 0)
+        memcpy(into, from, (size_t)type->size);
+    else
+        combine(type, op, into, from);
+}
+
 static void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count) {
+    _Alignas(16) char nothing[256];
+    if ((op == OP_min || op == OP_max) && element->size <= (int64_t)sizeof nothing) {
+        combine_identity(element, op, nothing);
+        for (int64_t i = 0; i < count; i++)
+            combine_extremes(element, op, nothing, into + i * element->size, from + i * element->size);
+        return;
+    }
     for (int64_t i = 0; i < count; i++)
         combine(element, op, into + i * element->size, from + i * element->size);
 }
@@ -356,7 +431,7 @@ static ErrorCode start(Exchange *x) {
     int64_t own, *all = take(x, x->ranks * (int64_t)sizeof *all), before;
     if (!all) return E_OutOfMemory;
     memcpy(&own, x->call->operands[0], sizeof own);
-    TRY(gather_numbers(x, own, all));
+    TRY(gather_numbers(x, &own, 1, all));
     before = sum_of(all, x->rank);
     memcpy(x->call->out, &before, sizeof before);
     return E_None;
@@ -467,6 +542,7 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_align: return align(x, element, a, b, call->out);
     case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);
     case EXCHANGE_pick: return pick(x);
+    case EXCHANGE_window: return window(x, call->type->args[0]->args[0]);
     case EXCHANGE_merge: return merge_dicts(x, false);
     case EXCHANGE_shuffle: return merge_dicts(x, true);
     case EXCHANGE_block: {

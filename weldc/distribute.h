@@ -75,6 +75,18 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
 /* apart: a dictionary may stay apart, each key on one rank. */
 const Layout *distribute_result(Distribute *d, Node **slot, bool apart);
 
+/* ---- distribute_window.c ---- */
+Node *pair_field(Program *program, Span span, Symbol *pair, int index);
+/* The iterations of a loop that are this rank's: of a range, or over its block of a vector, whose name leader is. */
+typedef struct Range {
+    Symbol *share; /* {begin, end}, or NULL */
+    const Node *leader;
+} Range;
+/* Vectors in blocks that the loop's function only looks up or slices near its index become windows, bound around the loop. */
+void distribute_windows(Distribute *d, Node **slot, const Range *range);
+/* exchange[window](vector, {begin, end, scale, offset, size}) */
+Node *window_node(Distribute *d, Node *vector, Node *begin, Node *end, Node *scale, Node *offset, Node *size);
+
 /* ---- distribute_sort.c ---- */
 const Layout *distribute_sort(Distribute *d, Node **slot);
 const Layout *distribute_slice(Distribute *d, Node **slot);

@@ -100,7 +100,7 @@ void distribute_end(Distribute *d, Node **slot, const Layout *layout) {
 
 typedef struct Takes {
     bool *names; /* by symbol id: of the parameter, or of a field of it */
-    bool cut, whole;
+    bool used, gathered;
 } Takes;
 
 static bool is_of(const Takes *takes, const Node *node) {
@@ -110,16 +110,17 @@ static bool is_of(const Takes *takes, const Node *node) {
 
 static bool see_taken(Walk *walk, Node **slot) {
     Takes *takes = walk->data;
-    const Node *node = *slot;
+    Node *node = *slot;
     if (node->kind == N_Let && is_of(takes, node->kids[0])) {
         takes->names[node->symbol->id] = true;
-        node_walk(walk, &(*slot)->kids[1]);
+        node_walk(walk, &node->kids[1]);
         return false;
     }
-    bool block = node->kind == N_Exchange && node->bits == EXCHANGE_block;
-    if (!is_of(takes, block ? node->kids[0] : node)) return true;
-    takes->cut |= block;
-    takes->whole |= !block && node->type->pointers;
+    bool gathers = node->kind == N_Exchange && node->bits == EXCHANGE_gather;
+    const Node *taken = gathers ? node->kids[0] : node;
+    if (!is_of(takes, taken)) return true;
+    takes->gathered |= gathers;
+    takes->used |= !gathers && taken->type->pointers;
     return false;
 }
 
@@ -130,5 +131,5 @@ bool distribution_cuts(Program *optimized, int number) {
     if (!takes.names) return false;
     takes.names[param->id] = true;
     node_walk(&walk, &optimized->root->kids[0]);
-    return takes.cut && (!takes.whole || param->type->kind == TY_struct);
+    return !takes.gathered || (takes.used && param->type->kind == TY_struct);
 }

@@ -8,6 +8,8 @@
  *     results   a merger, a vecmerger: reduce. An appender: blocks, cut like v if each iteration merges once. A
  *               dictionary: merged to a whole one, or left apart by key (shuffle) where it is only listed. Groups likewise
  *
+ * What the function looks up must be there whole, or as far as the iterations reach (distribute_window.c).
+ *
  * A loop is computed whole, on every rank, when it walks nothing in blocks or worth to be cut, walks with bounds, merges
  * into a builder that others merge into, too, or into one whose results are not all that becomes of it.
  */
@@ -179,9 +181,10 @@ static const Layout *distribute_range(Distribute *d, Node **slot) {
         lambda->params[1] = local;
     }
     seed_builder(d, loop->kids[1]);
+    distribute_windows(d, slot, &(Range){.share = name});
     distribute_function(d, lambda);
     const Layout *layout = partial(d, loop->kids[1]->type, lambda, 0, CUT_EVENLY);
-    *slot = node_let(program, span, name, share, loop);
+    *slot = node_let(program, span, name, share, *slot);
     return layout;
 }
 
@@ -208,6 +211,7 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
     }
     int cut = cut_data(d, slot, layouts, leader);
     seed_builder(d, builder);
+    distribute_windows(d, slot, &(Range){.leader = loop->kids[leader]->kids[0]});
     distribute_function(d, lambda);
     const Layout *layout = partial(d, builder->type, lambda, 0, cut);
     shift_index(d, slot, loop, leader);

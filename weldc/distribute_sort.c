@@ -108,14 +108,43 @@ static bool is_top(const Node *slice) {
     return slice->kids[0]->kind == N_Sort && is_small(slice->kids[1]) && is_small(slice->kids[2]);
 }
 
+/* slice(v, start, size)   =>   let window = exchange[window](v, {0, 1, 0, start, size}); slice(window.$0, start - window.$1, size) */
+static const Layout *distribute_part(Distribute *d, Node **slot) {
+    Program *program = d->program;
+    Node *slice = *slot;
+    Span span = slice->span;
+    const Layout *layout = distribute(d, &slice->kids[0]);
+    for (int i = 1; i < 3; i++) distribute_whole(d, &slice->kids[i]);
+    if (layout->kind != LAYOUT_BLOCK) {
+        make_whole(d, &slice->kids[0], layout);
+        return &layout_whole;
+    }
+    Type *number = slice->kids[1]->type;
+    Symbol *start = symbol_new(program, "start", number), *size = symbol_new(program, "size", number);
+    Node *zero = node_literal(program, span, number, 0), *one = node_literal(program, span, number, 1);
+    Node *window = window_node(d, slice->kids[0], zero, one, node_literal(program, span, number, 0),
+                               node_ident(program, span, start), node_ident(program, span, size));
+    Symbol *pair = symbol_new(program, "window", window->type);
+    Node *values[2] = {slice->kids[1], slice->kids[2]};
+    slice->kids[0] = pair_field(program, span, pair, 0);
+    slice->kids[1] = node_make(program, N_Binary, span, number, 2, node_ident(program, span, start),
+                               pair_field(program, span, pair, 1));
+    slice->kids[1]->op = OP_sub;
+    slice->kids[2] = node_ident(program, span, size);
+    Node *body = node_let(program, span, pair, window, slice);
+    *slot = node_let(program, span, start, values[0], node_let(program, span, size, values[1], body));
+    return &layout_whole;
+}
+
 const Layout *distribute_slice(Distribute *d, Node **slot) {
     Program *program = d->program;
     Node *slice = *slot, *sort = slice->kids[0];
     bool top = is_top(slice) && !has_free_names(program, sort->kids[1]);
-    const Layout *layout = top ? distribute(d, &sort->kids[0]) : &layout_whole;
+    if (!top) return distribute_part(d, slot);
+    const Layout *layout = distribute(d, &sort->kids[0]);
     if (layout->kind != LAYOUT_BLOCK && layout->kind != LAYOUT_SPLITS) {
-        if (top) make_whole(d, &sort->kids[0], layout);
-        for (int i = top; i < 3; i++) distribute_whole(d, &slice->kids[i]);
+        make_whole(d, &sort->kids[0], layout);
+        for (int i = 1; i < 3; i++) distribute_whole(d, &slice->kids[i]);
         return &layout_whole;
     }
     Span span = slice->span;

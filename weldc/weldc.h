@@ -64,8 +64,8 @@ MergeBound merge_bound(Merges *merges, const Node *node, const Symbol *builder, 
 
 /* ---- distribute_ends.c: what programs for ranks take ---- */
 
-/* Of a program that was optimized for ranks which all have a parameter whole: does it do better with blocks of it? It does if
- * it takes nothing but this rank's block, or blocks of a struct's vectors. */
+/* Of a program that was optimized for ranks which have their blocks of a parameter: does it take no more? Then they need not
+ * have it whole. Of a struct's vectors some may be gathered, if others are not. */
 bool distribution_cuts(Program *optimized, int parameter);
 
 /* ---- plan.c, plan_print.c: the graph of fragments -------------------------------------------------------- */

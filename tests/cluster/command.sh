@@ -41,6 +41,9 @@ same table -e '|t| {len(t.$0), result(for(zip(t.$0, t.$1, t.$2), merger[f64,+],
 same column -e '|v: vec[f64]| result(for(v, appender[f64], |b, i, x| if(x > 4890.0, merge(b, x), b)))' "@$file:price"
 same whole -e '|v: vec[f64]| lookup(v, 4999L)' "@$file:price"
 
+# field NAME FILE: a number of --stats
+field() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$2"; }
+
 # The result of all ranks is one file, which all read again.
 squares='|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x * x))))'
 "$weldc" run -e "$squares" 200001L --save "$dir/alone.npy"
@@ -50,12 +53,22 @@ sum='|v: vec[f64], w: vec[f64]| result(for(zip(v, w), merger[f64,+], |b, i, x| m
 same files -e "$sum" "@$dir/alone.npy" "@$dir/ranks.npy"
 same untyped -e '|v| result(for(v, merger[f64,max], |b, i, x| merge(b, x)))' "@$dir/ranks.npy"
 same scalar -e '|v: vec[f64], n: f64| n' "@$dir/ranks.npy" 2.0
+for program in kmeans logistic; do
+    case $program in
+    kmeans) given="points=@$dir/points.npy k=3L rounds=4L" ;;
+    logistic) given="x=@$dir/points.npy y=@$dir/labels.npy steps=5L rate=0.1" ;;
+    esac
+    "$weldc" run -e '|n: i64| {result(for(rangeiter(0L, n * 8L, 1L), appender[f64], |b, i, x| merge(b, f64(x * x % 17L)))), n, 8L}' 3001L \
+        --save "$dir/points.npy"
+    "$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x % 2L))))' 3001L --save "$dir/labels.npy"
+    "$mpirun" --oversubscribe -n 4 "$weldc" run --no-eval examples/$program.weld $given --stats 2>"$dir/err" >/dev/null
+    [ "$(field input_bytes "$dir/err")" -lt $((3001 * 9 * 8 * 26 / 100 + 4096)) ] &&
+        [ "$(field sent_bytes "$dir/err")" -lt 30000 ] || { echo "$program: the rows are not where they are needed"; cat "$dir/err"; exit 1; }
+done
 matrix='|n: i64| {result(for(rangeiter(0L, n * 7L, 1L), appender[i64], |b, i, x| merge(b, x))), n, 7L}'
 "$mpirun" --oversubscribe -n 3 "$weldc" run -e "$matrix" 1001L --save "$dir/matrix.npy"
 same matrix -e '|m| {m.$1, m.$2, result(for(m.$0, merger[i64,+], |b, i, x| merge(b, x * i)))}' "@$dir/matrix.npy"
 
-# field NAME FILE: a number of --stats
-field() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$2"; }
 map='|v: vec[f64]| len(result(for(v, appender[f64], |b, i, x| merge(b, x + 1.0))))'
 "$weldc" run --no-eval --set weld.optimization.passes=distribute -e "$map" "@$dir/alone.npy" --stats 2>"$dir/one" >/dev/null
 "$mpirun" --oversubscribe -n 4 "$weldc" run --no-eval --set weld.optimization.passes=distribute -e "$map" "@$dir/alone.npy" --stats \

@@ -8,7 +8,7 @@
  * wanted type are loaded, and the program is compiled with theirs.
  *
  * Of ranks each loads its block of a .npy or .csv file if the program takes no more than that of the parameter, which
- * shows when the program is compiled for ranks that have it whole; then it is compiled again. `@part-{rank}.npy` is a file
+ * shows when the program is compiled for blocks of all such files; if it gathers some, it is compiled again. `@part-{rank}.npy` is a file
  * for each rank.
  */
 #include <ctype.h>
@@ -325,7 +325,8 @@ static bool tell_shares(const Arguments *arguments, const Parameters *p, weld_co
 }
 
 /* What the program does not take in blocks each rank loads as a whole. */
-static bool settle_shares(Arguments *arguments, weld_module_t module, Fault *fault) {
+static bool settle_shares(Arguments *arguments, weld_module_t module, bool *settled, Fault *fault) {
+    *settled = true;
     bool any = false;
     for (int i = 0; i < arguments->count; i++) any |= arguments->items[i].share == SHARE_block;
     Program *optimized = any ? module_optimized(module) : NULL;
@@ -333,6 +334,7 @@ static bool settle_shares(Arguments *arguments, weld_module_t module, Fault *fau
     for (int i = 0; i < arguments->count; i++) {
         Argument *item = &arguments->items[i];
         if (item->share != SHARE_block || distribution_cuts(optimized, item->parameter)) continue;
+        *settled = false;
         item->share = SHARE_whole;
         item->loaded = false; /* its block was, for its type */
     }
@@ -391,7 +393,7 @@ static weld_module_t compile(const Text *text, const Type *want, weld_conf_t con
     return module_compile(text->name, text->bytes, text->length, want, conf, error, timings);
 }
 
-/* For ranks: which load blocks shows when it is compiled for ranks that have it all. */
+/* For ranks: which load blocks shows when it is compiled for blocks of all that may be cut. */
 static weld_module_t compile_shared(Arguments *arguments, Inputs *inputs, const Text *text, const Type *want,
                                     weld_conf_t conf, Timings *timings, Error *error, Fault *fault) {
     weld_module_t module = compile(text, want, conf, timings, error);
@@ -399,10 +401,18 @@ static weld_module_t compile_shared(Arguments *arguments, Inputs *inputs, const 
     Parameters parameters = parameters_of(module);
     const char *root = weld_conf_get(conf, "weld.cluster.root");
     bool ok = arguments_match(arguments, text, &parameters, fault) &&
-              (want || choose_shares(arguments, &inputs->ranks, root, &parameters, fault)) &&
-              settle_shares(arguments, module, fault) && tell_shares(arguments, &parameters, conf, fault);
+              (want || choose_shares(arguments, &inputs->ranks, root, &parameters, fault));
+    for (bool settled = false; ok && !settled;) {
+        ok = tell_shares(arguments, &parameters, conf, fault);
+        weld_module_free(module);
+        module = ok ? compile(text, want, conf, timings, error) : NULL;
+        if (!module) return NULL;
+        parameters = parameters_of(module);
+        ok = settle_shares(arguments, module, &settled, fault);
+    }
+    if (ok) return module;
     weld_module_free(module);
-    return ok ? compile(text, want, conf, timings, error) : NULL;
+    return NULL;
 }
 
 weld_module_t arguments_compile(Arguments *arguments, Inputs *inputs, const Text *text, weld_conf_t conf,

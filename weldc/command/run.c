@@ -183,6 +183,14 @@ static bool speaks(const Run *run) {
     return ranks->failed ? ranks->speaks : run->cluster->rank == 0;
 }
 
+/* A launcher ends all ranks when one ends with a failure: none does so before it is said why. */
+static void meet(const Run *run) {
+    Ranks ranks;
+    Fault ignored = {0};
+    if (run->cluster && ranks_begin(&ranks, run->cluster, &ignored)) ranks_end(&ranks, true, &ignored);
+    fault_release(&ignored);
+}
+
 int command_run(Request *request) {
     Run run = {.request = request};
     if (request->resume && !weld_conf_get(request->conf, "weld.checkpoint.file"))
@@ -200,8 +208,9 @@ int command_run(Request *request) {
     if (status == EXIT_DONE) {
         status = request->save || !first ? EXIT_DONE : print_result(&run);
         if (request->stats && first) print_stats(&run);
-    } else if (speaks(&run)) {
-        fault_print(&run.fault);
+    } else {
+        if (speaks(&run)) fault_print(&run.fault);
+        meet(&run);
     }
     weld_value_free(run.result);
     weld_context_free(run.context);
