@@ -209,6 +209,13 @@ static ErrorCode take_file(Checkpoint *c, const CheckpointKey *key, Worker *work
     return read_blocks(c, worker);
 }
 
+/* What a rank that was killed before it could has left behind. */
+static void drop_older_blocks(Checkpoint *c) {
+    Buf path = {0};
+    if (c->generation > 2 && block_path(c, c->generation - 2, &path)) unlink(path.text);
+    buf_release(&path);
+}
+
 /* Rank 0 reads the file for all. Of one that is not gone on from only the generation counts. */
 static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
     Error error = {.code = E_None};
@@ -229,6 +236,7 @@ static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
     if (code == E_None) code = greatest(worker, generation, &c->generation);
     if (code == E_None) code = take_file(c, &unit->checkpoint, worker, &all);
     if (c->generation > 1) c->previous = c->generation - 1;
+    if (code == E_None) drop_older_blocks(c);
     free(bytes);
     return code;
 }
