@@ -316,9 +316,11 @@ bool weld_nd_evaluate(weld_context_t context, const weld_nd_t *arrays, int64_t c
 bool weld_nd_read(weld_context_t context, weld_nd_t nd, void *data, int64_t bytes, weld_error_t error) {
     if (!nd) return nd_refuse(error, "the array is NULL");
     int64_t size = nd_size(nd), each = dtypes[nd->dtype].size;
-    if (bytes != size * each || (bytes && !data))
-        return nd_fail(error, WELD_ARGUMENT_ERROR, "the array has %lld bytes, there is room for %lld",
+    if (bytes != size * each)
+        return nd_fail(error, WELD_ARGUMENT_ERROR,
+                       "the array has %lld bytes, and not %lld, which the memory for it has",
                        (long long)(size * each), (long long)bytes);
+    if (bytes && !data) return nd_refuse(error, "the memory for the array is NULL");
     weld_value_t value;
     if (!weld_nd_evaluate(context, &nd, 1, &value, error)) return false;
     const struct {

@@ -230,7 +230,9 @@ Test(ndarray, what_does_not_fit) {
     cr_assert_null(weld_nd_type_name(WELD_ND_DTYPES));
     cr_assert_not(weld_nd_read(contexts[0], NULL, data, 48, error));
     cr_assert_not(weld_nd_read(contexts[0], x, data, 40, error));
+    cr_assert(strstr(weld_error_message(error), "the array has 48 bytes, and not 40"));
     cr_assert_not(weld_nd_read(contexts[0], x, NULL, 48, error));
+    cr_assert(strstr(weld_error_message(error), "is NULL"));
     cr_assert_not(weld_nd_read(NULL, x, data, 48, error));
     weld_value_t values[2];
     cr_assert_not(weld_nd_evaluate(contexts[0], hole, 2, values, error));
