@@ -1,5 +1,5 @@
 """returns.py RETURNS [ROWS [STEPS]]: examples/returns.c end to end, from two CSV files to a tested and saved model, beside the
-same with Polars or DuckDB for the tables and JAX for the training.
+same with Polars, DuckDB or pandas for the tables and JAX for the training.
 
 Each run is a process of its own, so that everything counts: starting, loading libraries, compiling. Of the peers the time after
 their imports is given as well. All take turns; the least of three runs counts. The losses of the last step are printed: they
@@ -31,6 +31,17 @@ def polars_table(folder):
                     (2024 - p.col("since")).cast(float), (p.col("day").dt.weekday() >= 6).cast(float).alias("weekend"),
                     p.col("returned").cast(float), p.col("order").cast(float)).collect())
     return rows.to_numpy()
+
+
+def pandas_table(folder):
+    import numpy as np
+    import pandas as p
+
+    rows = p.read_csv(folder + "/orders.csv", parse_dates=["day"])
+    rows = rows[(rows.day.dt.year == 2024) & (rows.quantity > 0) & rows.price.notna()]
+    rows = rows.merge(p.read_csv(folder + "/customers.csv"), on="customer")
+    return np.column_stack([np.log(rows.price * rows.quantity), rows.discount, rows.quantity, 2024 - rows.since,
+                            rows.day.dt.day_of_week >= 5, rows.returned, rows.order]).astype(np.float64)
 
 
 def duckdb_table(folder):
@@ -80,12 +91,15 @@ def train(table, steps):
     return losses[-1], right
 
 
+TABLES = {"polars": polars_table, "duckdb": duckdb_table, "pandas": pandas_table}
+
+
 def peer(name, folder, steps):
     import jax  # noqa: F401
 
     __import__(name)
     start = time.time()
-    loss, right = train({"polars": polars_table, "duckdb": duckdb_table}[name](folder), steps)
+    loss, right = train(TABLES[name](folder), steps)
     print("%.1f %.6f %.4f" % ((time.time() - start) * 1e3, loss, right))
 
 
@@ -97,7 +111,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([returns, "--make", rows, folder], check=True)
         for _ in range(3):
-            for name in ("weldc", "polars", "duckdb"):
+            for name in ("weldc", *TABLES):
                 words = [returns, folder, steps] if name == "weldc" else [sys.executable, __file__, "--peer", name, folder, steps]
                 start = time.time()
                 out = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
