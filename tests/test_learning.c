@@ -149,3 +149,28 @@ Test(learning, logistic_fit_reads_once) {
     cr_expect(run.status == 0 && read && !strstr(read + 1, "slice(x.$0"), "%s", run.out);
     free(run.out);
 }
+
+static double stat_of(const char *out, const char *name) {
+    const char *at = out ? strstr(out, name) : NULL;
+    return at ? strtod(at + strlen(name) + strlen("\": "), NULL) : -1;
+}
+
+/* A step of a network of two layers is planned, though adapters check what they are given, and that is what it takes. */
+Test(learning, a_step_takes_what_was_planned) {
+    Run run = run_weldc("run --no-eval --threads 1 --stats -e '|n: i64|"
+                        " let fill = |k: i64| result(for(rangeiter(0L, k, 1L), appender[f32], |b, i, e| "
+                        "merge(b, f32(e % 7L) * 0.01f)));"
+                        " let x = fill(n * 784L); let y = result(for(rangeiter(0L, n, 1L), appender[i64], "
+                        "|b, i, e| merge(b, e % 10L)));"
+                        " let w = fill(200704L); let c = fill(256L); let v = fill(2560L); let d = fill(10L);"
+                        " let g = grad(|w, c, v, d| let h = nn.dense({x, n, 784L}, {w, 256L, 784L}, c);"
+                        "   nn.cross_entropy(nn.dense({map(h.$0, |e| max(e, 0.0f)), n, 256L}, {v, 10L, "
+                        "256L}, d), y))(w, c, v, d);"
+                        " let step = |p: vec[f32], d: vec[f32]| map(zip(p, d), |e| e.$0 - 0.01f * e.$1);"
+                        " let s = {step(w, g.$1.$0), step(c, g.$1.$1), step(v, g.$1.$2), step(d, g.$1.$3)};"
+                        " {lookup(s.$0, 5L), lookup(s.$1, 5L), lookup(s.$2, 5L), lookup(s.$3, 5L)}' 256l");
+    double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
+           least = stat_of(run.out, "\"least_bytes");
+    cr_expect(run.status == 0 && planned > 0 && peak <= planned && planned <= 1.1 * least, "%s", run.out);
+    free(run.out);
+}

@@ -652,10 +652,14 @@ static Abstract eval_node(Pricer *p, Node *node) {
     case N_And:
     case N_Or:
     case N_If: return eval_choice(p, node);
-    case N_Select:
-        eval(p, node->kids[0]);
+    case N_Assert: /* or the run ends here */ eval(p, node->kids[0]); return exact(node->type, true);
+    case N_Select: {
+        Abstract condition = eval(p, node->kids[0]);
         value = eval(p, node->kids[1]);
-        return join(p, value, eval(p, node->kids[2]), false);
+        other = eval(p, node->kids[2]);
+        if (condition.known == EXACT) return condition.n & 1 ? value : other;
+        return join(p, value, other, false);
+    }
     case N_Len:
         value = eval(p, node->kids[0]);
         return (Abstract){.type = node->type, .known = value.known, .n = value.n};
