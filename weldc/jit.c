@@ -24,8 +24,7 @@
 static pthread_once_t initialized = PTHREAD_ONCE_INIT;
 
 /* Where LLVM is ours alone, not shared with whoever else uses it in this process: no loop strength reduction, of which LLVM has
- * no other switch. It takes an eighth of the time to compile a query, and finds what is left of a loop's addresses when
- * cg_offsets.c has been there: nothing. */
+ * no other switch. It takes an eighth of the time to compile a query, and cg_offsets.c does what loops over elements need of it. */
 static void initialize(void) {
 #ifdef WELD_LLVM_OWN
     static const char *const settings[] = {"weldjit", "-disable-lsr"};
