@@ -11,7 +11,8 @@
 #include <string.h>
 
 const ExchangeClass exchange_classes[EXCHANGE_COUNT] = {
-#define EXCHANGE(id, spelling, operands, combines, doc) [EXCHANGE_##id] = {spelling, doc, operands, combines},
+#define EXCHANGE(id, spelling, operands, combines, blocks, sends, doc) \
+    [EXCHANGE_##id] = {spelling, doc, sends, operands, combines, blocks},
 #include "exchanges.def"
 };
 

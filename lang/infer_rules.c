@@ -420,6 +420,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
         if (!infer_expect(in, node->kids[0], number, "a length")) return FAIL;
         return infer_give(in, node, node->bits == EXCHANGE_start ? number : infer_pair(in, number, number));
     case EXCHANGE_seed:
+    case EXCHANGE_portion:
     case EXCHANGE_reduce: return combined(in, node);
     case EXCHANGE_merge:
     case EXCHANGE_shuffle: return same_dict(in, node);

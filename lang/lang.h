@@ -241,14 +241,14 @@ typedef struct IterClass {
 extern const IterClass iter_classes[IT_COUNT];
 
 typedef enum ExchangeKind {
-#define EXCHANGE(id, spelling, operands, combines, doc) EXCHANGE_##id,
+#define EXCHANGE(id, spelling, operands, combines, blocks, sends, doc) EXCHANGE_##id,
 #include "exchanges.def"
     EXCHANGE_COUNT
 } ExchangeKind;
 typedef struct ExchangeClass {
-    const char *spelling, *doc;
+    const char *spelling, *doc, *sends;
     int operands;
-    bool combines;
+    bool combines, blocks;
 } ExchangeClass;
 extern const ExchangeClass exchange_classes[EXCHANGE_COUNT];
 

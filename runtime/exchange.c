@@ -374,7 +374,8 @@ static void combine_rows(const Type *element, Op op, char *rows, int64_t length,
     for (int i = 1; i < count; i++) combine_all(element, op, rows, rows + i * length * element->size, length);
 }
 
-static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec, Vec *out) {
+/* portion: only this rank's block of it. */
+static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec, bool portion, Vec *out) {
     Op op = x->call->op;
     int64_t length = vec->length, *lengths;
     TRY(lengths_of(x, vec, &lengths));
@@ -386,6 +387,7 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
         TRY(gather(x, element, vec, false, out));
         combine_rows(element, op, out->data, length, x->ranks);
         out->length = length;
+        if (portion) *out = block(x, element, out);
         return E_None;
     }
     Vec *send = vectors_for_all(x), rows;
@@ -396,12 +398,15 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
     TRY(swap(x, element, send, &rows));
     Vec own = {rows.data, send[x->rank].length};
     combine_rows(element, op, rows.data, own.length, x->ranks);
-    return gather(x, element, &own, false, out);
+    if (!portion) return gather(x, element, &own, false, out);
+    *out = own;
+    return E_None;
 }
 
 static ErrorCode reduce(Exchange *x) {
     const Type *type = x->call->type;
-    if (type->kind == TY_vec) return reduce_vector(x, type->args[0], x->call->operands[0], x->call->out);
+    if (type->kind == TY_vec)
+        return reduce_vector(x, type->args[0], x->call->operands[0], false, x->call->out);
     Vec own = {(void *)x->call->operands[0], 1}, all;
     TRY(gather(x, type, &own, false, &all));
     if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
@@ -534,6 +539,7 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_start: return start(x);
     case EXCHANGE_share: share(x); return E_None;
     case EXCHANGE_reduce: return reduce(x);
+    case EXCHANGE_portion: return reduce_vector(x, element, a, true, call->out);
     case EXCHANGE_gather: return gather(x, element, a, false, call->out);
     case EXCHANGE_collect: return gather(x, element, a, true, call->out);
     case EXCHANGE_scatter: return scatter(x, element, a, call->out);

@@ -340,6 +340,31 @@ static bool count_use(Walk *walk, Node **slot) {
     return true;
 }
 
+/* ---- vectors that are combined for their blocks alone ---- */
+
+static bool find_blocks(Walk *walk, Node **slot) {
+    Node **reduced = walk->data;
+    Node *node = *slot, *kid = node->count ? node->kids[0] : NULL;
+    bool sums = node->kind == N_Let && kid->kind == N_Exchange && kid->bits == EXCHANGE_reduce;
+    if (sums && kid->type->kind == TY_vec && node->symbol->uses == 1) reduced[node->symbol->id] = kid;
+    if (node->kind != N_Exchange || node->bits != EXCHANGE_block || kid->kind != N_Ident) return true;
+    Node *whole = reduced[kid->symbol->id];
+    if (!whole) return true;
+    whole->bits = EXCHANGE_portion;
+    *slot = kid;
+    return false;
+}
+
+/* let s = exchange[reduce,+](v); ..exchange[block](s)..   =>   let s = exchange[portion,+](v); ..s.., if s is not needed else. */
+static void reduce_to_blocks(Distribute *d, Node **body) {
+    Node **reduced = arena_alloc(&d->program->arena, sizeof *reduced * ((size_t)d->program->symbols + 1));
+    Walk walk = {d->program, find_blocks, NULL, reduced};
+    d->gave_up |= !reduced;
+    if (!reduced) return;
+    count_uses(d->program, *body);
+    node_walk(&walk, body);
+}
+
 bool pass_distribute(Program *program) {
     Node *root = program->root;
     if (!program->distribution.together) return true;
@@ -350,6 +375,7 @@ bool pass_distribute(Program *program) {
     distribute_arguments(&d, root);
     distribute_end(&d, &root->kids[0], distribute(&d, &root->kids[0]));
     for (int i = 0; i < root->nparams; i++) root->kids[0] = bind_derived(&d, root->params[i], root->kids[0]);
+    reduce_to_blocks(&d, &root->kids[0]);
     if (!d.gave_up) return true;
     return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
 }

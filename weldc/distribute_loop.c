@@ -237,6 +237,8 @@ const Layout *distribute_result(Distribute *d, Node **slot, bool apart) {
         *slot = exchange_node(d, apart ? EXCHANGE_shuffle : EXCHANGE_merge, op, result, NULL);
         return apart ? &layout_keyed : &layout_whole;
     }
-    default: *slot = exchange_node(d, EXCHANGE_reduce, type->op, result, NULL); return &layout_whole;
+    default:
+        *slot = exchange_node(d, EXCHANGE_reduce, type->op, result, NULL);
+        return type->kind == TY_vecmerger ? &layout_splits : &layout_whole;
     }
 }

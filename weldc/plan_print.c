@@ -14,6 +14,7 @@
  */
 #include "weldc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct Printer {
@@ -24,6 +25,7 @@ typedef struct Printer {
         size_t at, line;
     } found; /* the last line that was looked for: the next one is near */
     int indent;
+    bool *spread; /* by number of fragment: it runs over blocks, or makes some; NULL: not for ranks */
 } Printer;
 
 static void put(Printer *p, const char *text) {
@@ -122,6 +124,73 @@ static void put_made(Printer *p, const Buffer *buffer) {
 
 static void put_plan(Printer *p, const Plan *plan);
 
+/* ---- ranks ---- */
+
+static const ExchangeClass *exchange_of(const Fragment *fragment) {
+    return fragment->node->kind == N_Exchange ? &exchange_classes[fragment->node->bits] : NULL;
+}
+
+/* What is read of it differs from rank to rank. */
+static bool is_spread(const Printer *p, const Buffer *buffer) {
+    const Distribution *given = &p->program->distribution;
+    if (buffer->maker) return p->spread[buffer->maker->number];
+    char name[96];
+    snprintf(name, sizeof name, "%s", buffer->name ? buffer->name : "");
+    name[strcspn(name, ".")] = 0;
+    return buffer->type->pointers &&
+           (name_is_listed(given->blocks, name) || name_is_listed(given->parts, name));
+}
+
+/* A state of an iterate may lie in either way. */
+static bool is_state(const Buffer *buffer) {
+    return !buffer->maker && buffer->plan->holder;
+}
+
+static void put_where(Printer *p, const Fragment *fragment) {
+    if (!p->spread) return;
+    bool spread = false, open = false;
+    for (int i = 0; i < fragment->ninputs; i++) {
+        spread |= is_spread(p, fragment->inputs[i]);
+        open |= is_state(fragment->inputs[i]);
+    }
+    const ExchangeClass *exchange = exchange_of(fragment);
+    p->spread[fragment->number] = exchange ? exchange->blocks : spread;
+    if (exchange) buf_printf(p->out, ", %s", exchange->spelling);
+    if (exchange || (open && !spread) || !fragment_classes[fragment->kind].counts) return;
+    put(p, spread ? ", each rank its share" : ", replicated");
+}
+
+/* The bytes of what a rank puts into an exchange. */
+static void put_operand(Printer *p, const Buffer *buffer) {
+    const Type *type = buffer->type;
+    int64_t size = type->kind == TY_vec ? type->args[0]->size : type->size;
+    if (type->kind == TY_dict) size = type->args[0]->size + type->args[1]->size;
+    if (type->kind != TY_vec && type->kind != TY_dict) {
+        buf_printf(p->out, "%lld bytes", (long long)size);
+        return;
+    }
+    buf_printf(p->out, "%lld bytes * len(", (long long)size);
+    put_name(p, buffer);
+    put(p, ")");
+}
+
+static void put_sent(Printer *p, const Fragment *fragment) {
+    const ExchangeClass *exchange = exchange_of(fragment);
+    if (!exchange) return;
+    begin_line(p, 1);
+    put(p, "sends  ");
+    if (!*exchange->sends) put(p, "nothing");
+    for (const char *at = exchange->sends; *at; at++) {
+        if (*at == '%' && fragment->ninputs)
+            put_operand(p, fragment->inputs[0]);
+        else if (*at == '%')
+            buf_printf(p->out, "%lld bytes", (long long)fragment->node->kids[0]->type->size);
+        else
+            buf_put(p->out, at, 1);
+    }
+    put(p, "\n");
+}
+
 static void put_runs(Printer *p, const Fragment *fragment) {
     begin_line(p, 1);
     put(p, "runs   ");
@@ -144,6 +213,7 @@ static void put_fragment(Printer *p, const Fragment *fragment) {
     int iters = fragment->node->count - 2;
     if (fragment->kind == FRAGMENT_loop)
         buf_printf(p->out, " over %d iterator%s", iters, iters == 1 ? "" : "s");
+    put_where(p, fragment);
     if (fragment->parallel) put(p, ", in parallel");
     if (fragment->why) buf_printf(p->out, ", on one thread: %s", fragment->why);
     put(p, "\n");
@@ -154,6 +224,7 @@ static void put_fragment(Printer *p, const Fragment *fragment) {
         put_names(p, fragment->inputs, fragment->ninputs);
         put(p, "\n");
     }
+    put_sent(p, fragment);
     for (int i = 0; i < fragment->noutputs; i++) {
         begin_line(p, 1);
         put(p, "makes  ");
@@ -182,6 +253,7 @@ static int put_code(Printer *p, const Plan *plan, int i) {
     put(p, ": ");
     for (; i < end; i++) {
         const Fragment *code = plan->fragments[i];
+        put_where(p, code);
         put_names(p, code->outputs, code->noutputs);
         if (code->ninputs) put(p, " from ");
         put_names(p, code->inputs, code->ninputs);
@@ -243,8 +315,24 @@ static void put_memory(Printer *p, const PlanMemory *memory) {
     put(p, "\n");
 }
 
+/* One more than the largest number of a fragment. */
+static int numbers_of(const Plan *plan) {
+    int most = 0;
+    for (int i = 0; i < plan->nfragments; i++) {
+        const Fragment *fragment = plan->fragments[i];
+        if (fragment->number >= most) most = fragment->number + 1;
+        for (int k = 0; k < fragment->ninner; k++) {
+            int inner = numbers_of(fragment->inner[k]);
+            if (inner > most) most = inner;
+        }
+    }
+    return most;
+}
+
 void plan_print(Buf *out, Program *program, const Plan *plan) {
     Printer p = {.out = out, .program = program};
+    if (program->distribution.together)
+        p.spread = arena_alloc(&program->arena, sizeof *p.spread * (size_t)(numbers_of(plan) + 1));
     put_plan(&p, plan);
     PlanMemory memory = plan_memory(program, plan);
     put_memory(&p, &memory);
