@@ -394,12 +394,24 @@ static Verdict picked(Infer *in, Node *node) {
 }
 
 /* Scalars, structs of them, and vectors of either have a sum. */
+/* A value without pointers, a vector of such, or for a reduce a struct of both. */
+static bool is_combinable(const Node *node, const Type *type) {
+    if (type->kind == TY_vec) type = type->args[0];
+    if (!type->pointers) return type->kind != TY_simd;
+    bool ok =
+        type->kind == TY_struct && node->kids[0]->type->kind == TY_struct && node->bits == EXCHANGE_reduce;
+    for (int i = 0; ok && i < type->count; i++) {
+        const Type *part = type->args[i]->kind == TY_vec ? type->args[i]->args[0] : type->args[i];
+        ok = !part->pointers;
+    }
+    return ok;
+}
+
 static Verdict combined(Infer *in, Node *node) {
     Type *type = type_resolve(in->types, infer_type(in, node->kids[0]));
     Verdict verdict = infer_give(in, node, type);
     if (type->open) return verdict == FAIL ? FAIL : WAIT;
-    const Type *element = type->kind == TY_vec ? type->args[0] : type;
-    if (!element->pointers && element->kind != TY_simd) return verdict;
+    if (is_combinable(node, type)) return verdict;
     return infer_fail(in, node->kids[0]->span, "ranks cannot combine %s", infer_text(in, type).text);
 }
 

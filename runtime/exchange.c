@@ -403,8 +403,135 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
     return E_None;
 }
 
+/* ---- several values that are combined at once ---- */
+
+/* A vector, or a value as a vector of one. */
+typedef struct Part {
+    const Type *element;
+    Vec vec;
+} Part;
+
+static int64_t padded(int64_t bytes) {
+    return (bytes + 15) & ~(int64_t)15;
+}
+
+/* What of a part belongs to a rank; all: everything belongs to everybody. */
+static Vec share_of(const Exchange *x, const Part *part, int rank, bool all) {
+    int64_t length = part->vec.length;
+    if (all) return part->vec;
+    return slice_of(&part->vec, block_begin(length, rank, x->ranks), block_begin(length, rank + 1, x->ranks),
+                    part->element->size);
+}
+
+static int64_t share_bytes(const Exchange *x, const Part *parts, int rank, bool all) {
+    int64_t bytes = 0;
+    for (int i = 0; i < x->call->type->count; i++)
+        bytes += padded(share_of(x, &parts[i], rank, all).length * parts[i].element->size);
+    return bytes;
+}
+
+/* The parts of the struct; all ranks must have as many elements of each. */
+static ErrorCode find_parts(Exchange *x, Part *parts, int64_t *bytes) {
+    const Type *type = x->call->type;
+    static Type number = {.kind = TY_i64, .size = 8, .align = 8};
+    Vec lengths = {take(x, type->count * (int64_t)sizeof(int64_t)), type->count}, all;
+    if (!lengths.data) return E_OutOfMemory;
+    *bytes = 0;
+    for (int i = 0; i < type->count; i++) {
+        const char *at = (const char *)x->call->operands[0] + type->offsets[i];
+        bool vector = type->args[i]->kind == TY_vec;
+        parts[i] = (Part){vector ? type->args[i]->args[0] : type->args[i], {(void *)(uintptr_t)at, 1}};
+        if (vector) memcpy(&parts[i].vec, at, sizeof parts[i].vec);
+        ((int64_t *)lengths.data)[i] = parts[i].vec.length;
+        *bytes += padded(parts[i].vec.length * parts[i].element->size);
+    }
+    TRY(gather(x, &number, &lengths, false, &all));
+    for (int64_t i = 0; i < all.length; i++) {
+        int64_t own = parts[i % type->count].vec.length, other = ((int64_t *)all.data)[i];
+        if (other != own) return worker_fail(x->worker, E_ZipMismatch, x->span, own, other);
+    }
+    return E_None;
+}
+
+/* The shares of a rank, one behind the other. */
+static ErrorCode pack_shares(Exchange *x, const Part *parts, int rank, bool all, Vec *out) {
+    *out = (Vec){NULL, share_bytes(x, parts, rank, all)};
+    char *at = out->data = take(x, out->length);
+    if (!at) return E_OutOfMemory;
+    memset(at, 0, (size_t)out->length);
+    for (int i = 0; i < x->call->type->count; i++) {
+        Vec share = share_of(x, &parts[i], rank, all);
+        int64_t bytes = share.length * parts[i].element->size;
+        if (bytes) memcpy(at, share.data, (size_t)bytes);
+        at += padded(bytes);
+    }
+    return E_None;
+}
+
+/* This rank's shares from all ranks become one, in the first. */
+static void combine_shares(const Exchange *x, const Part *parts, bool all, const Vec *pieces) {
+    int64_t at = 0;
+    for (int i = 0; i < x->call->type->count; i++) {
+        const Type *element = parts[i].element;
+        int64_t length = share_of(x, &parts[i], x->rank, all).length;
+        for (int peer = 1; peer < x->ranks; peer++)
+            combine_all(element, x->call->op, (char *)pieces[0].data + at, (char *)pieces[peer].data + at,
+                        length);
+        at += padded(length * element->size);
+    }
+}
+
+/* The combined shares of every rank become the result. */
+static ErrorCode unpack_shares(Exchange *x, const Part *parts, bool all, const Vec *pieces) {
+    const Type *type = x->call->type;
+    int sources = all ? 1 : x->ranks;
+    int64_t *at = take(x, sources * (int64_t)sizeof *at);
+    if (!at) return E_OutOfMemory;
+    memset(at, 0, (size_t)sources * sizeof *at);
+    for (int i = 0; i < type->count; i++) {
+        int64_t size = parts[i].element->size;
+        Vec made = {take(x, parts[i].vec.length * size), parts[i].vec.length};
+        char *to = made.data;
+        if (!to) return E_OutOfMemory;
+        for (int peer = 0; peer < sources; peer++) {
+            int64_t bytes = share_of(x, &parts[i], peer, all).length * size;
+            if (bytes) memcpy(to, (char *)pieces[peer].data + at[peer], (size_t)bytes);
+            to += bytes;
+            at[peer] += padded(bytes);
+        }
+        bool vector = type->args[i]->kind == TY_vec;
+        memcpy((char *)x->call->out + type->offsets[i], vector ? (void *)&made : made.data,
+               vector ? sizeof made : (size_t)size);
+    }
+    return E_None;
+}
+
+/* Both steps of reduce_vector, for all parts at once. */
+static ErrorCode reduce_parts(Exchange *x) {
+    int64_t bytes;
+    Part *parts = take(x, x->call->type->count * (int64_t)sizeof *parts);
+    Vec *send = vectors_for_all(x), *pieces = vectors_for_all(x);
+    if (!parts || !send || !pieces) return E_OutOfMemory;
+    TRY(find_parts(x, parts, &bytes));
+    bool all = bytes <= SMALL_REDUCE;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        if (peer > 0 && all)
+            send[peer] = send[0];
+        else
+            TRY(pack_shares(x, parts, peer, all, &send[peer]));
+    }
+    TRY(swap_bytes(x, send, pieces));
+    combine_shares(x, parts, all, pieces);
+    if (all) return unpack_shares(x, parts, all, pieces);
+    Vec own = pieces[0];
+    for (int peer = 0; peer < x->ranks; peer++) send[peer] = own;
+    TRY(swap_bytes(x, send, pieces));
+    return unpack_shares(x, parts, all, pieces);
+}
+
 static ErrorCode reduce(Exchange *x) {
     const Type *type = x->call->type;
+    if (type->kind == TY_struct && type->pointers) return reduce_parts(x);
     if (type->kind == TY_vec)
         return reduce_vector(x, type->args[0], x->call->operands[0], false, x->call->out);
     Vec own = {(void *)x->call->operands[0], 1}, all;

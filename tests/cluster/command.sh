@@ -23,6 +23,14 @@ same sum -e '|v: vec[i64]| result(for(v, merger[i64,+], |b, i, x| merge(b, x * i
 same filter -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| if(x > 2L, merge(b, x), b)))' "$v"
 same sort --json -e '|v: vec[i64]| sort(v, |a, b| compare(a, b))' "$v"
 same count -e '|v: vec[i64]| result(for(v, dictmerger[i64,i64,+], |b, i, x| merge(b, {x, 1L})))' "$v"
+# Several sums in one exchange, of 5 KB and more: each rank combines its part of them.
+same sums --json -e '|n: i64|
+  let none = result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, 0L)));
+  let small = result(for(rangeiter(0L, 7L, 1L), appender[i8], |b, i, x| merge(b, 0c)));
+  let a = result(for(rangeiter(0L, 3L * n, 1L), vecmerger[i64,+](none), |b, i, x| merge(b, {x % n, x})));
+  let c = result(for(rangeiter(0L, 2L * n, 1L), vecmerger[i8,+](small), |b, i, x| merge(b, {x % 7L, i8(x)})));
+  let s = result(for(rangeiter(0L, 5L * n, 1L), merger[i64,+], |b, i, x| merge(b, x * x)));
+  {a, c, s}' 1001L
 same words examples/wordcount.weld '"one two one three one two"'
 same fails -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| merge(b, lookup(v, x + 4L))))' "$v"
 same mistyped -e '|v: vec[i64]| v + 1L' "$v"
