@@ -347,12 +347,14 @@ static bool find_blocks(Walk *walk, Node **slot) {
     Node *node = *slot, *kid = node->count ? node->kids[0] : NULL;
     bool sums = node->kind == N_Let && kid->kind == N_Exchange && kid->bits == EXCHANGE_reduce;
     if (sums && kid->type->kind == TY_vec && node->symbol->uses == 1) reduced[node->symbol->id] = kid;
-    if (node->kind != N_Exchange || node->bits != EXCHANGE_block || kid->kind != N_Ident) return true;
-    Node *whole = reduced[kid->symbol->id];
+    if (node->kind != N_Exchange || node->bits != EXCHANGE_block) return true;
+    Node *whole = kid->kind == N_Exchange && kid->bits == EXCHANGE_reduce ? kid
+                  : kid->kind == N_Ident                                  ? reduced[kid->symbol->id]
+                                                                          : NULL;
     if (!whole) return true;
     whole->bits = EXCHANGE_portion;
     *slot = kid;
-    return false;
+    return whole == kid;
 }
 
 /* let s = exchange[reduce,+](v); ..exchange[block](s)..   =>   let s = exchange[portion,+](v); ..s.., if s is not needed else. */

@@ -86,6 +86,28 @@ map='|v: vec[f64]| len(result(for(v, appender[f64], |b, i, x| merge(b, x + 1.0))
 [ "$(field input_bytes "$dir/four")" -lt $((200001 * 8 * 26 / 100 + 4096)) ] ||
     { echo "memory of arguments does not fall as 1/n"; cat "$dir/four"; exit 1; }
 
+# sends NAME BYTES ARGUMENT...: rank 0 of 4 sends so many bytes, to 5 %.
+sends() {
+    name=$1 bytes=$2
+    shift 2
+    "$mpirun" --oversubscribe -n 4 "$weldc" run --no-eval "$@" --stats 2>"$dir/err" >/dev/null
+    sent=$(field sent_bytes "$dir/err")
+    [ "$sent" -ge $((bytes * 95 / 100)) ] && [ "$sent" -le $((bytes * 105 / 100)) ] ||
+        { echo "$name: $sent bytes are sent, not $bytes"; exit 1; }
+}
+"$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, x * 7919L % 40000L)))' 160000L --save "$dir/keys.npy"
+sends groups $((40000 * 16 * 3 / 4)) -e '|k: vec[i64]| result(for(tovec(result(for(k, dictmerger[i64,i64,+], |b, i, x| merge(b, {x, 1L})))),
+    merger[i64,+], |b, i, e| merge(b, e.$1 * e.$1)))' "@$dir/keys.npy"
+sends joins $((160000 / 4 * 16 * 3)) -e '|k: vec[i64]| let d = result(for(k, dictmerger[i64,i64,max], |b, i, x| merge(b, {x, i})));
+    result(for(k, merger[i64,+], |b, i, x| merge(b, lookup(d, x))))' "@$dir/keys.npy"
+sends rounds $((60000 + 10 * (60000 + 60000))) -e '|from: vec[i64], to: vec[i64], n: i64|
+    let zeros = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, 0.0)));
+    iterate({result(for(zeros, appender[f64], |b, i, x| merge(b, 1.0))), 0L}, |s|
+        let ranks = s.$0;
+        let sums = result(for(zip(from, to), vecmerger[f64,+](zeros), |b, i, e| merge(b, {e.$1 % n, lookup(ranks, e.$0 % n)})));
+        {{result(for(sums, appender[f64], |b, i, x| merge(b, 0.15 + 0.85 * x))), s.$1 + 1L}, s.$1 + 1L < 10L}).$0' \
+    "@$dir/keys.npy" "@$dir/keys.npy" 10000L
+
 # A file for each rank.
 for rank in 0 1 2; do
     "$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, x + n)))' $((rank * 7 % 5))L \
