@@ -189,7 +189,12 @@ static bool join_at(Bucket *b, int head) {
 static bool enter(Walk *walk, Node **slot) {
     Bucket *b = walk->data;
     Node *node = *slot;
-    if (node->kind != N_Let || b->seen[node->symbol->id]) return true;
+    if (node->kind == N_Lambda) { /* its value may be no let, and have sums all the same */
+        slot = &node->kids[0];
+        node = *slot;
+    } else if (node->kind != N_Let || b->seen[node->symbol->id]) {
+        return true;
+    }
     Node *end = take_chain(b, node);
     for (int i = 0; i < b->count && !b->gave_up;) {
         bool joined = is_reduce(b->lets[i]->kids[0]) && join_at(b, i);
