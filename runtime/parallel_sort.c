@@ -242,8 +242,9 @@ static bool is_ordered(const Worker *worker, const char *data, int64_t count, in
 ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,
                           const SortKey *key, Span span) {
     ErrorCode code = E_OutOfMemory;
+    if (count == 0) return E_None;
     if (is_ordered(worker, data, count, size, key)) {
-        if (count) memcpy(out, data, (size_t)(count * size));
+        memcpy(out, data, (size_t)(count * size));
         return E_None;
     }
     bool itself = size == type_classes[key->kind].bits / 8;

@@ -326,9 +326,11 @@ static Abstract eval_trips(Pricer *p, const Node *iter, Abstract *element) {
         return count;
     }
     bool all = bounds[0].known == EXACT && bounds[1].known == EXACT && bounds[2].known == EXACT;
-    if (all && bounds[2].n > 0 && bounds[1].n >= bounds[0].n) {
+    int64_t way;
+    if (all && bounds[2].n > 0 && bounds[1].n >= bounds[0].n &&
+        !__builtin_sub_overflow(bounds[1].n, bounds[0].n, &way)) {
         count.known = iter->iter == IT_scalar || iter->iter == IT_range ? EXACT : MOST;
-        count.n = (bounds[1].n - bounds[0].n) / bounds[2].n;
+        count.n = way / bounds[2].n;
     } else if (count.known == EXACT) {
         count.known = MOST;
     } else if (!first) {
