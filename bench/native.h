@@ -178,4 +178,20 @@ static inline int64_t share(int64_t length, int t, int n) {
     return t >= n ? length : length / 64 * t / n * 64;
 }
 
+/* The counts of each thread's digits, [threads][digits], become places; threads follow each other within a digit. false: all
+ * have the same digit. */
+static inline bool radix_places(int64_t *counts, int digits, int threads, int64_t length) {
+    int64_t next = 0;
+    for (int digit = 0; digit < digits; digit++) {
+        int64_t before = next;
+        for (int t = 0; t < threads; t++) {
+            int64_t *place = &counts[(int64_t)t * digits + digit], count = *place;
+            *place = next;
+            next += count;
+        }
+        if (next - before == length) return false;
+    }
+    return true;
+}
+
 #endif

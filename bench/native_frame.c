@@ -40,21 +40,6 @@ static void count_digits(const Row *rows, int64_t start, int64_t end, int pass, 
     for (int64_t i = start; i < end; i++) count[digit_of(rows[i].key, pass)]++;
 }
 
-/* Counts become places; threads follow each other within a digit. false: all have the same digit. */
-static bool places(Counts *at, int threads, int64_t length) {
-    int64_t next = 0;
-    for (int digit = 0; digit < DIGITS; digit++) {
-        int64_t before = next;
-        for (int t = 0; t < threads; t++) {
-            int64_t count = at[t][digit];
-            at[t][digit] = next;
-            next += count;
-        }
-        if (next - before == length) return false;
-    }
-    return true;
-}
-
 static void move(const Row *from, int64_t start, int64_t end, int pass, Counts at, Row *to) {
     for (int64_t i = start; i < end; i++) to[at[digit_of(from[i].key, pass)]++] = from[i];
 }
@@ -71,7 +56,7 @@ void native_frame_sort(const Inputs *in, void *out) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
         for (int t = 0; t < threads; t++)
             count_digits(from, share(length, t, threads), share(length, t + 1, threads), pass, at[t]);
-        if (!places(at, threads, length)) continue;
+        if (!radix_places((int64_t *)at, DIGITS, threads, length)) continue;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
         for (int t = 0; t < threads; t++)
             move(from, share(length, t, threads), share(length, t + 1, threads), pass, at[t], to);

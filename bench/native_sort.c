@@ -48,21 +48,6 @@ static void count_digits(const uint64_t *x, int64_t start, int64_t end, int pass
     for (int digit = 0; digit < DIGITS; digit++) (*count)[digit] = own[0][digit] + own[1][digit];
 }
 
-/* Counts become places. false: all have the same digit. */
-static bool places(Counts *at, int threads, int64_t length) {
-    int64_t next = 0;
-    for (int digit = 0; digit < DIGITS; digit++) {
-        int64_t before = next;
-        for (int t = 0; t < threads; t++) {
-            int64_t count = at[t][digit];
-            at[t][digit] = next;
-            next += count;
-        }
-        if (next - before == length) return false;
-    }
-    return true;
-}
-
 static inline void line_write(uint64_t *out, const uint64_t *line) {
 #if defined(WIDE)
     _mm512_stream_si512((void *)out, _mm512_load_si512(line));
@@ -116,7 +101,7 @@ static inline void sort(const Inputs *in, Kind kind, void *out) {
             for (int t = 0; t < threads; t++)
                 count_digits(from, share(length, t, threads), share(length, t + 1, threads), pass, &at[t]);
         }
-        if (!places(at, threads, length)) continue;
+        if (!radix_places((int64_t *)at, DIGITS, threads, length)) continue;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
         for (int t = 0; t < threads; t++)
             move(from, share(length, t, threads), share(length, t + 1, threads), pass, at[t], to);

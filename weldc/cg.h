@@ -231,7 +231,7 @@ Leaf *cg_sort_slice(Cg *cg, const Node *slice); /* of a sort */
 
 /* ---- cg_proof.c: checks that a loop proves ---- */
 
-/* An i64 of a loop: base + step * number of the iteration, wrapping; a NULL step: not of that form. */
+/* An i64 of a loop: base + step * number of the iteration, wrapping. */
 typedef struct Steps {
     LLVMValueRef base, step;
 } Steps;

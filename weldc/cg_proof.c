@@ -36,7 +36,6 @@ enum { LETS = 32 };
 typedef struct Proof {
     Cg *cg;
     const Loop *loop;
-    const Node *lambda;
     LLVMValueRef begin, end;
     bool walks;             /* looks at elements ahead */
     LLVMValueRef *greatest; /* element of each iterator, if it was looked for */
@@ -72,7 +71,7 @@ static const Node *let_of(const Proof *proof, const Symbol *symbol) {
 
 /* The iterator whose element in this iteration node is, seen through lets; or -1. */
 static int iterator_of(const Proof *proof, const Node *node) {
-    const Symbol *element = proof->lambda->params[2];
+    const Symbol *element = proof->loop->lambda->params[2];
     for (int i = 0; i < LETS && node->kind == N_Ident; i++) {
         if (node->symbol == element) return proof->loop->ncursors == 1 ? 0 : -1;
         node = let_of(proof, node->symbol);
@@ -119,7 +118,7 @@ static bool steps_of(const Proof *proof, const Node *node, int depth, Steps *out
         *out = (Steps){cg_one(proof->cg, node), cg_i64(proof->cg, 0)};
         return true;
     }
-    Symbol **params = proof->lambda->params;
+    Symbol **params = proof->loop->lambda->params;
     if (element_steps(proof, node, out)) return true;
     if (node->kind == N_Ident) {
         if (node->symbol == params[1]) {
@@ -259,7 +258,7 @@ static LLVMValueRef fixed_state(const Proof *proof, const Node *node) {
         }
     }
     if (node->kind != N_Ident) return NULL;
-    bool own = node->symbol == proof->lambda->params[0];
+    bool own = node->symbol == proof->loop->lambda->params[0];
     return own || !is_inside(proof, node->symbol) ? proof->cg->values[node->symbol->id][at] : NULL;
 }
 
@@ -293,21 +292,20 @@ static void search(Proof *proof, const Node *node) {
 }
 
 static void prove_all(Proof *proof) {
-    cg_bind(proof->cg, proof->lambda->params[0], proof->loop->builders);
-    proof->inside = cg_mark_bound(proof->cg, proof->lambda);
-    search(proof, proof->lambda->kids[0]);
+    cg_bind(proof->cg, proof->loop->lambda->params[0], proof->loop->builders);
+    proof->inside = cg_mark_bound(proof->cg, proof->loop->lambda);
+    search(proof, proof->loop->lambda->kids[0]);
 }
 
 void cg_prove(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool walks) {
-    Proof proof = {
-        .cg = cg, .loop = loop, .lambda = loop->lambda, .begin = begin, .end = end, .walks = walks};
+    Proof proof = {.cg = cg, .loop = loop, .begin = begin, .end = end, .walks = walks};
     proof.greatest = arena_alloc(&cg->program->arena, sizeof *proof.greatest * (size_t)loop->ncursors);
     if (proof.greatest) prove_all(&proof);
 }
 
 void cg_prove_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out) {
     *out = (Slices){.count = 0};
-    Proof proof = {.cg = cg, .loop = loop, .lambda = loop->lambda, .begin = begin, .end = end, .slices = out};
+    Proof proof = {.cg = cg, .loop = loop, .begin = begin, .end = end, .slices = out};
     prove_all(&proof);
 }
 
