@@ -56,7 +56,8 @@ typedef struct Engine {
     const char *name;
     const char *transport, *reason; /* what carries the bytes (transports.def), and why this one */
     int rank, ranks;
-    /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none. */
+    /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none.
+     * After a failure bytes may still come until end has succeeded: their memory must stay. */
     ErrorCode (*transfer)(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error);
     /* Begins a run. What is left of one that failed must be gone. */
     ErrorCode (*begin)(Error *error);

@@ -61,10 +61,14 @@ ErrorCode group_tell(const Group *g, int from, void *data, int64_t bytes, Error 
     MPI_Request request;
     for (; step < g->ranks && !(place & step); step *= 2) continue;
     if (place) { /* the lowest bit of its place is the distance to whom it hears it from */
-        MPI_Irecv(data, (int)bytes, MPI_BYTE, (g->rank - step + g->ranks) % g->ranks, GROUP_TAG, g->comm,
+        void *heard = malloc((size_t)bytes);
+        if (!heard) return E_OutOfMemory;
+        MPI_Irecv(heard, (int)bytes, MPI_BYTE, (g->rank - step + g->ranks) % g->ranks, GROUP_TAG, g->comm,
                   &request);
         ErrorCode code = g->wait(&request, 1, error);
-        if (code) return code;
+        if (code) return code; /* it stays: the message may still come */
+        memcpy(data, heard, (size_t)bytes);
+        free(heard);
     }
     for (step /= 2; step; step /= 2) {
         if (place + step >= g->ranks) continue;

@@ -131,6 +131,13 @@ refuses() {
 sumi='|v| result(for(v, merger[i64,+], |b, i, x| merge(b, x)))'
 mv "$dir/part-1.npy" "$dir/away.npy"
 refuses missing "cannot open $dir/part-1.npy" -e "$sumi" "@$dir/part-{rank}.npy"
+# Rank 2 is late: what it sends comes when the others know already that rank 1 has failed.
+mv "$dir/part-2.npy" "$dir/late.npy"
+mkfifo "$dir/part-2.npy"
+{ exec 3>"$dir/part-2.npy"; sleep 1; cat "$dir/late.npy" >&3; } &
+refuses late "cannot open $dir/part-1.npy" -e "$sumi" "@$dir/part-{rank}.npy"
+wait $!
+mv "$dir/late.npy" "$dir/part-2.npy"
 "$weldc" run -e '[1.5f]' --save "$dir/part-1.npy"
 refuses types "part-1.npy holds f32 .* on rank 0 it is i64" -e "$sumi" "@$dir/part-{rank}.npy"
 sed '4998s/^[0-9]*,/oops,/' "$file" >"$dir/wrong.csv"

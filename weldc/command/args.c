@@ -279,7 +279,7 @@ static bool may_be_cut(const Argument *item) {
 }
 
 /* What each rank loads, so far as that is known before the program is compiled: what may be cut is. */
-static bool choose_shares(Arguments *arguments, const Ranks *ranks, const char *root, const Parameters *p,
+static bool choose_shares(Arguments *arguments, Ranks *ranks, const char *root, const Parameters *p,
                           Fault *fault) {
     size_t count = (size_t)arguments->count;
     int64_t *all = calloc((count + 1) * (size_t)(ranks->ranks + 1), sizeof *all);

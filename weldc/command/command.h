@@ -128,14 +128,15 @@ typedef struct Ranks {
     bool open;   /* between begin and end */
     bool failed; /* one of them, so all */
     bool speaks; /* then: this one tells what is wrong */
+    void *left;  /* of a gather that failed: others may still write into it until the end */
 } Ranks;
 
 /* All ranks do these in the same order. False: fault set. */
 bool ranks_begin(Ranks *ranks, const struct Engine *engine, Fault *fault);
 /* Everybody's numbers: all[peer * count ..]. As many on every rank. */
-bool ranks_gather(const Ranks *ranks, const int64_t *own, int count, int64_t *all, Fault *fault);
+bool ranks_gather(Ranks *ranks, const int64_t *own, int count, int64_t *all, Fault *fault);
 /* The text becomes that of rank 0. */
-bool ranks_text(const Ranks *ranks, Buf *text, Fault *fault);
+bool ranks_text(Ranks *ranks, Buf *text, Fault *fault);
 /* ok: this one is. False: not all are, and a fault is set on all. */
 bool ranks_end(Ranks *ranks, bool ok, Fault *fault);
 

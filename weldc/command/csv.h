@@ -22,7 +22,7 @@ typedef struct Table {
     char *text;            /* in the inputs' memory; a NUL follows */
     int64_t length, start; /* start: of the records */
     int64_t line;          /* lines of the file before the text */
-    const Ranks *ranks;    /* that read a table together; alone: one */
+    Ranks *ranks;          /* that read a table together; alone: one */
     Column *columns;
     int count;
     int64_t rows;

@@ -140,7 +140,7 @@ static bool find_end(Block *block, int64_t size) {
 /* Reads the block, and finds the state in which it begins, and its first line's number. */
 static bool read_block(Block *block) {
     Table *table = block->table;
-    const Ranks *ranks = table->ranks;
+    Ranks *ranks = table->ranks;
     int64_t bytes = block->end - block->begin;
     block->low = block->begin + block_begin(bytes, ranks->rank, ranks->ranks);
     block->high = block->begin + block_begin(bytes, ranks->rank + 1, ranks->ranks);
@@ -222,7 +222,7 @@ bool table_read_block(Table *table, Inputs *inputs) {
 /* ---- agreement ---- */
 
 bool columns_agree(Table *table) {
-    const Ranks *ranks = table->ranks;
+    Ranks *ranks = table->ranks;
     int64_t shape[2] = {table->count, 0};
     Hash names = hash_start;
     for (int i = 0; i < table->count; i++)

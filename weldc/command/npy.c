@@ -310,7 +310,7 @@ static bool data_read(Inputs *inputs, int file, const char *path, const Header *
 /* ---- ranks ---- */
 
 /* Files of all ranks must go together. Sets rows, and what of them this rank loads. */
-static bool agree(const Ranks *ranks, const char *path, Share share, Header *header, Fault *fault) {
+static bool agree(Ranks *ranks, const char *path, Share share, Header *header, Fault *fault) {
     int64_t rows = header->dimensions == 0 ? 1 : header->shape[0];
     header->rows = header->own = rows;
     if (share == SHARE_whole) return true;

@@ -22,25 +22,33 @@ bool ranks_begin(Ranks *ranks, const struct Engine *engine, Fault *fault) {
     return true;
 }
 
-bool ranks_gather(const Ranks *ranks, const int64_t *own, int count, int64_t *all, Fault *fault) {
+bool ranks_gather(Ranks *ranks, const int64_t *own, int count, int64_t *all, Fault *fault) {
     int64_t bytes = count * (int64_t)sizeof *own;
-    memcpy(all + (int64_t)ranks->rank * count, own, (size_t)bytes);
-    if (ranks->ranks == 1) return true;
-    Transfer *list = malloc(2 * (size_t)ranks->ranks * sizeof *list);
+    size_t whole = (size_t)ranks->ranks * (size_t)bytes, lists = 2 * (size_t)ranks->ranks * sizeof(Transfer);
+    if (ranks->left) return fault_set(fault, E_Cancelled, "%s", error_message(E_Cancelled));
+    char *block = malloc(lists + whole); /* the transfers and what they carry */
+    if (!block) return fault_set(fault, E_OutOfMemory, "no memory for the arguments");
+    Transfer *list = (Transfer *)block;
+    char *parts = block + lists;
     int transfers = 0;
-    if (!list) return fault_set(fault, E_OutOfMemory, "no memory for the arguments");
+    memcpy(parts + ranks->rank * bytes, own, (size_t)bytes);
     for (int peer = 0; peer < ranks->ranks; peer++) {
         if (peer == ranks->rank) continue;
-        list[transfers++] = (Transfer){peer, false, all + (int64_t)peer * count, bytes};
-        list[transfers++] = (Transfer){peer, true, all + (int64_t)ranks->rank * count, bytes};
+        list[transfers++] = (Transfer){peer, false, parts + peer * bytes, bytes};
+        list[transfers++] = (Transfer){peer, true, parts + ranks->rank * bytes, bytes};
     }
     Error error = {0};
-    ErrorCode code = ranks->engine->transfer(list, transfers, &cancel_flag, &error);
-    free(list);
-    return code == E_None || fault_set(fault, code, "%s", error.code ? error.text : error_message(code));
+    ErrorCode code = transfers ? ranks->engine->transfer(list, transfers, &cancel_flag, &error) : E_None;
+    if (code != E_None) {
+        ranks->left = block;
+        return fault_set(fault, code, "%s", error.code ? error.text : error_message(code));
+    }
+    memcpy(all, parts, whole);
+    free(block);
+    return true;
 }
 
-bool ranks_text(const Ranks *ranks, Buf *text, Fault *fault) {
+bool ranks_text(Ranks *ranks, Buf *text, Fault *fault) {
     int64_t own = (int64_t)text->length, *lengths = malloc((size_t)ranks->ranks * sizeof *lengths);
     bool ok = lengths || fault_set(fault, E_OutOfMemory, "no memory for the arguments");
     ok = ok && ranks_gather(ranks, &own, 1, lengths, fault);
@@ -72,6 +80,8 @@ bool ranks_end(Ranks *ranks, bool ok, Fault *fault) {
     Error error = {0};
     ErrorCode code = ranks->engine->end(&outcome, &error);
     if (code != E_None) return fault_set(fault, code, "%s", error.code ? error.text : error_message(code));
+    free(ranks->left);
+    ranks->left = NULL;
     ranks->failed = outcome.code != E_None;
     if (!ranks->failed) return ok;
     ranks->speaks = (int)outcome.span.begin == ranks->rank;
