@@ -54,6 +54,7 @@ struct Region {
     Block *spare[SPARE_CLASSES];
     int spares[SPARE_CLASSES];
     int64_t clock; /* how many large ones there were */
+    bool held;     /* nothing is given back but by region_free */
 };
 
 /* ---- the budget ---- */
@@ -211,8 +212,13 @@ Region *region_new(Budget *budget) {
     return region;
 }
 
+void region_hold(Region *region) {
+    region->held = true;
+}
+
 void region_free(Region *region) {
     if (!region) return;
+    region->held = false;
     region_reset(region, (RegionMark){0});
     while (region->builders.next != &region->builders) {
         Block *block = region->builders.next;
@@ -273,6 +279,7 @@ RegionMark region_mark(const Region *region) {
 }
 
 void region_reset(Region *region, RegionMark mark) {
+    if (region->held) return;
     while (region->chunk != mark.chunk) {
         Block *prev = region->chunk->prev;
         block_give(region, region->chunk);
@@ -289,7 +296,7 @@ void region_reset(Region *region, RegionMark mark) {
 }
 
 void region_release(Region *region, void *data, int64_t bytes) {
-    if (bytes < LARGE) return; /* it shares a chunk */
+    if (region->held || bytes < LARGE) return; /* what is small shares a chunk */
     Block *block = block_of(data);
     list_remove(region, block);
     if (SANITIZED) memset(data, POISON, (size_t)(block->bytes - HEADER));

@@ -57,6 +57,8 @@ void region_finish(Region *region, RegionMark mark, const Type *type, const void
 bool region_owns(const Region *region, const void *pointer);
 bool region_since(const Region *region, RegionMark mark,
                   const void *pointer); /* was it allocated since mark */
+/* From now on nothing is given back before region_free: others may still read or write what the region holds. */
+void region_hold(Region *region);
 Budget *region_budget(const Region *region);
 int64_t region_bytes(const Region *region);
 enum { REGION_HEADER = 64 }; /* bytes that it needs for itself with each block */

@@ -38,8 +38,17 @@ static void *take(Exchange *x, int64_t bytes) {
 static ErrorCode transfer(Exchange *x, const Transfer *transfers, int count) {
     Error *error = &x->worker->error;
     ErrorCode code = x->engine->transfer(transfers, count, x->worker->cancel, error);
+    if (code != E_None) region_hold(x->worker->region); /* until the engine has ended the run */
     if (code != E_None) error_set(error, code, x->span, "%s", error_message(code));
     return code;
+}
+
+/* The bytes of a value that may lie on the stack, where a transfer that fails can leave them. */
+static ErrorCode lasting(Exchange *x, const void *value, int64_t bytes, Vec *out) {
+    *out = (Vec){take(x, bytes), bytes};
+    if (!out->data) return E_OutOfMemory;
+    if (bytes) memcpy(out->data, value, (size_t)bytes);
+    return E_None;
 }
 
 /* ---- numbers ---- */
@@ -264,7 +273,9 @@ static ErrorCode scatter(Exchange *x, const Type *element, const Vec *vec, Vec *
 
 static ErrorCode broadcast(Exchange *x) {
     const Type *type = x->call->type;
-    Vec one = {(void *)x->call->operands[0], x->rank == 0}, all;
+    Vec one, all;
+    TRY(lasting(x, x->call->operands[0], x->rank == 0 ? type->size : 0, &one));
+    one.length = x->rank == 0;
     TRY(gather(x, type, &one, false, &all));
     memcpy(x->call->out, all.data, (size_t)type->size);
     return E_None;
@@ -534,7 +545,9 @@ static ErrorCode reduce(Exchange *x) {
     if (type->kind == TY_struct && type->pointers) return reduce_parts(x);
     if (type->kind == TY_vec)
         return reduce_vector(x, type->args[0], x->call->operands[0], false, x->call->out);
-    Vec own = {(void *)x->call->operands[0], 1}, all;
+    Vec own, all;
+    TRY(lasting(x, x->call->operands[0], type->size, &own));
+    own.length = 1;
     TRY(gather(x, type, &own, false, &all));
     if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
     memcpy(x->call->out, all.data, (size_t)type->size);

@@ -119,12 +119,13 @@ static void begin(void) {
 }
 
 /* Receives that nothing came for end; what came counts. Sends stay. */
-static void stop_receiving(void) {
-    int kept = 0;
+static ErrorCode stop_receiving(Error *error) {
+    int kept = 0, spins = 0;
     for (int i = 0; i < mpi.pending_count; i++) {
-        int peer = mpi.pending_peer[i], cancelled = 0;
+        int peer = mpi.pending_peer[i], cancelled = 0, done = 0;
         MPI_Status status;
         if (peer < 0) {
+            mpi.pending_peer[kept] = peer;
             mpi.pending[kept++] = mpi.pending[i];
             continue;
         }
@@ -133,11 +134,15 @@ static void stop_receiving(void) {
             continue;
         }
         MPI_Cancel(&mpi.pending[i]);
-        MPI_Wait(&mpi.pending[i], &status);
+        while (MPI_Test(&mpi.pending[i], &done, &status) == MPI_SUCCESS && !done) {
+            ErrorCode code = mpi.launch->settling(&spins, error); /* its sender may be lost meanwhile */
+            if (code) return code;
+        }
         MPI_Test_cancelled(&status, &cancelled);
         mpi.received[peer] += !cancelled;
     }
     mpi.pending_count = kept;
+    return E_None;
 }
 
 /* Takes messages of this run that others sent and nobody waits for. */
@@ -166,8 +171,8 @@ static ErrorCode drain(const int64_t *expected, Error *error) {
 static ErrorCode settle(Error *error) {
     int64_t *expected = malloc((size_t)mpi.launch->ranks * sizeof *expected);
     if (!expected) return E_OutOfMemory;
-    stop_receiving();
-    ErrorCode code = mpi.launch->swap(mpi.sent, sizeof *expected, expected, error);
+    ErrorCode code = stop_receiving(error);
+    if (code == E_None) code = mpi.launch->swap(mpi.sent, sizeof *expected, expected, error);
     if (code == E_None) code = drain(expected, error);
     free(expected);
     if (code) return code;
@@ -182,7 +187,11 @@ static void stats(TransportStats *stats) {
     *stats = (TransportStats){0, 0};
 }
 
+/* After a loss nobody settles: what still comes must not be written to where it was to go. */
 static void close_messages(void) {
+    for (int i = 0; i < mpi.pending_count; i++) {
+        if (mpi.pending_peer[i] >= 0 && mpi.pending[i] != MPI_REQUEST_NULL) MPI_Cancel(&mpi.pending[i]);
+    }
     free(mpi.sent);
     free(mpi.received);
     mpi.sent = mpi.received = NULL;

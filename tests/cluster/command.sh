@@ -138,6 +138,11 @@ mkfifo "$dir/part-2.npy"
 refuses late "cannot open $dir/part-1.npy" -e "$sumi" "@$dir/part-{rank}.npy"
 wait $!
 mv "$dir/late.npy" "$dir/part-2.npy"
+# The same in a run: rank 1 is in an exchange when rank 0 fails, and rank 2 comes to it long afterwards.
+refuses late_run "out of bounds" --no-eval -e '|v: vec[i64], one: vec[i64]|
+    let slow = |x: i64| iterate({x, 0L}, |s| {{s.$0 * 6364136223846793005L + s.$1, s.$1 + 1L}, s.$1 < 300000000L}).$0;
+    result(for(v, merger[i64,+], |b, i, x|
+        merge(b, if(x == 1L, lookup(one, 7L), if(x == 3L, slow(x), x)))))' '[1L, 2L, 3L]' '[1L]'
 "$weldc" run -e '[1.5f]' --save "$dir/part-1.npy"
 refuses types "part-1.npy holds f32 .* on rank 0 it is i64" -e "$sumi" "@$dir/part-{rank}.npy"
 sed '4998s/^[0-9]*,/oops,/' "$file" >"$dir/wrong.csv"
