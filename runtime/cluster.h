@@ -17,6 +17,21 @@ typedef struct Transfer {
     int64_t bytes;
 } Transfer;
 
+/* Bytes of another rank's window, or of its own, from `at` on. Words are of 8 bytes, at a multiple of 8, and never half one and half
+ * another. */
+typedef struct Access {
+    enum {
+        ACCESS_PUT, /* data go there */
+        ACCESS_GET, /* what is there comes into data */
+        ACCESS_SET, /* the same, of a word; after all puts and gets of the call are done */
+        ACCESS_READ
+    } kind;
+    int peer;
+    int64_t at;
+    void *data;
+    int64_t bytes; /* of a put or a get, more than none */
+} Access;
+
 /* How a run went on a rank. */
 typedef struct Outcome {
     int32_t code; /* an ErrorCode */
@@ -27,8 +42,9 @@ typedef struct Outcome {
 
 typedef struct EngineStats {
     int64_t sent_bytes, received_bytes; /* of transfers */
-    int64_t copied_bytes;  /* of these, what was copied between the program's memory and the wire's */
-    int64_t registrations; /* of memory with a device */
+    int64_t copied_bytes;         /* of these, what was copied between the program's memory and the wire's */
+    int64_t registrations;        /* of memory with a device */
+    int64_t put_bytes, got_bytes; /* into and from windows of others */
     double latency_us, bandwidth_mbs; /* between two ranks, when the transport was opened; 0: unknown */
 } EngineStats;
 
@@ -59,6 +75,15 @@ typedef struct Engine {
     /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none.
      * After a failure bytes may still come until end has succeeded: their memory must stay. */
     ErrorCode (*transfer)(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error);
+    /* A window: memory of this rank, zeros so far, that all of them read and write without its doing. All ranks together; one at
+     * a time, which stays until the next, or until the run has ended. */
+    ErrorCode (*window_open)(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error);
+    /* Carries them out, in any order. When it returns all has been done. After a failure the memory of the accesses must stay
+     * until end has succeeded. */
+    ErrorCode (*window_access)(const Access *accesses, int count, const volatile int32_t *cancel,
+                               Error *error);
+    /* One round of a wait for what others write into this rank's window; spins counts from 0 on. */
+    ErrorCode (*idle)(int *spins, const volatile int32_t *cancel, Error *error);
     /* Begins a run. What is left of one that failed must be gone. */
     ErrorCode (*begin)(Error *error);
     /* Ends it on all ranks: *outcome becomes that of the first rank that failed by itself, if one did. */

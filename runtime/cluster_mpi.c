@@ -3,7 +3,8 @@
  *     control   how runs end; that a rank gave up (ABORT), left (LEAVE), or cannot be reached (LOST)
  *     pulse     a thread of each rank says every half second that it is there
  *
- * What programs exchange goes by a transport (transport.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
+ * What programs exchange goes by a transport (transport.h), but for what they read and write in each other's windows
+ * (cluster_window.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
  * others. A rank that fails tells all others, who then stop waiting for it; at the end of a run all agree on how it ended,
  * and where it failed, the transport leaves nothing of it to the next run. A rank of which
  * nothing was heard for LOST_SECONDS counts as lost, for good.
@@ -12,6 +13,7 @@
  * lost ranks are left to the launcher. Any MPI of version 3 will do.
  */
 #include "cluster_group.h"
+#include "cluster_window.h"
 #include "transport.h"
 
 #include <mpi.h>
@@ -38,6 +40,7 @@ typedef enum Word { WORD_ABORT = 1, WORD_LEAVE, WORD_LOST } Word;
 typedef struct Mpi {
     bool open, owner, pulses; /* owner: it was initialized here */
     MPI_Comm control, pulse;
+    WindowHost windows;
     int rank, ranks;
     char (*hosts)[HOST];
     int broken;    /* a rank that was lost, or -1 */
@@ -266,6 +269,26 @@ static ErrorCode mpi_transfer(const Transfer *transfers, int count, const volati
     return code;
 }
 
+static ErrorCode mpi_window_open(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error) {
+    if (mpi.broken >= 0) return lost(error);
+    ErrorCode code = window_open(&mpi.windows, bytes, own, cancel, error);
+    if (mpi.broken >= 0) disconnect();
+    return code;
+}
+
+static ErrorCode mpi_window_access(const Access *accesses, int count, const volatile int32_t *cancel,
+                                   Error *error) {
+    if (mpi.broken >= 0) return lost(error);
+    ErrorCode code = window_access(accesses, count, cancel, error);
+    for (int i = 0; code == E_None && i < count; i++) {
+        bool sends = accesses[i].kind == ACCESS_PUT;
+        if (accesses[i].peer == mpi.rank || (!sends && accesses[i].kind != ACCESS_GET)) continue;
+        *(sends ? &mpi.stats.put_bytes : &mpi.stats.got_bytes) += accesses[i].bytes;
+    }
+    if (mpi.broken >= 0) disconnect();
+    return code;
+}
+
 /* ---- runs ---- */
 
 static ErrorCode mpi_begin(Error *error) {
@@ -303,11 +326,26 @@ static ErrorCode take_aborts(const int32_t *states, Error *error) {
     return E_None;
 }
 
+/* The window of a run that failed, which some may not have opened. */
+static ErrorCode close_windows(Error *error) {
+    ErrorCode code = window_settle(error);
+    int32_t own = window_is_open(), *all = code ? NULL : calloc((size_t)mpi.ranks, sizeof *all);
+    if (!all) return code ? code : E_OutOfMemory;
+    code = gather(&own, sizeof own, all, error);
+    bool every = code == E_None;
+    for (int peer = 0; every && peer < mpi.ranks; peer++) every = all[peer];
+    free(all);
+    if (every) return window_close(error);
+    window_forget();
+    return code;
+}
+
 /* A run has failed somewhere: leaves nothing of it. */
 static ErrorCode clean_up(const int32_t *states, Outcome *outcome, Error *error) {
     Group all_ranks = group();
     int first = 0;
     ErrorCode code = mpi.chosen.transport->settle(error);
+    if (code == E_None) code = close_windows(error);
     if (code == E_None) code = take_aborts(states, error);
     if (code) return code;
     while (first < mpi.ranks - 1 && !states[2 * first + 1]) first++;
@@ -319,7 +357,8 @@ static ErrorCode agree(Outcome *outcome, int32_t *states, Error *error) {
     ErrorCode code = gather(own, sizeof own, states, error);
     bool failed = false;
     for (int peer = 0; code == E_None && peer < mpi.ranks; peer++) failed |= states[2 * peer] != 0;
-    return failed ? clean_up(states, outcome, error) : code;
+    if (code) return code;
+    return failed ? clean_up(states, outcome, error) : window_close(error);
 }
 
 static ErrorCode mpi_end(Outcome *outcome, Error *error) {
@@ -353,6 +392,7 @@ static int leave(MPI_Comm comm, int key, void *value, void *extra) {
     if (mpi.broken < 0) tell_all(WORD_LEAVE, mpi.ended);
     atomic_store(&mpi.closing, true);
     if (mpi.pulses) pthread_join(mpi.thread, NULL);
+    window_leave();
     disconnect();
     return MPI_SUCCESS;
 }
@@ -377,6 +417,9 @@ static void mpi_close(void) {
 
 static Engine engine = {.name = "mpi",
                         .transfer = mpi_transfer,
+                        .window_open = mpi_window_open,
+                        .window_access = mpi_window_access,
+                        .idle = idle,
                         .begin = mpi_begin,
                         .end = mpi_end,
                         .stats = mpi_stats,
@@ -407,7 +450,12 @@ static bool open_mpi(Error *error) {
     MPI_Comm_rank(MPI_COMM_WORLD, &mpi.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &mpi.ranks);
     if (!allocate()) return error_set(error, E_OutOfMemory, nowhere, "no memory for the cluster");
-    if (!duplicate(&mpi.control) || !duplicate(&mpi.pulse))
+    mpi.windows = (WindowHost){.rank = mpi.rank,
+                               .ranks = mpi.ranks,
+                               .threads = level == MPI_THREAD_MULTIPLE,
+                               .idle = idle,
+                               .settling = settling};
+    if (!duplicate(&mpi.control) || !duplicate(&mpi.pulse) || !duplicate(&mpi.windows.comm))
         return error_set(error, E_Cluster, nowhere, "MPI cannot make communicators");
     if (!leave_at_end()) return error_set(error, E_Cluster, nowhere, "MPI cannot keep an attribute");
     for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
