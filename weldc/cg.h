@@ -431,6 +431,10 @@ void cg_offsets_use(Loop *loop,
                     const Offsets *offsets); /* for elements that are bound from now on; NULL: no longer */
 void cg_offsets_close(Cg *cg, Offsets *offsets); /* just before it is closed */
 
+/* ---- cg_select.c: choices between two floats ---- */
+
+void cg_select_words(Cg *cg); /* of the whole module, when LLVM's passes are through */
+
 /* ---- cg_chunks.c: a few elements of several vectors, a register at a time ---- */
 
 typedef struct Chunks {

@@ -219,7 +219,7 @@ static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, const
 
 /* Loops that are equal, as large programs that were written by programs have them, become one function; then a
  * level may be affordable that was not. */
-static bool optimize(const Cg *cg, Target *target, int wanted, Error *error) {
+static bool optimize(Cg *cg, Target *target, int wanted, Error *error) {
     LLVMModuleRef module = cg->module;
     int level = affordable(module, wanted);
     if (level < wanted) {
@@ -231,7 +231,9 @@ static bool optimize(const Cg *cg, Target *target, int wanted, Error *error) {
         target->machine = machine_new(target, 0);
         if (!target->machine) return error_set(error, E_Internal, (Span){0}, "no code can be generated");
     }
-    return run_passes(module, target->machine, passes_of(level, cg->neighbors), error);
+    if (!run_passes(module, target->machine, passes_of(level, cg->neighbors), error)) return false;
+    cg_select_words(cg);
+    return true;
 }
 
 /* Fills and optimizes a module. On success cg and target are open. */
