@@ -83,13 +83,17 @@ static LLVMValueRef walked_open(Lanes *lanes, const Node *iter, Walked *walked) 
     return count;
 }
 
-static Leaf walked_element(Lanes *lanes, const Walked *walked, LLVMValueRef index) {
+/* Of iteration index + more. No address of x86 scales by the size of a buffer's row, so what `more` adds stays out of what
+ * is scaled. */
+static Leaf walked_element(Lanes *lanes, const Walked *walked, LLVMValueRef index, int more) {
     Cg *cg = lanes->wide.cg;
-    if (!walked->element) return LLVMBuildAdd(cg->builder, walked->start, index, "");
-    if (!walked->rows) return cg_wide_gather(&lanes->wide, walked->element, walked->data, index);
+    LLVMValueRef at = more ? LLVMBuildNUWAdd(cg->builder, index, cg_i64(cg, more), "") : index;
+    if (!walked->element) return LLVMBuildAdd(cg->builder, walked->start, at, "");
+    if (!walked->rows) return cg_wide_gather(&lanes->wide, walked->element, walked->data, at);
     LLVMTypeRef as = LLVMVectorType(cg_scalar_type(cg, walked->element), WELD_LANES);
-    LLVMValueRef at = LLVMBuildInBoundsGEP2(cg->builder, as, walked->rows, &index, 1, "");
-    return cg_wide_load(&lanes->wide, walked->element, at);
+    LLVMValueRef row = LLVMBuildInBoundsGEP2(cg->builder, as, walked->rows, &index, 1, "");
+    return cg_wide_load(&lanes->wide, walked->element,
+                        cg_at(cg, row, more * WELD_LANES * walked->element->size));
 }
 
 static void merge_lanes(Lanes *lanes, const Type *type, Op op, const bool *varies, LLVMValueRef *slots,
@@ -174,13 +178,14 @@ static void count_close(Cg *cg, Count *loop) {
     cg_goto(cg, loop->after);
 }
 
-static void emit_iteration(Lanes *lanes, const Node *loop, const Walked *walked, LLVMValueRef at,
+/* Iteration from + more. */
+static void emit_iteration(Lanes *lanes, const Node *loop, const Walked *walked, LLVMValueRef from, int more,
                            const bool *varies, LLVMValueRef *slots) {
     Cg *cg = lanes->wide.cg;
     const Node *lambda = loop->kids[loop->count - 1];
     Leaf *element = cg_leaves(cg, lambda->params[2]->type), *index = cg_leaves(cg, lambda->params[1]->type);
-    index[0] = at;
-    for (int i = 0; i < loop->count - 2; i++) element[i] = walked_element(lanes, &walked[i], at);
+    index[0] = more ? LLVMBuildNUWAdd(cg->builder, from, cg_i64(cg, more), "") : from;
+    for (int i = 0; i < loop->count - 2; i++) element[i] = walked_element(lanes, &walked[i], from, more);
     cg_bind(cg, lambda->params[1], index);
     cg_bind(cg, lambda->params[2], element);
     emit_merges(lanes, lambda->kids[0], varies, slots);
@@ -201,10 +206,7 @@ static LLVMValueRef emit_together(Lanes *lanes, const Node *loop, const Walked *
     for (int k = 1; k < TOGETHER; k++) own[k] = new_slots(lanes, type, varies, neutral);
     done = LLVMBuildAnd(cg->builder, count, cg_i64(cg, -TOGETHER), "");
     Count counter = count_open(cg, cg_i64(cg, 0), done, TOGETHER);
-    for (int k = 0; k < TOGETHER; k++) {
-        LLVMValueRef at = LLVMBuildNUWAdd(cg->builder, counter.index, cg_i64(cg, k), "");
-        emit_iteration(lanes, loop, walked, at, varies, own[k]);
-    }
+    for (int k = 0; k < TOGETHER; k++) emit_iteration(lanes, loop, walked, counter.index, k, varies, own[k]);
     count_close(cg, &counter);
     for (int apart = TOGETHER / 2; apart; apart /= 2) {
         for (int k = 0; k < apart; k++)
@@ -236,7 +238,7 @@ static Leaf *emit_loop(Lanes *lanes, const Node *node) {
     if (cg_is_little(loop->kids[loop->count - 1]->kids[0], &budget))
         done = emit_together(lanes, loop, walked, count, varies, slots);
     Count counter = count_open(cg, done, count, 1);
-    emit_iteration(lanes, loop, walked, counter.index, varies, slots);
+    emit_iteration(lanes, loop, walked, counter.index, 0, varies, slots);
     count_close(cg, &counter);
     return load_slots(lanes, type, types_of(lanes, type), varies, slots);
 }
