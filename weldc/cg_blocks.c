@@ -9,7 +9,8 @@
  *
  * so that the sums go through memory once for eight rows, and where cg_chunks.c can, a register of elements at a
  * time. That is unroll-and-jam (Callahan, Cocke, Kennedy, Estimating Interlock and Improving Balance for Pipelined
- * Architectures, 1988). A group that does not fit, and what is left, goes one by one.
+ * Architectures, 1988). A group that does not fit, and what is left, goes one by one. So does a stage without groups, which has
+ * two forms where there are slices: one for blocks in which all are whole, one for others.
  */
 #include "cg.h"
 
@@ -141,6 +142,13 @@ typedef struct Block {
     Slices slices;
 } Block;
 
+/* In a stage, for so many iterations from `number` on: the rows of those that are a block later, unless another stage asks. */
+static void ask_ahead(Cg *cg, const Block *block, int stage, LLVMValueRef number, int rows) {
+    if (stage != (block->stages->wide ? 1 : 3)) return;
+    LLVMValueRef later = LLVMBuildAdd(cg->builder, block->from, cg_i64(cg, STAGE_BLOCK), "");
+    cg_prefetch_rows(cg, &block->slices, LLVMBuildAdd(cg->builder, later, number, ""), rows);
+}
+
 /* Stage 1: WELD_LANES iterations at once. */
 static void stage_in_lanes(Cg *cg, const Block *block) {
     const Loop *loop = block->loop;
@@ -148,6 +156,7 @@ static void stage_in_lanes(Cg *cg, const Block *block) {
     LLVMValueRef from = block->from;
     Groups groups = groups_open(cg, block->length, WELD_LANES, NULL);
     stages->lanes.give_up = groups.narrow;
+    ask_ahead(cg, block, 1, groups.number, WELD_LANES);
     bind_lanes(cg, loop, LLVMBuildAdd(cg->builder, from, groups.number, ""));
     cg_stage_run_wide(cg, stages, groups.number);
     Counter counter = groups_else(cg, &groups);
@@ -265,12 +274,6 @@ static LLVMValueRef open_row(Cg *cg, const Node *inner, Cursor *cursors, LLVMVal
     return ok;
 }
 
-/* In stage 3 for so many iterations from `number` on: the rows of those that are a block later. */
-static void ask_ahead(Cg *cg, const Block *block, LLVMValueRef number, int rows) {
-    LLVMValueRef later = LLVMBuildAdd(cg->builder, block->from, cg_i64(cg, STAGE_BLOCK), "");
-    cg_prefetch_rows(cg, &block->slices, LLVMBuildAdd(cg->builder, later, number, ""), rows);
-}
-
 typedef struct JamBody {
     const Loop *loop, *rows;
     const Stages *stages;
@@ -360,7 +363,7 @@ static void stage_in_rows(Cg *cg, const Block *block, const Jam *jam) {
     LLVMBasicBlockRef alike = cg_block(cg, "");
     LLVMValueRef ok = NULL, count = NULL;
     Groups groups = groups_open(cg, block->length, JAM, block->slices.whole);
-    ask_ahead(cg, block, groups.number, JAM);
+    ask_ahead(cg, block, 3, groups.number, JAM);
     for (int k = 0; k < JAM; k++) {
         LLVMValueRef number = LLVMBuildAdd(builder, groups.number, cg_i64(cg, k), "");
         cg_bind_iteration(cg, loop, LLVMBuildAdd(builder, from, number, ""));
@@ -391,14 +394,38 @@ static void stage_in_rows(Cg *cg, const Block *block, const Jam *jam) {
 
 /* ---- stages ---- */
 
-/* Stage 2, and the others if nothing better is known. */
-static void stage_one_by_one(Cg *cg, const Block *block, int stage, const Node *last) {
+/* Iterations of the block one after the other. */
+static void stage_iterations(Cg *cg, const Block *block, int stage, const Node *last) {
     Counter counter = cg_counter_open(cg, cg_i64(cg, 0), block->length);
-    if (stage == 3) ask_ahead(cg, block, counter.index, 1);
+    ask_ahead(cg, block, stage, counter.index, 1);
     cg_bind_iteration(cg, block->loop, LLVMBuildAdd(cg->builder, block->from, counter.index, ""));
     cg_stage_run(cg, block->stages, stage, counter.index);
     if (stage == 3) cg_expr(cg, last);
     cg_counter_close(cg, &counter);
+}
+
+/* Stage 2, and the others if nothing better is known. Where all slices are whole, what iterations take of them has a length that
+ * does not change: what loops over it decide by their length, and their masks, are decided once for the block. */
+static void stage_one_by_one(Cg *cg, const Block *block, int stage, const Node *last) {
+    Fn *fn = cg->fn;
+    bool whole = fn->whole, long_only = fn->long_only;
+    if (stage == 2 || !block->slices.whole) {
+        stage_iterations(cg, block, stage, last);
+        return;
+    }
+    LLVMBasicBlockRef wide = cg_block(cg, ""), narrow = cg_block(cg, ""), after = cg_block(cg, "");
+    cg_likely(cg, LLVMBuildCondBr(cg->builder, block->slices.whole, wide, narrow), true);
+    cg_goto(cg, wide);
+    fn->whole = true;
+    stage_iterations(cg, block, stage, last);
+    fn->whole = whole;
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, narrow);
+    fn->long_only = true;
+    stage_iterations(cg, block, stage, last);
+    fn->long_only = long_only;
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
 }
 
 /* The iterations of a block, stage by stage. */
