@@ -31,11 +31,19 @@
 
 enum { THRESHOLD = 1 << 15, FEW = 4, MOST_MERGES = 1 << 30, TINY_RECORDS = 2 };
 enum { FIRST_BLOCKS = 256, MOST_BLOCKS = 1024, TINY_BLOCKS = 8, LEAST_WINDOW = 16384 };
-enum { FIRST_SLOTS = 64, SLACK = 1024 }; /* of scratch; entries beyond what its index is made for */
+/* Of scratch: entries beyond what its index is made for, at least the records of a block; and so many that an index has slots
+ * for them, too. */
+enum { SLACK = 512, FIRST_SLOTS = 2 * SLACK };
 enum { FIRST_SLAB = 1 << 16, MOST_SLAB = 4 << 20, TINY_SLAB = 4096 };
 
 int64_t partition_threshold(const Worker *worker) {
     return worker->grain ? FEW : THRESHOLD;
+}
+
+/* Where there was no memory for it, it is tried again with twice as many keys. */
+bool partition_is_due(const Worker *worker, const Dict *dict) {
+    int64_t length = dict->length;
+    return (dict->many || length >= partition_threshold(worker)) && (length & (length - 1)) == 0;
 }
 
 static int64_t *number_of(const Type *entry, void *value) {

@@ -209,6 +209,7 @@ typedef struct Dict {
     /* of a dictmerger that deals its merges out (partition.c): */
     struct Partitions *partitions; /* or NULL */
     int64_t merges;                /* since they were last drained */
+    bool many; /* it will have very many keys: its merges are dealt out from the first on */
 } Dict;
 
 /* What a dictionary of a dictmerger is for when its loop is done. */
@@ -325,8 +326,9 @@ typedef struct Partitions {
     int64_t fresh_blocks, size; /* how many; of the newest chunk, in blocks */
 } Partitions;
 
-/* How many keys a dictmerger has before it deals out merges. */
+/* How many keys a dictmerger has that deals out merges, and what it has before it does. */
 int64_t partition_threshold(const Worker *worker);
+bool partition_is_due(const Worker *worker, const Dict *dict);
 /* Moves what it has into partitions, and adds a new key, whose value is returned; key NULL: none, and something is.
  * NULL: no memory, and nothing has changed; that is no failure. */
 void *partition_begin(Worker *worker, Dict *dict, const Type *entry, PartitionDrain drain, int64_t record,

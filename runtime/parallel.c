@@ -44,6 +44,7 @@ typedef struct Part {
     int64_t at;             /* where a unit's record holds the unit's */
     int64_t exact;          /* merges of an iteration, room for which is there; or 0 */
     const Partitions *like; /* the first unit dealt its merges out so: others do from the start; or NULL */
+    bool many;              /* the units' dictionaries together have so many keys that they deal merges out */
 } Part;
 
 typedef struct Member {
@@ -159,9 +160,11 @@ static double expected_keys(double merges, double entries) {
 
 /* Merges to it are dealt out where it has many keys, and so merging the units' does not fall to one thread. */
 static bool is_dealt(const Part *part) {
-    int width = key_width(part->type->args[0]);
-    return part->type->kind == TY_dictmerger && !part->type->args[0]->pointers &&
-           !(width && width <= DIRECT_BITS);
+    if (part->type->kind != TY_dictmerger) return false;
+    const Type *key = part->type->args[0], *value = part->type->args[1];
+    int width = key_width(key);
+    bool flat = !key->pointers && !value->pointers && key->size + value->size <= PARTITION_RECORD / 2;
+    return flat && !(width && width <= DIRECT_BITS);
 }
 
 /* Many units balance the threads, but every one costs merging its dictionaries. What the first unit found
@@ -175,12 +178,9 @@ static bool cut_again(Crew *crew) {
         if (part->entry) {
             const Dict *dict = *(Dict *const *)own;
             part->like = dict->partitions;
-            double keys =
-                dict->partitions ? INFINITY : expected_keys((double)crew->first, (double)dict->length);
-            if (is_dealt(part) && keys > (double)partition_threshold(crew->outer))
-                cost = rest / (DEALT_UNITS * crew->threads);
-            else
-                cost = ENTRY_COST * keys;
+            double keys = fmin(expected_keys((double)crew->first, (double)dict->length), crew->first + rest);
+            part->many = is_dealt(part) && (part->like || keys > (double)partition_threshold(crew->outer));
+            cost = part->many ? rest / (DEALT_UNITS * crew->threads) : ENTRY_COST * keys;
         }
         if (part->type->kind == TY_vecmerger) cost = ELEMENT_COST * (double)((const Appender *)own)->length;
         if (units * cost > rest) units = rest / cost;
@@ -226,6 +226,7 @@ static bool start_vector(Crew *crew, Worker *worker, const Part *part, Appender 
 static Dict *start_dict(Crew *crew, Worker *worker, const Part *part) {
     Dict *dict = dict_new(worker, part->entry, crew->loop->span);
     const Partitions *like = part->like;
+    if (dict) dict->many = part->many;
     if (dict && like) partition_begin(worker, dict, like->entry, like->drain, like->record, NULL, 0);
     return dict;
 }

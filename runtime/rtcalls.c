@@ -118,10 +118,8 @@ static P rt_dict_deal_add(P worker, P dict, P entry, P key, L hash, P dealt, P d
         P pointer;
         PartitionDrain call;
     } function = {.pointer = drain};
-    Dict *d = dict;
     void *value = NULL;
-    /* Where there was no memory for it, it is tried again with twice as many keys. */
-    if (d->length >= partition_threshold(worker) && (d->length & (d->length - 1)) == 0)
+    if (partition_is_due(worker, dict))
         value = partition_begin(worker, dict, dealt, function.call, record, key, (uint64_t)hash);
     return value ? value : rt_dict_add(worker, dict, entry, key, hash, span);
 }

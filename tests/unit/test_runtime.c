@@ -214,6 +214,38 @@ Test(runtime, a_freed_result_serves_the_next_run) {
 }
 #endif
 
+/* ---- gather.c ----------------------------------------------------------------------------------------- */
+
+/* The first of a loop's units has few of the keys, the partitions of the others many: they are put together in order. */
+Test(runtime, units_with_many_keys_are_put_together, .timeout = 60) {
+    static const char text[] =
+        "let d = result(for(rangeiter(0L, 120000L, 1L), dictmerger[i64,i64,+], |b, i, e| "
+        "merge(b, {e * 7919L, e})));"
+        "result(for(tovec(d), merger[{i64,i64},+], |b, i, e| "
+        "merge(b, {e.$1 * i, i64(lookup(d, e.$0) == i)})))";
+    static const char *const threads[] = {"1", "2", "3"};
+    for (int k = 0; k < 3; k++) {
+        weld_conf_t conf = weld_conf_new();
+        weld_conf_set(conf, "weld.engine", "jit");
+        weld_conf_set(conf, "weld.threads", threads[k]);
+        weld_error_t error = weld_error_new();
+        weld_module_t module = weld_module_compile(text, conf, error);
+        if (!module && weld_error_code(error) == WELD_LOAD_LIBRARY_ERROR) cr_skip_test("no code generator");
+        weld_context_t context = weld_context_new(conf);
+        weld_value_t in = weld_value_new(NULL), out = weld_module_run(module, context, in, error);
+        cr_assert(out, "%s", weld_error_message(error));
+        const int64_t *sums = weld_value_data(out);
+        cr_expect_eq(sums[0], INT64_C(119999) * 120000 * 239999 / 6, "%s threads", threads[k]);
+        cr_expect_eq(sums[1], 120000, "%s threads", threads[k]);
+        weld_value_free(out);
+        weld_value_free(in);
+        weld_context_free(context);
+        weld_module_free(module);
+        weld_error_free(error);
+        weld_conf_free(conf);
+    }
+}
+
 /* ---- settings.c --------------------------------------------------------------------------------------- */
 
 Test(runtime, every_default_is_a_good_value) {
