@@ -40,6 +40,11 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
         memset(call->out, 0, (size_t)call->type->size);
         memcpy(call->out, call->operands[0], sizeof(Vec));
         return E_None;
+    case EXCHANGE_spread:
+        memset(call->out, 0, (size_t)call->type->size);
+        memcpy(call->out, call->operands[0], sizeof(Dict *));
+        ((char *)call->out)[call->type->offsets[1]] = true;
+        return E_None;
     case EXCHANGE_pick: return pick(worker, call);
     case EXCHANGE_part:
     case EXCHANGE_align: {

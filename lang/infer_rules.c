@@ -386,6 +386,21 @@ static Verdict same_dict(Infer *in, Node *node) {
     return infer_give(in, node, infer_type(in, node->kids[0]));
 }
 
+/* {dict, bool} of a dictionary and how many keys are looked up. */
+static Verdict spread(Infer *in, Node *node) {
+    if (!infer_shape(in, node->kids[0], TY_dict, "what ranks merge")) return FAIL;
+    if (!infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "how many keys are looked up"))
+        return FAIL;
+    return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), infer_scalar(in, TY_bool)));
+}
+
+static Verdict fetched(Infer *in, Node *node) {
+    Type **dict = infer_shape(in, node->kids[0], TY_dict, "what keys are fetched of");
+    if (!dict || !infer_expect(in, node->kids[1], type_vec(in->types, dict[0]), "keys of a dictionary"))
+        return FAIL;
+    return infer_give(in, node, infer_type(in, node->kids[0]));
+}
+
 static Verdict picked(Infer *in, Node *node) {
     Type **vec = infer_shape(in, node->kids[0], TY_vec, "what an element is picked of");
     if (!vec || !infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "the index of an element"))
@@ -439,6 +454,8 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_broadcast: return infer_give(in, node, infer_type(in, node->kids[0]));
     case EXCHANGE_window: return windowed(in, node);
     case EXCHANGE_pick: return picked(in, node);
+    case EXCHANGE_spread: return spread(in, node);
+    case EXCHANGE_fetch: return fetched(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     default: return with_vector(in, node, "an exchange", NULL);
     }

@@ -88,7 +88,7 @@ typedef struct Host {
 typedef struct ExchangeCall {
     ExchangeKind kind;
     Op op;
-    const Type *type; /* of the result, and of the first operand but for a pick and a window */
+    const Type *type; /* of the result, and of the first operand but for a pick, a window and a spread */
     const void *
         operands[2]; /* the second: of a part or an align only the length counts, whatever its elements are */
     void *out;       /* room for the result, which may point into the operands and the worker's region */

@@ -11,27 +11,13 @@
  * sends 2 (n - 1) / n of the vector (Rabenseifner, Optimization of collective reduction operations, ICCS'04). Values are
  * combined in the order of the ranks, so the result is the same everywhere and every time.
  */
-#include "cluster.h"
+#include "exchange.h"
 
 #include <string.h>
 
 enum { SMALL_REDUCE = 4096 }; /* bytes: below, every rank gets all and combines it */
 
-#define TRY(call)                 \
-    do {                          \
-        ErrorCode code_ = (call); \
-        if (code_) return code_;  \
-    } while (0)
-
-typedef struct Exchange {
-    const Engine *engine;
-    Worker *worker;
-    const ExchangeCall *call;
-    Span span;
-    int rank, ranks;
-} Exchange;
-
-static void *take(Exchange *x, int64_t bytes) {
+void *exchange_take(Exchange *x, int64_t bytes) {
     return worker_alloc(x->worker, bytes > 0 ? bytes : 1, x->span);
 }
 
@@ -45,7 +31,7 @@ static ErrorCode transfer(Exchange *x, const Transfer *transfers, int count) {
 
 /* The bytes of a value that may lie on the stack, where a transfer that fails can leave them. */
 static ErrorCode lasting(Exchange *x, const void *value, int64_t bytes, Vec *out) {
-    *out = (Vec){take(x, bytes), bytes};
+    *out = (Vec){exchange_take(x, bytes), bytes};
     if (!out->data) return E_OutOfMemory;
     if (bytes) memcpy(out->data, value, (size_t)bytes);
     return E_None;
@@ -53,9 +39,8 @@ static ErrorCode lasting(Exchange *x, const void *value, int64_t bytes, Vec *out
 
 /* ---- numbers ---- */
 
-/* Every rank's numbers: all[rank * count ..]. */
-static ErrorCode gather_numbers(Exchange *x, const int64_t *own, int count, int64_t *all) {
-    Transfer *list = take(x, 2 * x->ranks * (int64_t)sizeof *list);
+ErrorCode exchange_numbers(Exchange *x, const int64_t *own, int count, int64_t *all) {
+    Transfer *list = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *list);
     int64_t bytes = count * (int64_t)sizeof *own;
     int transfers = 0;
     if (!list) return E_OutOfMemory;
@@ -69,9 +54,9 @@ static ErrorCode gather_numbers(Exchange *x, const int64_t *own, int count, int6
 }
 
 static ErrorCode lengths_of(Exchange *x, const Vec *vec, int64_t **lengths) {
-    *lengths = take(x, (x->ranks + 1) * (int64_t)sizeof **lengths);
+    *lengths = exchange_take(x, (x->ranks + 1) * (int64_t)sizeof **lengths);
     if (!*lengths) return E_OutOfMemory;
-    return gather_numbers(x, &vec->length, 1, *lengths);
+    return exchange_numbers(x, &vec->length, 1, *lengths);
 }
 
 static int64_t sum_of(const int64_t *numbers, int count) {
@@ -82,16 +67,14 @@ static int64_t sum_of(const int64_t *numbers, int count) {
 
 /* ---- the swap ---- */
 
-/* The type of vectors of these elements, made in *room. */
-static const Type *vector_type(const Type *element, Type *room, Type **args) {
+const Type *exchange_vector_type(const Type *element, Type *room, Type **args) {
     args[0] = (Type *)element;
     *room =
         (Type){.kind = TY_vec, .pointers = true, .count = 1, .args = args, .size = sizeof(Vec), .align = 8};
     return room;
 }
 
-/* What is sent of a vector: its elements as they are, or serialized. */
-static bool pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
+bool exchange_pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
     Type room, *args[1];
     if (!element->size) { /* all that there is of them is how many */
         *bytes = (Vec){(void *)&vec->length, vec->length ? sizeof vec->length : 0};
@@ -101,29 +84,37 @@ static bool pack(Exchange *x, const Type *element, const Vec *vec, Vec *bytes) {
         *bytes = (Vec){vec->data, vec->length * element->size};
         return true;
     }
-    const Type *type = vector_type(element, &room, args);
+    const Type *type = exchange_vector_type(element, &room, args);
     bytes->length = vec->length ? value_serialized_size(type, vec) : 0;
-    bytes->data = take(x, bytes->length);
+    bytes->data = exchange_take(x, bytes->length);
     if (bytes->data && bytes->length) value_serialize(type, vec, bytes->data);
     return bytes->data != NULL;
 }
 
-/* The pieces, one after the other, as one vector. */
-static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec *out) {
+ErrorCode exchange_unpack(Exchange *x, const Type *element, const Vec *bytes, Vec *vec) {
     Type room, *args[1];
-    const Type *type = vector_type(element, &room, args);
-    Vec *parts = take(x, x->ranks * (int64_t)sizeof *parts);
+    *vec = (Vec){NULL, 0};
+    if (!bytes->length) return E_None;
+    if (element->pointers)
+        return value_deserialize(x->worker, x->span, exchange_vector_type(element, &room, args), bytes, vec);
+    *vec = (Vec){bytes->data, element->size ? bytes->length / element->size : 0};
+    if (!element->size) memcpy(&vec->length, bytes->data, sizeof vec->length);
+    return E_None;
+}
+
+/* The pieces, one after the other, as one vector. */
+static ErrorCode join_pieces(Exchange *x, const Type *element, const Vec *pieces, Vec *out) {
+    Vec *parts = exchange_take(x, x->ranks * (int64_t)sizeof *parts);
     if (!parts) return E_OutOfMemory;
     int64_t length = 0;
     for (int peer = 0; peer < x->ranks; peer++) {
-        parts[peer] = (Vec){NULL, 0};
-        if (pieces[peer].length)
-            TRY(value_deserialize(x->worker, x->span, type, &pieces[peer], &parts[peer]));
+        TRY(exchange_unpack(x, element, &pieces[peer], &parts[peer]));
         length += parts[peer].length;
     }
-    char *to = take(x, length * element->size);
+    *out = (Vec){pieces[0].data, length};
+    if (!element->pointers) return E_None; /* they are one already */
+    char *to = out->data = exchange_take(x, length * element->size);
     if (!to) return E_OutOfMemory;
-    *out = (Vec){to, length};
     for (int peer = 0; peer < x->ranks; peer++) {
         size_t bytes = (size_t)(parts[peer].length * element->size);
         if (bytes) memcpy(to, parts[peer].data, bytes);
@@ -132,10 +123,9 @@ static ErrorCode unpack(Exchange *x, const Type *element, const Vec *pieces, Vec
     return E_None;
 }
 
-/* Bytes for every rank; what comes lies in one block, which `pieces` points into. */
-static ErrorCode swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
-    int64_t *sizes = take(x, 2 * x->ranks * (int64_t)sizeof *sizes), *incoming = sizes + x->ranks;
-    Transfer *list = take(x, 2 * x->ranks * (int64_t)sizeof *list);
+ErrorCode exchange_swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
+    int64_t *sizes = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *sizes), *incoming = sizes + x->ranks;
+    Transfer *list = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *list);
     int count = 0;
     if (!sizes || !list) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++) {
@@ -145,7 +135,7 @@ static ErrorCode swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
         list[count++] = (Transfer){peer, true, &sizes[peer], sizeof *sizes};
     }
     TRY(transfer(x, list, count));
-    char *at = take(x, sum_of(incoming, x->ranks));
+    char *at = exchange_take(x, sum_of(incoming, x->ranks));
     if (!at) return E_OutOfMemory;
     count = 0;
     for (int peer = 0; peer < x->ranks; peer++) {
@@ -161,54 +151,45 @@ static ErrorCode swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
     return transfer(x, list, count);
 }
 
-/* send: a vector for each rank. What all have for this one is *out. */
-static ErrorCode swap(Exchange *x, const Type *element, const Vec *send, Vec *out) {
-    Vec *packed = take(x, 2 * x->ranks * (int64_t)sizeof *packed), *pieces = packed + x->ranks;
+ErrorCode exchange_swap(Exchange *x, const Type *element, const Vec *send, Vec *out) {
+    Vec *packed = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *packed), *pieces = packed + x->ranks;
     if (!packed) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++) {
         bool same =
             peer > 0 && send[peer].data == send[peer - 1].data && send[peer].length == send[peer - 1].length;
         if (same)
             packed[peer] = packed[peer - 1];
-        else if (!pack(x, element, &send[peer], &packed[peer]))
+        else if (!exchange_pack(x, element, &send[peer], &packed[peer]))
             return E_OutOfMemory;
     }
-    TRY(swap_bytes(x, packed, pieces));
-    if (element->pointers) return unpack(x, element, pieces, out);
-    int64_t length = 0;
-    for (int peer = 0; peer < x->ranks; peer++) {
-        int64_t here = element->size ? pieces[peer].length / element->size : 0;
-        if (!element->size && pieces[peer].length) memcpy(&here, pieces[peer].data, sizeof here);
-        length += here;
-    }
-    *out = (Vec){pieces[0].data, length};
-    return E_None;
+    TRY(exchange_swap_bytes(x, packed, pieces));
+    return join_pieces(x, element, pieces, out);
 }
 
 static Vec slice_of(const Vec *vec, int64_t begin, int64_t end, int64_t size) {
     return (Vec){vec->data ? (char *)vec->data + begin * size : NULL, end - begin};
 }
 
-static Vec *vectors_for_all(Exchange *x) {
-    Vec *send = take(x, x->ranks * (int64_t)sizeof *send);
+Vec *exchange_vectors(Exchange *x) {
+    Vec *send = exchange_take(x, x->ranks * (int64_t)sizeof *send);
     if (send) memset(send, 0, (size_t)x->ranks * sizeof *send);
     return send;
 }
 
 /* ---- vectors in blocks ---- */
 
-static ErrorCode gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out) {
-    Vec *send = vectors_for_all(x);
+ErrorCode exchange_gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out) {
+    Vec *send = exchange_vectors(x);
     if (!send) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++) {
         if (peer == 0 || !first_only) send[peer] = *vec;
     }
-    return swap(x, element, send, out);
+    return exchange_swap(x, element, send, out);
 }
 
 /* Piece r begins where piece r - 1 ends, at cuts[r - 1]. */
 static ErrorCode deal(Exchange *x, const Type *element, const Vec *vec, const int64_t *cuts, Vec *out) {
-    Vec *send = vectors_for_all(x);
+    Vec *send = exchange_vectors(x);
     if (!send) return E_OutOfMemory;
     int64_t begin = 0;
     for (int peer = 0; peer < x->ranks; peer++) {
@@ -218,7 +199,7 @@ static ErrorCode deal(Exchange *x, const Type *element, const Vec *vec, const in
         send[peer] = slice_of(vec, begin, end, element->size);
         begin = end;
     }
-    return swap(x, element, send, out);
+    return exchange_swap(x, element, send, out);
 }
 
 static ErrorCode deal_at(Exchange *x, const Type *element, const Vec *vec, const Vec *cuts, Vec *out) {
@@ -234,7 +215,7 @@ static ErrorCode check_lengths(Exchange *x, int64_t whole, const int64_t *like) 
 }
 
 static ErrorCode align(Exchange *x, const Type *element, const Vec *vec, const Vec *like, Vec *out) {
-    int64_t *own, *want, *cuts = take(x, x->ranks * (int64_t)sizeof *cuts);
+    int64_t *own, *want, *cuts = exchange_take(x, x->ranks * (int64_t)sizeof *cuts);
     if (!cuts) return E_OutOfMemory;
     TRY(lengths_of(x, vec, &own));
     TRY(lengths_of(x, like, &want));
@@ -263,12 +244,12 @@ static Vec block(const Exchange *x, const Type *element, const Vec *vec) {
 }
 
 static ErrorCode scatter(Exchange *x, const Type *element, const Vec *vec, Vec *out) {
-    Vec *send = vectors_for_all(x);
+    Vec *send = exchange_vectors(x);
     if (!send) return E_OutOfMemory;
     for (int peer = 0; x->rank == 0 && peer < x->ranks; peer++)
         send[peer] = slice_of(vec, block_begin(vec->length, peer, x->ranks),
                               block_begin(vec->length, peer + 1, x->ranks), element->size);
-    return swap(x, element, send, out);
+    return exchange_swap(x, element, send, out);
 }
 
 static ErrorCode broadcast(Exchange *x) {
@@ -276,7 +257,7 @@ static ErrorCode broadcast(Exchange *x) {
     Vec one, all;
     TRY(lasting(x, x->call->operands[0], x->rank == 0 ? type->size : 0, &one));
     one.length = x->rank == 0;
-    TRY(gather(x, type, &one, false, &all));
+    TRY(exchange_gather(x, type, &one, false, &all));
     memcpy(x->call->out, all.data, (size_t)type->size);
     return E_None;
 }
@@ -303,14 +284,14 @@ static void window_bounds(const int64_t *numbers, int64_t *bounds) {
 /* Ranks tell each other how many elements they have, and which they want; each sends what it has of these. */
 static ErrorCode window(Exchange *x, const Type *element) {
     enum { LENGTH, FROM, TO, NUMBERS };
-    int64_t numbers[NUMBERS], *all = take(x, x->ranks * (int64_t)sizeof numbers), whole = 0, start = 0,
-                              begin = 0;
-    Vec *send = vectors_for_all(x), own, part;
+    int64_t numbers[NUMBERS], *all = exchange_take(x, x->ranks * (int64_t)sizeof numbers), whole = 0,
+                              start = 0, begin = 0;
+    Vec *send = exchange_vectors(x), own, part;
     if (!all || !send) return E_OutOfMemory;
     memcpy(&own, x->call->operands[0], sizeof own);
     numbers[LENGTH] = own.length;
     window_bounds(x->call->operands[1], &numbers[FROM]);
-    TRY(gather_numbers(x, numbers, NUMBERS, all));
+    TRY(exchange_numbers(x, numbers, NUMBERS, all));
     for (int peer = 0; peer < x->ranks; peer++) {
         whole += all[peer * NUMBERS + LENGTH];
         if (peer < x->rank) start = whole;
@@ -328,7 +309,7 @@ static ErrorCode window(Exchange *x, const Type *element) {
     if (all_own)
         part = send[x->rank];
     else
-        TRY(swap(x, element, send, &part));
+        TRY(exchange_swap(x, element, send, &part));
     memcpy(x->call->out, &part, sizeof part);
     memcpy((char *)x->call->out + x->call->type->offsets[1], &all[x->rank * NUMBERS + FROM], sizeof start);
     return E_None;
@@ -347,7 +328,7 @@ static ErrorCode pick(Exchange *x) {
     Vec one = owner == x->rank ? slice_of(vec, index - start, index - start + 1, element->size)
                                : (Vec){NULL, 0},
         all;
-    TRY(gather(x, element, &one, false, &all));
+    TRY(exchange_gather(x, element, &one, false, &all));
     memcpy(x->call->out, all.data, (size_t)element->size);
     return E_None;
 }
@@ -395,21 +376,21 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
             return worker_fail(x->worker, E_ZipMismatch, x->span, length, lengths[peer]);
     }
     if (length * element->size <= SMALL_REDUCE) {
-        TRY(gather(x, element, vec, false, out));
+        TRY(exchange_gather(x, element, vec, false, out));
         combine_rows(element, op, out->data, length, x->ranks);
         out->length = length;
         if (portion) *out = block(x, element, out);
         return E_None;
     }
-    Vec *send = vectors_for_all(x), rows;
+    Vec *send = exchange_vectors(x), rows;
     if (!send) return E_OutOfMemory;
     for (int peer = 0; peer < x->ranks; peer++)
         send[peer] = slice_of(vec, block_begin(length, peer, x->ranks),
                               block_begin(length, peer + 1, x->ranks), element->size);
-    TRY(swap(x, element, send, &rows));
+    TRY(exchange_swap(x, element, send, &rows));
     Vec own = {rows.data, send[x->rank].length};
     combine_rows(element, op, rows.data, own.length, x->ranks);
-    if (!portion) return gather(x, element, &own, false, out);
+    if (!portion) return exchange_gather(x, element, &own, false, out);
     *out = own;
     return E_None;
 }
@@ -445,7 +426,7 @@ static int64_t share_bytes(const Exchange *x, const Part *parts, int rank, bool 
 static ErrorCode find_parts(Exchange *x, Part *parts, int64_t *bytes) {
     const Type *type = x->call->type;
     static Type number = {.kind = TY_i64, .size = 8, .align = 8};
-    Vec lengths = {take(x, type->count * (int64_t)sizeof(int64_t)), type->count}, all;
+    Vec lengths = {exchange_take(x, type->count * (int64_t)sizeof(int64_t)), type->count}, all;
     if (!lengths.data) return E_OutOfMemory;
     *bytes = 0;
     for (int i = 0; i < type->count; i++) {
@@ -456,7 +437,7 @@ static ErrorCode find_parts(Exchange *x, Part *parts, int64_t *bytes) {
         ((int64_t *)lengths.data)[i] = parts[i].vec.length;
         *bytes += padded(parts[i].vec.length * parts[i].element->size);
     }
-    TRY(gather(x, &number, &lengths, false, &all));
+    TRY(exchange_gather(x, &number, &lengths, false, &all));
     for (int64_t i = 0; i < all.length; i++) {
         int64_t own = parts[i % type->count].vec.length, other = ((int64_t *)all.data)[i];
         if (other != own) return worker_fail(x->worker, E_ZipMismatch, x->span, own, other);
@@ -467,7 +448,7 @@ static ErrorCode find_parts(Exchange *x, Part *parts, int64_t *bytes) {
 /* The shares of a rank, one behind the other. */
 static ErrorCode pack_shares(Exchange *x, const Part *parts, int rank, bool all, Vec *out) {
     *out = (Vec){NULL, share_bytes(x, parts, rank, all)};
-    char *at = out->data = take(x, out->length);
+    char *at = out->data = exchange_take(x, out->length);
     if (!at) return E_OutOfMemory;
     memset(at, 0, (size_t)out->length);
     for (int i = 0; i < x->call->type->count; i++) {
@@ -496,12 +477,12 @@ static void combine_shares(const Exchange *x, const Part *parts, bool all, const
 static ErrorCode unpack_shares(Exchange *x, const Part *parts, bool all, const Vec *pieces) {
     const Type *type = x->call->type;
     int sources = all ? 1 : x->ranks;
-    int64_t *at = take(x, sources * (int64_t)sizeof *at);
+    int64_t *at = exchange_take(x, sources * (int64_t)sizeof *at);
     if (!at) return E_OutOfMemory;
     memset(at, 0, (size_t)sources * sizeof *at);
     for (int i = 0; i < type->count; i++) {
         int64_t size = parts[i].element->size;
-        Vec made = {take(x, parts[i].vec.length * size), parts[i].vec.length};
+        Vec made = {exchange_take(x, parts[i].vec.length * size), parts[i].vec.length};
         char *to = made.data;
         if (!to) return E_OutOfMemory;
         for (int peer = 0; peer < sources; peer++) {
@@ -520,8 +501,8 @@ static ErrorCode unpack_shares(Exchange *x, const Part *parts, bool all, const V
 /* Both steps of reduce_vector, for all parts at once. */
 static ErrorCode reduce_parts(Exchange *x) {
     int64_t bytes;
-    Part *parts = take(x, x->call->type->count * (int64_t)sizeof *parts);
-    Vec *send = vectors_for_all(x), *pieces = vectors_for_all(x);
+    Part *parts = exchange_take(x, x->call->type->count * (int64_t)sizeof *parts);
+    Vec *send = exchange_vectors(x), *pieces = exchange_vectors(x);
     if (!parts || !send || !pieces) return E_OutOfMemory;
     TRY(find_parts(x, parts, &bytes));
     bool all = bytes <= SMALL_REDUCE;
@@ -531,12 +512,12 @@ static ErrorCode reduce_parts(Exchange *x) {
         else
             TRY(pack_shares(x, parts, peer, all, &send[peer]));
     }
-    TRY(swap_bytes(x, send, pieces));
+    TRY(exchange_swap_bytes(x, send, pieces));
     combine_shares(x, parts, all, pieces);
     if (all) return unpack_shares(x, parts, all, pieces);
     Vec own = pieces[0];
     for (int peer = 0; peer < x->ranks; peer++) send[peer] = own;
-    TRY(swap_bytes(x, send, pieces));
+    TRY(exchange_swap_bytes(x, send, pieces));
     return unpack_shares(x, parts, all, pieces);
 }
 
@@ -548,7 +529,7 @@ static ErrorCode reduce(Exchange *x) {
     Vec own, all;
     TRY(lasting(x, x->call->operands[0], type->size, &own));
     own.length = 1;
-    TRY(gather(x, type, &own, false, &all));
+    TRY(exchange_gather(x, type, &own, false, &all));
     if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
     memcpy(x->call->out, all.data, (size_t)type->size);
     return E_None;
@@ -563,7 +544,7 @@ static ErrorCode seed(Exchange *x) {
     } else {
         const Type *element = type->args[0];
         Vec made = {NULL, ((const Vec *)x->call->operands[0])->length};
-        made.data = take(x, made.length * element->size);
+        made.data = exchange_take(x, made.length * element->size);
         if (!made.data) return E_OutOfMemory;
         for (int64_t i = 0; i < made.length; i++)
             combine_identity(element, x->call->op, (char *)made.data + i * element->size);
@@ -573,10 +554,10 @@ static ErrorCode seed(Exchange *x) {
 }
 
 static ErrorCode start(Exchange *x) {
-    int64_t own, *all = take(x, x->ranks * (int64_t)sizeof *all), before;
+    int64_t own, *all = exchange_take(x, x->ranks * (int64_t)sizeof *all), before;
     if (!all) return E_OutOfMemory;
     memcpy(&own, x->call->operands[0], sizeof own);
-    TRY(gather_numbers(x, &own, 1, all));
+    TRY(exchange_numbers(x, &own, 1, all));
     before = sum_of(all, x->rank);
     memcpy(x->call->out, &before, sizeof before);
     return E_None;
@@ -589,80 +570,6 @@ static void share(const Exchange *x) {
     bounds[0] = count < 0 ? 0 : block_begin(count, x->rank, x->ranks);
     bounds[1] = count < 0 ? count : block_begin(count, x->rank + 1, x->ranks);
     memcpy(x->call->out, bounds, sizeof bounds);
-}
-
-/* ---- dictionaries ---- */
-
-/* Merges entries, in their order, into a new dictionary. */
-static ErrorCode dict_of(Exchange *x, const Type *entry, const Vec *entries, Dict **out) {
-    Worker *worker = x->worker;
-    const Type *key = entry->args[0], *value = entry->args[1];
-    int64_t at = entry->offsets[1];
-    Dict *dict = dict_new(worker, entry, x->span);
-    bool ok = dict != NULL, groups = value->kind == TY_vec;
-    for (int64_t i = 0; ok && i < entries->length; i++) {
-        const char *from = (const char *)entries->data + i * entry->size;
-        if (groups) {
-            const Vec *values = (const Vec *)(from + at);
-            int64_t size = value->args[0]->size;
-            for (int64_t k = 0; ok && k < values->length; k++)
-                ok = group_merge(worker, dict, entry, from, (const char *)values->data + k * size, x->span);
-            continue;
-        }
-        bool fresh;
-        void *into = dict_insert(worker, dict, entry, from, key_hash(key, from), &fresh, x->span);
-        ok = into != NULL;
-        if (ok && fresh)
-            memcpy(into, from + at, (size_t)value->size);
-        else if (ok)
-            combine(value, x->call->op, into, from + at);
-    }
-    if (ok && groups) ok = group_finish(worker, dict, entry, x->span);
-    if (ok && !groups) ok = dict_finish(worker, dict, entry, x->span);
-    *out = dict;
-    if (ok) return E_None;
-    return worker->error.code ? worker->error.code : E_OutOfMemory;
-}
-
-/* The entries by the rank that owns their keys. */
-static ErrorCode entries_by_owner(Exchange *x, const Type *entry, const Vec *entries, Vec *send) {
-    int32_t *owners = take(x, entries->length * (int64_t)sizeof *owners);
-    if (!owners) return E_OutOfMemory;
-    for (int64_t i = 0; i < entries->length; i++) {
-        uint64_t hash = key_hash(entry->args[0], (const char *)entries->data + i * entry->size);
-        owners[i] = (int32_t)((unsigned __int128)hash * (unsigned)x->ranks >> 64);
-        send[owners[i]].length++;
-    }
-    for (int peer = 0; peer < x->ranks; peer++) {
-        send[peer].data = take(x, send[peer].length * entry->size);
-        if (!send[peer].data) return E_OutOfMemory;
-        send[peer].length = 0;
-    }
-    for (int64_t i = 0; i < entries->length; i++) {
-        Vec *to = &send[owners[i]];
-        memcpy((char *)to->data + to->length++ * entry->size, (const char *)entries->data + i * entry->size,
-               (size_t)entry->size);
-    }
-    return E_None;
-}
-
-static ErrorCode merge_dicts(Exchange *x, bool apart) {
-    EntryType room;
-    const Type *entry = dict_entry_layout(x->call->type, &room);
-    const Dict *dict = *(Dict *const *)x->call->operands[0];
-    Vec entries = dict && dict->length ? (Vec){dict->entries, dict->length} : (Vec){NULL, 0}, all;
-    if (apart) {
-        Vec *send = vectors_for_all(x);
-        if (!send) return E_OutOfMemory;
-        TRY(entries_by_owner(x, entry, &entries, send));
-        TRY(swap(x, entry, send, &all));
-    } else {
-        TRY(gather(x, entry, &entries, false, &all));
-    }
-    Dict *merged = NULL;
-    TRY(dict_of(x, entry, &all, &merged));
-    memcpy(x->call->out, &merged, sizeof(Dict *));
-    return E_None;
 }
 
 /* ---- all of them ---- */
@@ -680,8 +587,8 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_share: share(x); return E_None;
     case EXCHANGE_reduce: return reduce(x);
     case EXCHANGE_portion: return reduce_vector(x, element, a, true, call->out);
-    case EXCHANGE_gather: return gather(x, element, a, false, call->out);
-    case EXCHANGE_collect: return gather(x, element, a, true, call->out);
+    case EXCHANGE_gather: return exchange_gather(x, element, a, false, call->out);
+    case EXCHANGE_collect: return exchange_gather(x, element, a, true, call->out);
     case EXCHANGE_scatter: return scatter(x, element, a, call->out);
     case EXCHANGE_broadcast: return broadcast(x);
     case EXCHANGE_part: return part(x, element, a, b, call->out);
@@ -689,8 +596,10 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);
     case EXCHANGE_pick: return pick(x);
     case EXCHANGE_window: return window(x, call->type->args[0]->args[0]);
-    case EXCHANGE_merge: return merge_dicts(x, false);
-    case EXCHANGE_shuffle: return merge_dicts(x, true);
+    case EXCHANGE_merge:
+    case EXCHANGE_shuffle:
+    case EXCHANGE_spread:
+    case EXCHANGE_fetch: return exchange_dict(x);
     case EXCHANGE_block: {
         Vec own = block(x, element, a);
         memcpy(call->out, &own, sizeof own);

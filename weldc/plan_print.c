@@ -174,6 +174,26 @@ static void put_operand(Printer *p, const Buffer *buffer) {
     put(p, ")");
 }
 
+/* The bytes of what a rank asks for: an entry for each key, of which it asks for at most so many. */
+static void put_asked(Printer *p, const Fragment *fragment) {
+    const Type *dict = fragment->node->kids[0]->type;
+    const char *between = "";
+    buf_printf(p->out, "%lld bytes * (", (long long)(dict->args[0]->size + dict->args[1]->size));
+    for (int i = 1; i < fragment->ninputs; i++) {
+        const Buffer *input = fragment->inputs[i];
+        const Node *maker = input->maker ? input->maker->node : NULL;
+        bool shares = maker && maker->kind == N_Exchange && maker->bits == EXCHANGE_share;
+        if (shares && input != input->maker->outputs[0]) continue;
+        put(p, between);
+        between = " + ";
+        if (shares)
+            buf_printf(p->out, "the iterations of %d", input->maker->number);
+        else
+            put_length(p, input, NULL);
+    }
+    put(p, *between ? ")" : "few)");
+}
+
 static void put_sent(Printer *p, const Fragment *fragment) {
     const ExchangeClass *exchange = exchange_of(fragment);
     if (!exchange) return;
@@ -183,6 +203,8 @@ static void put_sent(Printer *p, const Fragment *fragment) {
     for (const char *at = exchange->sends; *at; at++) {
         if (*at == '%' && fragment->ninputs)
             put_operand(p, fragment->inputs[0]);
+        else if (*at == '&')
+            put_asked(p, fragment);
         else if (*at == '%')
             buf_printf(p->out, "%lld bytes", (long long)fragment->node->kids[0]->type->size);
         else
