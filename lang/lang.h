@@ -330,6 +330,11 @@ typedef struct Distribution {
         RESULT_FIRST, /* rank 0 alone, the others empty ones */
         RESULT_BLOCKS /* each gets its block of them */
     } result;
+    enum {
+        LOOKUPS_AUTO,  /* whichever sends less */
+        LOOKUPS_MERGE, /* dictionaries that loops look up are whole on all ranks */
+        LOOKUPS_FETCH  /* each of their keys is on one rank, where the others fetch it */
+    } lookups;
 } Distribution;
 
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a

@@ -130,14 +130,17 @@ void conf_print(weld_conf_t conf, bool code, Buf *out) {
 
 PassOptions options_passes(const Options *options) {
     bool together = strcmp(options->cluster, "off") != 0;
-    const char *result = options->cluster_result;
+    const char *result = options->cluster_result, *lookups = options->cluster_lookups;
     Distribution distribution = {.together = together,
                                  .blocks = options->cluster_blocks,
                                  .parts = options->cluster_parts,
                                  .root = options->cluster_root,
                                  .result = strcmp(result, "first") == 0    ? RESULT_FIRST
                                            : strcmp(result, "blocks") == 0 ? RESULT_BLOCKS
-                                                                           : RESULT_ALL};
+                                                                           : RESULT_ALL,
+                                 .lookups = strcmp(lookups, "merge") == 0   ? LOOKUPS_MERGE
+                                            : strcmp(lookups, "fetch") == 0 ? LOOKUPS_FETCH
+                                                                            : LOOKUPS_AUTO};
     return (PassOptions){.level = (int)options->level,
                          .passes = options->passes,
                          .verify = options->verify,

@@ -10,7 +10,7 @@
  * (distribute.h): whole on every rank, or in blocks, or by key. One walk in the order of evaluation rewrites the
  * program and finds the layouts together: loops run over the blocks of what they walk (distribute_loop.c), sorts sort
  * samples first (distribute_sort.c), and what needs all of a value gets it by an exchange, right behind the name where it
- * is needed again. What programs take and leave is distribute_ends.c, iterates are distribute_iterate.c. Everything else is computed whole, on every rank.
+ * is needed again. Loops look up in dictionaries by key by asking for keys (distribute_fetch.c). What programs take and leave is distribute_ends.c, iterates are distribute_iterate.c. Everything else is computed whole, on every rank.
  *
  * Conditions are whole, hence the same on all ranks, so exchanges may stand in arms and in steps; functions of loops
  * hold none. An index becomes the index in the whole vector. Nothing that the program can see depends on the number of
@@ -184,7 +184,7 @@ void make_whole(Distribute *d, Node **slot, const Layout *layout) {
     } else if (layout->kind == LAYOUT_PARTS) {
         *slot = whole_parts(d, node, layout);
     } else if (layout->kind == LAYOUT_KEYED) {
-        *slot = exchange_node(d, EXCHANGE_merge, OP_add, node, NULL);
+        *slot = merge_keyed(d, node);
     } else {
         *slot = exchange_node(d, EXCHANGE_gather, OP_none, node, NULL);
     }
@@ -220,9 +220,10 @@ static bool only_ends(Distribute *d, const Symbol *builder) {
     return place->uses == place->results;
 }
 
-static bool only_listed(Distribute *d, const Symbol *dict) {
+/* What becomes of a dictionary, by its uses. */
+static Keys keys_of(Distribute *d, const Symbol *dict) {
     const Place *place = place_of(d, dict);
-    return place->uses == place->listings;
+    return place->uses == place->listings ? KEYS_APART : only_fetched(d, dict) ? KEYS_PARTIAL : KEYS_WHOLE;
 }
 
 static const Layout *distribute_let(Distribute *d, Node *let) {
@@ -231,12 +232,16 @@ static const Layout *distribute_let(Distribute *d, Node *let) {
     if ((*value)->kind == N_For)
         layout = distribute_for(d, value, only_ends(d, let->symbol));
     else if ((*value)->kind == N_Result)
-        layout = distribute_result(d, value, only_listed(d, let->symbol));
+        layout = distribute_result(d, value, keys_of(d, let->symbol));
     else
         layout = distribute(d, value);
-    place_of(d, let->symbol)->layout = layout;
+    if (layout->kind == LAYOUT_PARTIAL && let->symbol->type->kind == TY_dict) layout = spread_dict(d, let);
+    Place *place = place_of(d, let->symbol);
+    place->layout = layout;
+    place->bound = true;
     layout = distribute(d, &let->kids[1]);
     let->kids[1] = bind_derived(d, let->symbol, let->kids[1]);
+    bind_spread(d, let);
     return layout;
 }
 
@@ -274,6 +279,8 @@ static const Layout *distribute_lookup(Distribute *d, Node **slot) {
     if (layout->kind == LAYOUT_BLOCK) {
         *slot = exchange_node(d, EXCHANGE_pick, OP_none, node->kids[0], node->kids[1]);
         (*slot)->span = node->span;
+    } else if (layout->kind == LAYOUT_KEYED && node->kids[0]->kind == N_Ident) {
+        fetch_one(d, slot);
     } else {
         make_whole(d, &node->kids[0], layout);
     }
@@ -282,7 +289,8 @@ static const Layout *distribute_lookup(Distribute *d, Node **slot) {
 
 static const Layout *distribute_tovec(Distribute *d, Node *node) {
     Node **dict = &node->kids[0];
-    const Layout *layout = (*dict)->kind == N_Result ? distribute_result(d, dict, true) : distribute(d, dict);
+    const Layout *layout =
+        (*dict)->kind == N_Result ? distribute_result(d, dict, KEYS_APART) : distribute(d, dict);
     return layout->kind == LAYOUT_KEYED ? layout_block(d, cut_new(d)) : layout;
 }
 
@@ -296,12 +304,14 @@ const Layout *distribute(Distribute *d, Node **slot) {
     case N_Field: return distribute_field(d, slot);
     case N_Struct: return distribute_struct(d, node);
     case N_Len: return distribute_len(d, slot);
-    case N_Lookup: return distribute_lookup(d, slot);
+    case N_Lookup:
+    case N_OptLookup:
+    case N_KeyExists: return distribute_lookup(d, slot);
     case N_ToVec: return distribute_tovec(d, node);
     case N_Slice: return distribute_slice(d, slot);
     case N_Sort: return distribute_sort(d, slot);
     case N_For: return distribute_for(d, slot, false);
-    case N_Result: return distribute_result(d, slot, false);
+    case N_Result: return distribute_result(d, slot, KEYS_WHOLE);
     case N_Iterate: return distribute_iterate(d, node);
     case N_Exchange:
         whole_kids(d, node);
@@ -374,6 +384,7 @@ bool pass_distribute(Program *program) {
     Walk walk = {program, count_use, NULL, &d};
     node_walk(&walk, &root);
     if (d.exchanges) return true; /* it was distributed, here or by who wrote it */
+    find_fetches(&d, root);
     distribute_arguments(&d, root);
     distribute_end(&d, &root->kids[0], distribute(&d, &root->kids[0]));
     for (int i = 0; i < root->nparams; i++) root->kids[0] = bind_derived(&d, root->params[i], root->kids[0]);

@@ -20,12 +20,23 @@ struct Layout {
 };
 enum { CUT_EVENLY = 0 }; /* into blocks of one length, or one more for the first ones: block_begin */
 
+/* A loop whose function looks up in a dictionary, or NULL: a lookup that is in none. */
+typedef struct Asked {
+    const Node *loop;
+    struct Asked *next;
+} Asked;
+
 /* What is known of a name. The names derived from it are made when they are needed first, and bound behind it. */
 typedef struct Place {
     const Layout *layout;
     Symbol *whole, *block, **fields;
     bool closed;                 /* nothing can be bound behind it any more */
+    bool bound;                  /* the walk has come behind where it is bound */
     int uses, results, listings; /* as the program was: in all, below result, below tovec */
+    int fetches;                 /* of a dictionary, as the program was: lookups whose keys may be fetched */
+    int steps;                   /* iterates around the place where it is bound */
+    Asked *asked;
+    Symbol *spread; /* of a dictionary: {dictionary, is it whole on all ranks}; or NULL */
 } Place;
 
 typedef struct Distribute {
@@ -70,10 +81,15 @@ void distribute_function(Distribute *d, Node *lambda);
 Node *own_block(Distribute *d, Node *vector, const Layout *layout);
 
 /* ---- distribute_loop.c ---- */
+bool loop_walks_all(const Node *iter);
+/* Numbers from 0 on, one after the other: they can be cut like a vector. */
+bool loop_counts_up(const Node *iter);
+bool uses_name(Program *program, Node *body, const Symbol *name);
 /* ends: what is done with its builder is nothing but to take the result. */
 const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
-/* apart: a dictionary may stay apart, each key on one rank. */
-const Layout *distribute_result(Distribute *d, Node **slot, bool apart);
+/* What becomes of a dictionary: all ranks get the whole, each key stays on one, or it stays as it is, LAYOUT_PARTIAL. */
+typedef enum Keys { KEYS_WHOLE, KEYS_APART, KEYS_PARTIAL } Keys;
+const Layout *distribute_result(Distribute *d, Node **slot, Keys keys);
 
 /* ---- distribute_window.c ---- */
 Node *pair_field(Program *program, Span span, Symbol *pair, int index);
@@ -86,6 +102,37 @@ typedef struct Range {
 void distribute_windows(Distribute *d, Node **slot, const Range *range);
 /* exchange[window](vector, {begin, end, scale, offset, size}) */
 Node *window_node(Distribute *d, Node *vector, Node *begin, Node *end, Node *scale, Node *offset, Node *size);
+
+/* ---- distribute_fetch.c ---- */
+/* Counts the lookups in dictionaries whose keys may be fetched. */
+void find_fetches(Distribute *d, Node *root);
+/* Is the dictionary used in no other way? */
+bool only_fetched(Distribute *d, const Symbol *dict);
+/* The let of a dictionary in parts, or of its pair by the second, once its body is done. */
+const Layout *spread_dict(Distribute *d, Node *let);
+void bind_spread(Distribute *d, Node *let);
+/* All of a dictionary by key. */
+Node *merge_keyed(Distribute *d, Node *dict);
+/* A lookup by a key that all ranks have. */
+void fetch_one(Distribute *d, Node **slot);
+typedef struct Fetch {
+    Symbol *dict, *local; /* local: what of it a loop needs */
+    Node *keys;
+    bool bound;
+} Fetch;
+enum { MOST_FETCHES = 8 }; /* of one loop; other dictionaries are made whole */
+typedef struct Fetches {
+    Distribute *d;
+    Fetch list[MOST_FETCHES];
+    int count;
+} Fetches;
+/* The loop's function looks up in dictionaries of its own, which the second binds around the finished loop. */
+void fetches_begin(Distribute *d, Node *loop, Fetches *f);
+void fetches_end(Fetches *f, Node **slot);
+
+/* ---- distribute_keys.c ---- */
+/* The keys that the loop's function looks up in the dictionary of that name, as a vector; NULL: they cannot be collected. */
+Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict);
 
 /* ---- distribute_sort.c ---- */
 const Layout *distribute_sort(Distribute *d, Node **slot);

@@ -58,6 +58,7 @@ void distribute_arguments(Distribute *d, Node *root) {
     const Distribution *distribution = &d->program->distribution;
     for (int i = 0; i < root->nparams; i++) {
         const Symbol *param = root->params[i];
+        place_of(d, param)->bound = true;
         if (!param->in_blocks && name_is_listed(distribution->root, param->name)) {
             spread(d, root, i);
             continue;

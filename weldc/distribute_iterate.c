@@ -65,6 +65,7 @@ void make_layout(Distribute *d, Node **slot, const Layout *from, const Layout *t
 /* Rewrites a step whose state has this layout. How the next state then lies on the ranks. */
 static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *state) {
     place_of(d, lambda->params[0])->layout = state;
+    place_of(d, lambda->params[0])->bound = true;
     const Layout *both = distribute(d, &lambda->kids[0]);
     Node **end = &lambda->kids[0];
     while ((*end)->kind == N_Let) end = &(*end)->kids[1];

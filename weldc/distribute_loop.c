@@ -6,7 +6,8 @@
  *     index     i is that of the block; where the loop uses it, the block's first index is added
  *     builder   new, for this loop alone. A first value counts once: exchange[seed,+](5L)
  *     results   a merger, a vecmerger: reduce. An appender: blocks, cut like v if each iteration merges once. A
- *               dictionary: merged to a whole one, or left apart by key (shuffle) where it is only listed. Groups likewise
+ *               dictionary: merged to a whole one, or left apart by key (shuffle) where it is only listed, or only looked up
+ *               (distribute_fetch.c). Groups likewise
  *
  * What the function looks up must be there whole, or as far as the iterations reach (distribute_window.c).
  *
@@ -19,12 +20,11 @@
 
 /* ---- the data ---- */
 
-static bool walks_all(const Node *iter) {
+bool loop_walks_all(const Node *iter) {
     return iter->iter == IT_scalar && iter->count == 1;
 }
 
-/* Numbers from 0 on, one after the other: they can be cut like a vector. */
-static bool counts_up(const Node *iter) {
+bool loop_counts_up(const Node *iter) {
     if (iter->iter != IT_range || iter->kids[0]->kind != N_Literal || iter->kids[2]->kind != N_Literal)
         return false;
     return iter->kids[0]->bits == 0 && iter->kids[2]->bits == 1;
@@ -44,7 +44,7 @@ static void distribute_data(Distribute *d, Node *loop, const Layout **layouts) {
 static int leader_of(const Node *loop, const Layout **layouts) {
     int leader = -1;
     for (int i = 0; i < loop->count - 2; i++) {
-        if (!walks_all(loop->kids[i])) return -1;
+        if (!loop_walks_all(loop->kids[i])) return -1;
         bool block = layouts[i]->kind == LAYOUT_BLOCK,
              first = leader < 0 || layouts[leader]->kind != LAYOUT_BLOCK;
         if (first && (block || (leader < 0 && layouts[i]->kind == LAYOUT_SPLITS))) leader = i;
@@ -92,7 +92,7 @@ static bool find_symbol(Walk *walk, Node **slot) {
     return *wanted != NULL;
 }
 
-static bool uses_name(Program *program, Node *body, const Symbol *name) {
+bool uses_name(Program *program, Node *body, const Symbol *name) {
     Walk walk = {program, find_symbol, NULL, &name};
     node_walk(&walk, &body);
     return !name;
@@ -180,10 +180,13 @@ static const Layout *distribute_range(Distribute *d, Node **slot) {
         lambda->kids[0] = node_let(program, span, lambda->params[1], element, lambda->kids[0]);
         lambda->params[1] = local;
     }
+    Fetches fetches;
+    fetches_begin(d, loop, &fetches);
     seed_builder(d, loop->kids[1]);
     distribute_windows(d, slot, &(Range){.share = name});
     distribute_function(d, lambda);
     const Layout *layout = partial(d, loop->kids[1]->type, lambda, 0, CUT_EVENLY);
+    fetches_end(&fetches, slot);
     *slot = node_let(program, span, name, share, *slot);
     return layout;
 }
@@ -196,7 +199,7 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
         d->gave_up = true;
         return &layout_whole;
     }
-    if (count == 1 && counts_up(loop->kids[0]) && ends && builder_is_new(builder))
+    if (count == 1 && loop_counts_up(loop->kids[0]) && ends && builder_is_new(builder))
         return distribute_range(d, slot);
     distribute_data(d, loop, layouts);
     int leader = ends && builder_is_new(builder) ? leader_of(loop, layouts) : -1;
@@ -210,17 +213,20 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
         return &layout_whole;
     }
     int cut = cut_data(d, slot, layouts, leader);
+    Fetches fetches;
+    fetches_begin(d, loop, &fetches);
     seed_builder(d, builder);
     distribute_windows(d, slot, &(Range){.leader = loop->kids[leader]->kids[0]});
     distribute_function(d, lambda);
     const Layout *layout = partial(d, builder->type, lambda, 0, cut);
     shift_index(d, slot, loop, leader);
+    fetches_end(&fetches, slot);
     return layout;
 }
 
 /* ---- results ---- */
 
-const Layout *distribute_result(Distribute *d, Node **slot, bool apart) {
+const Layout *distribute_result(Distribute *d, Node **slot, Keys keys) {
     Node *result = *slot, **builder = &result->kids[0];
     const Type *type = (*builder)->type;
     bool loops = (*builder)->kind == N_For && type->kind != TY_struct;
@@ -233,6 +239,8 @@ const Layout *distribute_result(Distribute *d, Node **slot, bool apart) {
     case TY_appender: return layout_block(d, layout->cut);
     case TY_dictmerger:
     case TY_groupmerger: {
+        if (keys == KEYS_PARTIAL) return layout;
+        bool apart = keys == KEYS_APART;
         Op op = type->kind == TY_groupmerger ? OP_add : type->op;
         *slot = exchange_node(d, apart ? EXCHANGE_shuffle : EXCHANGE_merge, op, result, NULL);
         return apart ? &layout_keyed : &layout_whole;

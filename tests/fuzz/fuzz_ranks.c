@@ -5,7 +5,7 @@
  * All ranks generate program SEED + i (generate.c). Each interprets it alone: that is the answer. Then they run it together,
  * by turns with all given the whole arguments, blocks of them, blocks of other lengths, and all on rank 0 (cut.h); nearly all
  * by the interpreter, which makes the exchanges that compiled code makes, each COMPILED_EACH-th as machine code. Each must
- * get the answer; all of a failing program must fail, unless the optimizer drops what fails and nobody needs. Generated
+ * get the answer, where by turns the ranks choose how they look up in dictionaries, and fetch keys; all of a failing program must fail, unless the optimizer drops what fails and nobody needs. Generated
  * programs list dictionaries in key order only. Contexts must hold no memory afterwards.
  *
  * What disagrees is printed by the first rank that sees it, with the smallest size at which the seed still does. A rank that
@@ -21,7 +21,7 @@
 #include "../cluster/cut.h"
 #include "differential.h"
 
-enum { MOST_REPORTS = 10, COMPILED_EACH = 16, STUCK_SECONDS = 60 };
+enum { MOST_REPORTS = 10, COMPILED_EACH = 16, FETCHING_EACH = 3, STUCK_SECONDS = 60 };
 
 typedef struct Fuzz {
     int rank, ranks;
@@ -32,7 +32,7 @@ typedef struct Trial {
     uint64_t seed;
     int size;
     Mode mode;
-    bool compiled;
+    bool compiled, fetches;
     Buf text, args[GENERATE_ARGS], report; /* report: empty: this rank has nothing to complain of */
     int nargs;
     Tolerance tolerance;
@@ -67,6 +67,7 @@ static weld_module_t compile(Trial *t, bool together) {
     weld_conf_set(conf, "weld.cache", "off");
     weld_conf_set(conf, "weld.verify", "true");
     if (together) mode_settings(conf, t->mode);
+    if (together && t->fetches) weld_conf_set(conf, "weld.cluster.lookups", "fetch");
     weld_module_t module = module_compile("random", t->text.text, t->text.length, NULL, conf, &error, NULL);
     if (!module) complain(t, together ? "compiling for ranks" : "compiling", &error);
     weld_conf_free(conf);
@@ -118,7 +119,8 @@ static int try(const Fuzz *fuzz, Trial *t, uint64_t seed, long number, int size)
     *t = (Trial){.seed = seed,
                  .size = size,
                  .mode = (Mode)(number % MODES),
-                 .compiled = number / MODES % COMPILED_EACH == 0};
+                 .compiled = number / MODES % COMPILED_EACH == 0,
+                 .fetches = number / MODES % FETCHING_EACH != 0};
     at_seed = seed;
     alarm(STUCK_SECONDS);
     bool exact = generate_program(seed, size, &t->text, t->args, &t->nargs);
