@@ -21,6 +21,10 @@ void *exchange_take(Exchange *x, int64_t bytes) {
     return worker_alloc(x->worker, bytes > 0 ? bytes : 1, x->span);
 }
 
+void exchange_drop(Exchange *x, void *data, int64_t bytes) {
+    region_release(x->worker->region, data, bytes > 0 ? bytes : 1);
+}
+
 static ErrorCode transfer(Exchange *x, const Transfer *transfers, int count) {
     Error *error = &x->worker->error;
     ErrorCode code = x->engine->transfer(transfers, count, x->worker->cancel, error);

@@ -22,6 +22,8 @@ typedef struct Exchange {
 
 /* Memory of the run. NULL: the worker's error is set. */
 void *exchange_take(Exchange *x, int64_t bytes);
+/* Gives it back before the run ends, once no transfer needs it. */
+void exchange_drop(Exchange *x, void *data, int64_t bytes);
 /* A vector for each rank, empty ones. */
 Vec *exchange_vectors(Exchange *x);
 /* Every rank's numbers: all[rank * count ..]. */

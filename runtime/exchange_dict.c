@@ -85,8 +85,14 @@ static ErrorCode deal_entries(Exchange *x, const Type *entry, const Type *part, 
         numbers[at] = i;
         memcpy(to + at * part->size, data + i * entry->size, (size_t)part->size);
     }
+    exchange_drop(x, owners, entries->length * (int64_t)sizeof *owners);
     *out = (Dealt){send, numbers};
     return E_None;
+}
+
+static void drop_dealt(Exchange *x, const Type *part, const Dealt *dealt, int64_t count) {
+    exchange_drop(x, dealt->numbers, count * (int64_t)sizeof *dealt->numbers);
+    exchange_drop(x, dealt->send[0].data, count * part->size);
 }
 
 static Vec entries_of(const Dict *dict) {
@@ -101,11 +107,13 @@ static ErrorCode merge_dicts(Exchange *x, const Type *type, bool apart, void *ou
         Dealt dealt;
         TRY(deal_entries(x, entry, entry, &entries, &dealt));
         TRY(exchange_swap(x, entry, dealt.send, &all));
+        drop_dealt(x, entry, &dealt, entries.length);
     } else {
         TRY(exchange_gather(x, entry, &entries, false, &all));
     }
     Dict *merged = NULL;
     TRY(dict_of(x, entry, &all, &merged));
+    exchange_drop(x, all.data, all.length * entry->size);
     memcpy(out, &merged, sizeof(Dict *));
     return E_None;
 }
@@ -257,11 +265,9 @@ static ErrorCode fetch(Exchange *x) {
         TRY(reply_to(x, entry, dict, &keys, &send[peer]));
     }
     TRY(exchange_swap_bytes(x, send, replies));
-    for (int peer = 0; peer < x->ranks; peer++) {
-        int64_t count = dealt.send[peer].length;
-        TRY(take_reply(x, entry, asked, dealt.numbers, count, &replies[peer], there));
-        dealt.numbers += count;
-    }
+    for (int64_t peer = 0, at = 0; peer < x->ranks; at += dealt.send[peer++].length)
+        TRY(take_reply(x, entry, asked, dealt.numbers + at, dealt.send[peer].length, &replies[peer], there));
+    drop_dealt(x, key, &dealt, asked->length);
     Dict *made;
     TRY(keep_there(x, entry, asked, there, &made));
     memcpy(x->call->out, &made, sizeof made);
