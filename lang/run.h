@@ -130,6 +130,7 @@ struct Worker {
     struct Team *team;          /* the threads that it may use, or NULL: none but its own */
     int64_t grain;              /* weld.grain: not 0 makes what is for much data happen with little */
     int64_t room;               /* bytes that memory_room() gives */
+    struct Stopwatch *watch;    /* or NULL: nobody asks how long fragments take */
     bool shares;                /* it is one of several that run a loop */
     int64_t
         steps; /* of the interpreter so far: iterations, and nodes evaluated that are no names and constants */

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const Span nowhere = {0, 0, 0};
 
@@ -58,6 +59,7 @@ void context_drop(Context *context) {
     team_free(context->team);
     memory_budget_release(&context->budget);
     weld_conf_free(context->conf);
+    free(context->timings);
     context->handle.kind = HANDLE_NONE;
     free(context);
 }
@@ -98,4 +100,9 @@ int64_t context_peak(weld_context_t handle) {
 
 int64_t weld_context_memory_peak(weld_context_t context) {
     return context_peak(context);
+}
+
+char *weld_context_timings(weld_context_t handle) {
+    const Context *context = handle_as(handle, HANDLE_CONTEXT);
+    return context && context->timings ? strdup(context->timings) : NULL;
 }

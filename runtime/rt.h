@@ -255,6 +255,7 @@ typedef struct Context {
     Team *team;       /* NULL: one thread */
     int64_t grain;    /* the setting weld.grain */
     weld_conf_t conf; /* a copy of what it was made with: for lazy values */
+    char *timings;    /* of the last run that measured them, or NULL */
 } Context;
 enum { CONTEXT_IDLE = -1, CONTEXT_RUNNING = 0, CONTEXT_CANCELLED = 1 };
 
@@ -264,6 +265,24 @@ void context_drop(Context *context);                /* takes NULL */
 bool context_begin(Context *context, Error *error); /* a run; false: one is going on, error set */
 void context_end(Context *context);
 int64_t context_peak(weld_context_t context);
+
+/* ---- timings.c: how long fragments took --------------------------------------------------------------- */
+
+typedef struct Lap {
+    FragmentKind kind;
+    Span span;
+    int64_t runs, ns;
+} Lap;
+typedef struct Stopwatch {
+    Lap *laps; /* by a fragment's number */
+    int count;
+    int64_t begin_ns, last_ns;
+} Stopwatch;
+
+void stopwatch_begin(Stopwatch *watch);
+void stopwatch_pass(Stopwatch *watch, int number, FragmentKind kind, Span span);
+/* Releases it. A line for each fragment, or NULL: no memory. program: of the fragments' spans, or NULL. */
+char *stopwatch_end(Stopwatch *watch, const Program *program);
 
 /* ---- value.c ---------------------------------------------------------------------------------------- */
 

@@ -273,6 +273,11 @@ static I rt_fill_finish(P worker, P type, P sizes, P out, I status, L span) {
     return (I)fill_finish(worker, type, sizes, out, status, span_of(span));
 }
 
+static V rt_passed(P worker, I number, I kind, L span) {
+    Stopwatch *watch = ((Worker *)worker)->watch;
+    if (watch) stopwatch_pass(watch, number, (FragmentKind)kind, span_of(span));
+}
+
 static I rt_nd_check(P worker, P bounds, L span) {
     const NdBounds *nd = bounds;
     return (I)nd_check(worker, span_of(span), nd);

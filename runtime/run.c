@@ -5,6 +5,7 @@
  */
 #include "rt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const Span nowhere = {0, 0, 0};
@@ -51,6 +52,16 @@ static ErrorCode execute(Unit *unit, Worker *worker, const void *args, Value *va
     return status;
 }
 
+/* Executes, and leaves in the context how long fragments took, if somebody asks. */
+static ErrorCode measure(Unit *unit, Worker *worker, Context *context, const void *args, Value *value) {
+    if (!worker->watch) return execute(unit, worker, args, value);
+    stopwatch_begin(worker->watch);
+    ErrorCode status = execute(unit, worker, args, value);
+    free(context->timings);
+    context->timings = stopwatch_end(worker->watch, unit->program);
+    return status;
+}
+
 Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *error) {
     const void *args = run->args;
     if (!arguments_check(unit->signature, args, error) || !context_begin(context, error)) return NULL;
@@ -63,9 +74,11 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
         return NULL;
     }
     unit = promise.unit;
+    Stopwatch watch;
     Worker worker = {.cancel = run->cancel ? run->cancel : (const volatile int32_t *)&context->state,
                      .host = unit->options.foreign ? &foreign_host : &no_foreign,
                      .team = context->team,
+                     .watch = unit->options.timings ? &watch : NULL,
                      .grain = context->grain,
                      .room = promise.room};
     ClusterRun cluster;
@@ -82,7 +95,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
         code = args || !unit->signature->argument->count
                    ? checkpoint_begin(&checkpoint, unit, &cluster, &worker)
                    : E_OutOfMemory;
-        if (code == E_None) code = execute(unit, &worker, args, value);
+        if (code == E_None) code = measure(unit, &worker, context, args, value);
         checkpoint_end(checkpoint);
     }
     code = cluster_end(&cluster, &worker, code);

@@ -156,7 +156,11 @@ static void *code_symbol(void *data, const char *name) {
 }
 
 static CodeOptions code_options(Unit *unit) {
-    return (CodeOptions){(int)unit->options.llvm_level, unit->options.processor, code_symbol, unit};
+    return (CodeOptions){.level = (int)unit->options.llvm_level,
+                         .processor = unit->options.processor,
+                         .timed = unit->options.timings,
+                         .symbol = code_symbol,
+                         .data = unit};
 }
 
 static bool dump_stages(Unit *unit, Program *program, const Dump *dump, Error *error) {
@@ -282,7 +286,8 @@ static bool load_image(Unit *unit, const char *image, size_t size, Error *error)
 static bool code_at_once(Unit *unit, const Origin *origin, const Dump *dump, Error *error, Timings *timings) {
     bool automatic = strcmp(unit->options.engine, "auto") == 0;
     if (origin->image) return load_image(unit, origin->image, origin->image_size, error);
-    if (strcmp(unit->options.engine, "eval") == 0 || (automatic && !dump->formats)) return true;
+    bool waits = automatic && !dump->formats && !unit->options.timings; /* until code pays */
+    if (strcmp(unit->options.engine, "eval") == 0 || waits) return true;
     double start = rt_clock_ms();
     if (!dump->formats && load_from_disk(unit, TIER_FULL)) {
         timings->codegen_ms = rt_clock_ms() - start;

@@ -104,6 +104,7 @@ typedef struct Cg {
     bool looked;        /* for SLEEF, which no program without math functions opens */
     Passage *passages;  /* by a fragment's number (cg_release.c) */
     int npassages;
+    bool timed;           /* fragments tell when they have run */
     const Node *let;      /* whose value is being made */
     Began *began;         /* iterates that lets have as values (cg_renew.c) */
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
@@ -210,7 +211,7 @@ bool cg_release_open(Cg *cg); /* plans the program; false: the error is set */
 /* For each leaf of a loop's builders: does it write where an iterator reads (reuse.c): that one's number and 1, or 0.
  * NULL: none does. */
 const int *cg_places(Cg *cg, const Node *loop);
-/* The code of a fragment's node ends here: releases what nobody needs from now on. leaves: of its value, or NULL, then
+/* The code of a fragment's node ends here: tells so, if times are wanted, and releases what nobody needs from now on. leaves: of its value, or NULL, then
  * what it made is kept. */
 void cg_fragment_end(Cg *cg, const Node *node, const Leaf *leaves);
 /* Blocks that will be released behind the node's fragment, or fragments behind it in the plan. */

@@ -137,11 +137,19 @@ const int *cg_places(Cg *cg, const Node *loop) {
     return places;
 }
 
+/* What straight code takes counts for the fragment behind it. */
+static void tell_passed(Cg *cg, const Fragment *fragment) {
+    if (!cg->timed || fragment->kind == FRAGMENT_code) return;
+    cg_call(cg, RT_passed, cg->fn->worker, cg_i32(cg, fragment->number), cg_i32(cg, (int32_t)fragment->kind),
+            cg_i64(cg, span_pack(fragment->node->span)));
+}
+
 void cg_fragment_end(Cg *cg, const Node *node, const Leaf *leaves) {
     int number = node->index - 1; /* less than 0: what a loop runs is no fragment */
     if (number < 0 || number >= cg->npassages) return;
     Passage *passage = &cg->passages[number];
     const Plan *plan = passage->plan;
+    tell_passed(cg, fragment_of(passage, number));
     if (leaves) note_places(cg, fragment_of(passage, number), leaves);
     passage->done = true;
     for (; *passage->past < plan->nfragments; ++*passage->past) {

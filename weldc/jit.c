@@ -241,7 +241,9 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
                   Error *error) {
     memset(cg, 0, sizeof *cg);
     if (!target_open(target, options, error)) return false;
-    bool ok = cg_open(cg, program, target, names, error) && cg_program(cg);
+    bool ok = cg_open(cg, program, target, names, error);
+    cg->timed = options->timed;
+    ok = ok && cg_program(cg);
     if (ok && program->arena.exhausted)
         ok = error_set(error, E_OutOfMemory, (Span){0}, "the program is too large");
     char *message = NULL;

@@ -203,6 +203,7 @@ typedef struct Code Code;
 typedef struct CodeOptions {
     int level;             /* LLVM's: 0..3 */
     const char *processor; /* "native", or an LLVM processor name such as "x86-64-v3" */
+    bool timed;            /* fragments tell when they have run (rt_passed) */
     /* Addresses by name of what compiled code calls: the functions of rtcalls.def, and foreign functions. */
     void *(*symbol)(void *data, const char *name);
     void *data;

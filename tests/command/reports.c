@@ -44,6 +44,20 @@ Test(reports, stats) {
     }
 }
 
+/* What each fragment took, by the function that it comes from. */
+Test(reports, times) {
+    static const char code[] = "|x: vec[f64]| let s = sort(x, |a, b| compare(a, b)); s";
+    Outcome got = weldc_run(WORDS("run", "--times", "-e", code, "[2.0, 1.0]"), NULL, false);
+    cr_expect_str_eq(got.out, "[1.0, 2.0]\n");
+    cr_expect(strstr(got.err, "fragment 0: line 1 of <command line>, a sort: 1 run, ") == got.err, "%s",
+              got.err);
+    cr_expect(strstr(got.err, "\nthe rest: "), "%s", got.err);
+    outcome_release(&got);
+    got = weldc_run(WORDS("run", "--times", "--eval", "-e", code, "[2.0, 1.0]"), NULL, false);
+    cr_expect(strstr(got.err, "the rest: ") == got.err, "%s", got.err);
+    outcome_release(&got);
+}
+
 /* Every repetition evaluates anew, and only the last result stays. */
 Test(reports, repeat_frees) {
     static const char code[] =

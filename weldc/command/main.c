@@ -132,6 +132,7 @@ static bool option_stats(Request *request, const char *value) {
 }
 static bool option_times(Request *request, const char *value) {
     (void)value;
+    if (request->command == COMMAND_run) weld_conf_set(request->conf, "weld.timings", "true");
     return request->times = true;
 }
 static bool option_help(Request *request, const char *value) {

@@ -159,6 +159,13 @@ static void print_stats(Run *run) {
     fputs("}\n", stderr);
 }
 
+/* A line for each fragment on standard error, of the last repetition. */
+static void print_times(const Run *run) {
+    char *times = weld_context_timings(run->context);
+    if (times) fputs(times, stderr);
+    free(times);
+}
+
 /* Started by mpirun or its like, the ranks run the program together. False: fault set. */
 static bool join_cluster(Run *run) {
     weld_conf_t conf = run->request->conf;
@@ -207,6 +214,7 @@ int command_run(Request *request) {
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
         status = request->save || !first ? EXIT_DONE : print_result(&run);
+        if (request->times && first) print_times(&run);
         if (request->stats && first) print_stats(&run);
     } else {
         if (speaks(&run)) fault_print(&run.fault);
