@@ -22,6 +22,6 @@
         CALL(!isnan(x) && !isnan(y) && !isnan(z) && (allowed), gsl_##name(x, y, z))
 #define SHAPE_UD(name, allowed) \
     EXPORT double weld_gsl_##name(unsigned n, double y) CALL(!isnan(y) && (allowed), gsl_##name(n, y))
-#define DISTRIBUTION(shape, name, allowed, doc) SHAPE_##shape(name, allowed)
+#define DISTRIBUTION(shape, name, allowed, doc, vjp) SHAPE_##shape(name, allowed)
 #include "distribution.def"
 /* clang-format on */

@@ -74,9 +74,13 @@ static void take_handler(void) {
 #define BY_VALUE_(name, parameters, arguments) parameters PURE "cfun[weld_gsl_" name ", f64]" arguments
 
 #define FILLS(symbol, size, arguments) PURE "cfill[weld_gsl_" symbol ", vec[f64]](" size ", " arguments ")"
-#define CURVE(name, doc)                                                                                     \
+#define CURVE(name, vjp, doc)                                                                                \
     {"interp_" name, "int gsl_interp_eval_e(interp, xa, ya, x, accel, double *y)", NULL,                     \
-     "|xa: vec[f64], ya: vec[f64], x: vec[f64]| " FILLS("interp_" name, "len(x)", "xa, ya, x"), NULL, doc},
+     "|xa: vec[f64], ya: vec[f64], x: vec[f64]| " FILLS("interp_" name, "len(x)", "xa, ya, x"), vjp, doc},
+/* By where a curve is asked: `slope` there. A point outside whose value nobody uses changes nothing, though its slope is NaN. */
+#define ALONG(slope)                                                                                         \
+    "|xa, ya, x, r, g| {{}, {}, map(zip(g, gsl.interp_" slope "(xa, ya, x)), "                               \
+    "|e| select(e.$0 == 0.0, 0.0, e.$0 * e.$1))}"
 
 static const weld_function_t functions[] = {
 #include "statistics_rows.h"
@@ -97,15 +101,15 @@ static const weld_function_t functions[] = {
     {"sf_legendre_P3", "double gsl_sf_legendre_P3(double x)", "|x: f64| 0.5 * x * (5.0 * x * x - 3.0)", NULL, NULL,
      "the Legendre polynomial of degree 3"},
 
-#define DISTRIBUTION(shape, name, allowed, doc)                                                              \
-    {#name, "double gsl_" #name PROTOTYPE_##shape, NULL, BY_VALUE(#name, TAKES_##shape), NULL, doc},
+#define DISTRIBUTION(shape, name, allowed, doc, vjp)                                                         \
+    {#name, "double gsl_" #name PROTOTYPE_##shape, NULL, BY_VALUE(#name, TAKES_##shape), vjp, doc},
 #include "distribution.def"
 
 #define INTERP(type, doc)                                                                                    \
-    CURVE(#type, doc ": through the points (xa, ya), at each x")                                             \
-    CURVE(#type "_deriv", doc ": the derivative at each x")                                                  \
-    CURVE(#type "_deriv2", doc ": the second derivative at each x")                                          \
-    CURVE(#type "_integ", doc ": the integral from the first of xa to each x")
+    CURVE(#type, ALONG(#type "_deriv"), doc ": through the points (xa, ya), at each x")                      \
+    CURVE(#type "_deriv", ALONG(#type "_deriv2"), doc ": the derivative at each x")                          \
+    CURVE(#type "_deriv2", NULL, doc ": the second derivative at each x")                                    \
+    CURVE(#type "_integ", ALONG(#type), doc ": the integral from the first of xa to each x")
 #include "interpolation.def"
 
     {"rng_uniform", "double gsl_rng_uniform(const gsl_rng *r)", NULL,

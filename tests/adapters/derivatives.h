@@ -18,7 +18,7 @@
     "result(for(r, merger[f64, +], |b, i, e| merge(b, e.$0 * sin(f64(i) + 1.0) + e.$1 * cos(3.0 * " \
     "f64(i)))))"
 
-enum { MOST_DERIVED = 256 };
+enum { MOST_DERIVED = 512 };
 typedef struct Derived {
     const char *names[MOST_DERIVED];
     int64_t count;

@@ -366,7 +366,7 @@ CODE_LEGENDRE(legendre_P3)
 static const RowTest tests[] = {
 #define SF(shape, name, doc) {"sf_" #name, check_##name},
 #include "../../adapters/gsl/special.def"
-#define DISTRIBUTION(shape, name, allowed, doc) {#name, check_##name},
+#define DISTRIBUTION(shape, name, allowed, doc, vjp) {#name, check_##name},
 #include "../../adapters/gsl/distribution.def"
 #define INTERP(type, doc) ROW(interp_##type), ROW(interp_##type##_deriv), ROW(interp_##type##_deriv2), ROW(interp_##type##_integ),
 #include "../../adapters/gsl/interpolation.def"

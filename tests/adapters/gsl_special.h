@@ -117,7 +117,7 @@ static void check_by_value(int engine, const char *full, const char *arguments, 
 #include "../../adapters/gsl/special.def"
 #undef SF
 
-#define DISTRIBUTION(shape, name, allowed, doc)                     \
+#define DISTRIBUTION(shape, name, allowed, doc, vjp)                \
     static double direct_##name(const Point *p) {                   \
         double x = p->x, y = p->y, z = p->z;                        \
         (void)x, (void)y, (void)z;                                  \
