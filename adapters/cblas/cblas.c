@@ -3,8 +3,9 @@
  * Matrices are vectors of elements, row by row, with their sizes beside them. Every function is there for doubles (ddot)
  * and floats (sdot); their texts are in files that are included once for each.
  *
- *     level1.h       rows that are code          matrix_rows.h   rows that call
- *     matrix.h       the C functions which these rows call          adjoints.h   their derivatives
+ *     level1.h       rows that are code
+ *     matrix_rows.h  rows that call      matrix.h  the C functions that these call      adjoints.h  their derivatives
+ *     banded_rows.h, banded.h, banded_adjoints.h: likewise, of banded and packed matrices
  *
  * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
  * that number in the last digits.
@@ -20,6 +21,11 @@
 /* Is it a matrix that the library can index, and are there so many elements? */
 static bool is_matrix(int64_t rows, int64_t columns, int64_t length) {
     return rows >= 0 && columns >= 0 && rows <= INT_MAX && columns <= INT_MAX && rows * columns == length;
+}
+
+/* A band so wide that its number of elements in a row, and that times an int, can be counted. */
+static bool is_band(int64_t lower, int64_t upper) {
+    return lower >= 0 && upper >= 0 && lower < INT_MAX && upper < INT_MAX - lower;
 }
 
 static enum CBLAS_TRANSPOSE trans(bool transposed) {
@@ -58,6 +64,8 @@ typedef struct ModifiedFloat {
 #define CBLAS(name) cblas_d##name
 #define SHIM(name) weld_cblas_d##name
 #include "matrix.h"
+
+#include "banded.h"
 #undef REAL
 #undef Vector
 #undef Modified
@@ -71,7 +79,11 @@ typedef struct ModifiedFloat {
 #define SHIM(name) weld_cblas_s##name
 #include "matrix.h"
 
+#include "banded.h"
+
 #include "adjoints.h"
+
+#include "banded_adjoints.h"
 
 /* The sum of the squares as it is, of smaller and of larger numbers: one of the three neither overflows nor loses digits. The
  * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. */
@@ -95,6 +107,7 @@ static const weld_function_t functions[] = {
 #define NORM NORM_F64
 #include "level1.h"
 #include "matrix_rows.h"
+#include "banded_rows.h"
 #undef P
 #undef T
 #undef C
@@ -107,6 +120,7 @@ static const weld_function_t functions[] = {
 #define NORM NORM_F32
 #include "level1.h"
 #include "matrix_rows.h"
+#include "banded_rows.h"
     {"dsdot", "double cblas_dsdot(int n, const float *x, int incx, const float *y, int incy)",
      "|x: vec[f32], y: vec[f32]| "
      "result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1))))",

@@ -16,6 +16,8 @@
 #define MOST DBL_MAX
 #define LEAST 0x1p-1074
 #include "cblas_rows.h"
+
+#include "cblas_banded.h"
 #undef REAL
 #undef FLOATS
 #undef E
@@ -38,6 +40,8 @@
 #define MOST FLT_MAX
 #define LEAST 0x1p-149f
 #include "cblas_rows.h"
+
+#include "cblas_banded.h"
 
 /* The library adds some of the products in float. */
 static void dsdot_of(int engine, const char *full, int n, float *x, float *y) {
@@ -66,11 +70,13 @@ static void sdsdot(int engine, const char *full) {
         "s" #name, s_##name  \
     }
 static const RowTest tests[] = {
-    BOTH(dot),           BOTH(axpy),          BOTH(axpby), BOTH(scal),       BOTH(copy),         BOTH(swap),
-    BOTH(nrm2),          BOTH(asum),          BOTH(rot),   BOTH(rotm),       BOTH(rotg),         BOTH(rotmg),
-    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),  BOTH(symv),       BOTH(ger),          BOTH(syr),
-    BOTH(syr2),          BOTH(trmv),          BOTH(trsv),  BOTH(gemm),       BOTH(symm),         BOTH(syrk),
-    BOTH(syr2k),         BOTH(trmm),          BOTH(trsm),  {"dsdot", dsdot}, {"sdsdot", sdsdot},
+    BOTH(dot),           BOTH(axpy),          BOTH(axpby), BOTH(scal),  BOTH(copy), BOTH(swap),
+    BOTH(nrm2),          BOTH(asum),          BOTH(rot),   BOTH(rotm),  BOTH(rotg), BOTH(rotmg),
+    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),  BOTH(symv),  BOTH(ger),  BOTH(syr),
+    BOTH(syr2),          BOTH(trmv),          BOTH(trsv),  BOTH(gemm),  BOTH(symm), BOTH(syrk),
+    BOTH(gbmv),          BOTH(sbmv),          BOTH(spmv),  BOTH(spr),   BOTH(spr2), BOTH(tbmv),
+    BOTH(tbsv),          BOTH(tpmv),          BOTH(tpsv),  BOTH(syr2k), BOTH(trmm), BOTH(trsm),
+    {"dsdot", dsdot},    {"sdsdot", sdsdot},
 };
 
 Test(cblas, rows) {

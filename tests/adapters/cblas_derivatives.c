@@ -116,7 +116,66 @@ static void on_matrices(int flags, bool empty) {
     free(a), free(b), free(c), free(t);
 }
 
+/* Far from singular at every element of a diagonal, wherever that is. */
+static double *large(int64_t count) {
+    double *a = random_doubles(count);
+    for (int64_t i = 0; i < count; i++) a[i] += a[i] < 0 ? -2 : 2;
+    return a;
+}
+
+static void on_bands(int flags, bool empty) {
+    enum { BELOW = 1, ABOVE = 2, WIDTH = BELOW + ABOVE + 1 };
+    bool one = flags & 1, two = flags & 2, three = flags & 4;
+    double *a = random_doubles(M * WIDTH), *x = random_doubles(N), *y = random_doubles(N),
+           *t = large(N * (K + 1));
+    int64_t in = one ? M : N, out = one ? N : M, triangle = N * (N + 1) / 2;
+    double beta = empty ? 0 : -0.5;
+    Arg gbmv[] = {BOOL(one),
+                  I64(M),
+                  I64(N),
+                  I64(BELOW),
+                  I64(ABOVE),
+                  F64(1.5),
+                  VEC("f64", a, M * WIDTH),
+                  VEC("f64", x, in),
+                  F64(beta),
+                  VEC("f64", y, empty ? 0 : out)};
+    Arg sbmv[] = {BOOL(one),
+                  I64(N),
+                  I64(K),
+                  F64(1.5),
+                  VEC("f64", t, N * (K + 1)),
+                  VEC("f64", x, N),
+                  F64(beta),
+                  VEC("f64", y, empty ? 0 : N)};
+    Arg spmv[] = {BOOL(one),
+                  I64(N),
+                  F64(1.5),
+                  VEC("f64", t, triangle),
+                  VEC("f64", x, N),
+                  F64(beta),
+                  VEC("f64", y, empty ? 0 : N)};
+    Arg spr[] = {BOOL(one), I64(N), F64(1.5), VEC("f64", x, N), VEC("f64", t, triangle)};
+    Arg spr2[] = {BOOL(one), I64(N), F64(1.5), VEC("f64", x, N), VEC("f64", y, N), VEC("f64", t, triangle)};
+    Arg band[] = {BOOL(one),       BOOL(two), BOOL(three), I64(N), I64(K), VEC("f64", t, N * (K + 1)),
+                  VEC("f64", x, N)};
+    Arg packed[] = {BOOL(one), BOOL(two), BOOL(three), I64(N), VEC("f64", t, triangle), VEC("f64", x, N)};
+    if (flags < 2) {
+        expect("gbmv", gbmv, COUNT(gbmv));
+        expect("sbmv", sbmv, COUNT(sbmv));
+        expect("spmv", spmv, COUNT(spmv));
+        expect("spr", spr, COUNT(spr));
+        expect("spr2", spr2, COUNT(spr2));
+    }
+    expect("tbmv", band, COUNT(band));
+    expect("tbsv", band, COUNT(band));
+    expect("tpmv", packed, COUNT(packed));
+    expect("tpsv", packed, COUNT(packed));
+    free(a), free(x), free(y), free(t);
+}
+
 Test(cblas_derivatives, rows) {
+    for (int flags = 0; flags < 8; flags++) on_bands(flags, flags & 1);
     for (int flags = 0; flags < 8; flags++) on_vectors(flags, flags & 4);
     for (int flags = 0; flags < 16; flags++) on_matrices(flags, false);
     for (int flags = 0; flags < 4; flags++) on_matrices(flags, true);
