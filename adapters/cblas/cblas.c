@@ -3,7 +3,7 @@
  * Matrices are vectors of elements, row by row, with their sizes beside them. Every function is there for doubles (ddot)
  * and floats (sdot); their texts are in files that are included once for each.
  *
- *     level1.h       rows that are code
+ *     level1.h, complex1.h  rows that are code, on real and on complex numbers
  *     matrix_rows.h  rows that call      matrix.h  the C functions that these call      adjoints.h  their derivatives
  *     banded_rows.h, banded.h, banded_adjoints.h: likewise, of banded and packed matrices
  *
@@ -89,14 +89,22 @@ typedef struct ModifiedFloat {
  * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. */
 #define DOWN "2.409919865102884e-181"
 #define UP "4.149515568880993e180"
+#define NORM_OF_SUMS                                                                     \
+    "if(s.$0 >= 1.0261342003245941e-289 && s.$0 <= 1.7976931348623157e308, sqrt(s.$0), " \
+    "if(s.$0 < 1.0, sqrt(s.$2) * " DOWN ", sqrt(s.$1) * " UP "))"
 #define NORM_F64                                                                                           \
     "|x: vec[f64]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| let small = e * " DOWN "; " \
-    "let large = e * " UP "; merge(b, {e * e, small * small, large * large}))); "                          \
-    "if(s.$0 >= 1.0261342003245941e-289 && s.$0 <= 1.7976931348623157e308, sqrt(s.$0), "                   \
-    "if(s.$0 < 1.0, sqrt(s.$2) * " DOWN ", sqrt(s.$1) * " UP "))"
+    "let large = e * " UP "; merge(b, {e * e, small * small, large * large}))); " NORM_OF_SUMS
+#define NORM_C64                                                                                       \
+    "|x: vec[{f64, f64}]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| "                \
+    "let p = e.$0 * " DOWN "; let q = e.$1 * " DOWN "; let u = e.$0 * " UP "; let v = e.$1 * " UP "; " \
+    "merge(b, {e.$0 * e.$0 + e.$1 * e.$1, p * p + q * q, u * u + v * v}))); " NORM_OF_SUMS
 /* The squares of floats are doubles that neither overflow nor underflow. */
 #define NORM_F32 \
     "|x: vec[f32]| f32(sqrt(result(for(x, merger[f64, +], |b, i, e| let d = f64(e); merge(b, d * d)))))"
+#define NORM_C32                                                                                \
+    "|x: vec[{f32, f32}]| f32(sqrt(result(for(x, merger[f64, +], |b, i, e| let p = f64(e.$0); " \
+    "let q = f64(e.$1); merge(b, p * p + q * q)))))"
 
 /* clang-format off */
 static const weld_function_t functions[] = {
@@ -121,6 +129,31 @@ static const weld_function_t functions[] = {
 #include "level1.h"
 #include "matrix_rows.h"
 #include "banded_rows.h"
+#undef P
+#undef T
+#undef C
+#undef Z
+#undef NORM
+#define P "z"
+#define R "d"
+#define T "f64"
+#define C "double"
+#define Z ""
+#define NORM NORM_C64
+#include "complex1.h"
+#undef P
+#undef R
+#undef T
+#undef C
+#undef Z
+#undef NORM
+#define P "c"
+#define R "s"
+#define T "f32"
+#define C "float"
+#define Z "f"
+#define NORM NORM_C32
+#include "complex1.h"
     {"dsdot", "double cblas_dsdot(int n, const float *x, int incx, const float *y, int incy)",
      "|x: vec[f32], y: vec[f32]| "
      "result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1))))",

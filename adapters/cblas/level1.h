@@ -50,7 +50,13 @@
  "result(for(zip(x, y), {appender[" T "], appender[" T "]}, |b, i, v| "
  "merge(b, {select(identity, v.$0, a * v.$0 + d * v.$1), select(identity, v.$1, c * v.$0 + e * v.$1)})))",
  NULL, NULL, "the pair {x, y} times the matrix that p = [flag, h11, h21, h12, h22] stands for"},
-{P "rotg", "void cblas_" P "rotg(" C " *a, " C " *b, " C " *c, " C " *s)", NULL,
+{P "rotg", "void cblas_" P "rotg(" C " *a, " C " *b, " C " *c, " C " *s)",
+ "|a: " T ", b0: " T "| let p = select(a < 0.0" Z ", -a, a); let q = select(b0 < 0.0" Z ", -b0, b0); let most = max(p, q); "
+ "let unit = select(most - most == 0.0" Z ", most, 1.0" Z "); let u = a / unit; let v = b0 / unit; "
+ "let w = select(select(p > q, a, b0) < 0.0" Z ", -sqrt(u * u + v * v), sqrt(u * u + v * v)); "
+ "if(p + q == 0.0" Z ", {0.0" Z ", 0.0" Z ", 1.0" Z ", 0.0" Z "}, "
+ "(let r = unit * w; "
+ "{r, if(a == 0.0" Z ", 1.0" Z ", if(p > q, v / w, if(u * u > 1e-30" Z ", w / u, r / a))), u / w, v / w}))",
  "|a: " T ", b: " T "| @(pure: true, threadsafe: true)cfill[weld_cblas_" P "rotg, {" T ", " T ", " T ", " T "}]({}, a, b)",
  NULL, "{r, z, c, s}: the rotation that makes b 0"},
 {P "rotmg", "void cblas_" P "rotmg(" C " *d1, " C " *d2, " C " *x, " C " y, " C " *p)", NULL,

@@ -242,14 +242,16 @@ static inline const RowTest *test_of(const RowTest *tests, int64_t count, const 
     return NULL;
 }
 
-/* Is it in the table of docs/adapters/NAME.md? Functions on floats (sdot) are there as those on doubles (ddot). */
+/* Is it in the table of docs/adapters/NAME.md? Functions on floats (sdot) are there as those on doubles (ddot), or beside them. */
 static inline bool is_documented(const char *text, const char *name) {
     char wanted[128];
     snprintf(wanted, sizeof wanted, "| `%s(", name);
     if (strstr(text, wanted)) return true;
     char *letter = strchr(wanted, 's');
     if (letter) *letter = 'd';
-    return letter && strstr(text, wanted);
+    if (letter && strstr(text, wanted)) return true;
+    snprintf(wanted, sizeof wanted, "; of floats `%s` |", name);
+    return strstr(text, wanted);
 }
 
 /* Checks every row of the adapter under each engine: a row without a test fails, and so does a test without a row. */

@@ -18,6 +18,20 @@
 #include "cblas_rows.h"
 
 #include "cblas_banded.h"
+
+#undef E
+#undef CBLAS
+#undef CBLAS_IAMAX
+#define E "{f64,f64}"
+#define CBLAS(name) cblas_z##name
+#define ROW(name) z_##name
+#define BY_REAL(name) cblas_zd##name
+#define REAL_OF(name) cblas_dz##name
+#define CBLAS_IAMAX cblas_izamax
+#include "cblas_complex.h"
+#undef BY_REAL
+#undef REAL_OF
+#undef ROW
 #undef REAL
 #undef FLOATS
 #undef E
@@ -42,6 +56,20 @@
 #include "cblas_rows.h"
 
 #include "cblas_banded.h"
+
+#undef E
+#undef CBLAS
+#undef CBLAS_IAMAX
+#define E "{f32,f32}"
+#define CBLAS(name) cblas_c##name
+#define ROW(name) c_##name
+#define BY_REAL(name) cblas_cs##name
+#define REAL_OF(name) cblas_sc##name
+#define CBLAS_IAMAX cblas_icamax
+#include "cblas_complex.h"
+#undef BY_REAL
+#undef REAL_OF
+#undef ROW
 
 /* The library adds some of the products in float. */
 static void dsdot_of(int engine, const char *full, int n, float *x, float *y) {
@@ -69,14 +97,24 @@ static void sdsdot(int engine, const char *full) {
     {"d" #name, d_##name}, { \
         "s" #name, s_##name  \
     }
+#define COMPLEX(z, d, test)                                                                                  \
+    {z "dotu", test##_dotu}, {z "dotc", test##_dotc}, {z "axpy", test##_axpy}, {z "axpby", test##_axpby},    \
+        {z "scal", test##_scal}, {z d "scal", test##_real_scal}, {z "copy", test##_complex_copy},            \
+        {z "swap", test##_complex_swap}, {z d "rot", test##_complex_rot}, {d z "asum", test##_complex_asum}, \
+        {d z "nrm2", test##_complex_nrm2}, {                                                                 \
+        "i" z "amax", test##_complex_iamax                                                                   \
+    }
 static const RowTest tests[] = {
-    BOTH(dot),           BOTH(axpy),          BOTH(axpby), BOTH(scal),  BOTH(copy), BOTH(swap),
-    BOTH(nrm2),          BOTH(asum),          BOTH(rot),   BOTH(rotm),  BOTH(rotg), BOTH(rotmg),
-    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),  BOTH(symv),  BOTH(ger),  BOTH(syr),
-    BOTH(syr2),          BOTH(trmv),          BOTH(trsv),  BOTH(gemm),  BOTH(symm), BOTH(syrk),
-    BOTH(gbmv),          BOTH(sbmv),          BOTH(spmv),  BOTH(spr),   BOTH(spr2), BOTH(tbmv),
-    BOTH(tbsv),          BOTH(tpmv),          BOTH(tpsv),  BOTH(syr2k), BOTH(trmm), BOTH(trsm),
-    {"dsdot", dsdot},    {"sdsdot", sdsdot},
+    BOTH(dot),           BOTH(axpy),          BOTH(axpby),          BOTH(scal),
+    BOTH(copy),          BOTH(swap),          BOTH(nrm2),           BOTH(asum),
+    BOTH(rot),           BOTH(rotm),          BOTH(rotg),           BOTH(rotmg),
+    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),           BOTH(symv),
+    BOTH(ger),           BOTH(syr),           BOTH(syr2),           BOTH(trmv),
+    BOTH(trsv),          BOTH(gemm),          BOTH(symm),           BOTH(syrk),
+    BOTH(gbmv),          BOTH(sbmv),          BOTH(spmv),           BOTH(spr),
+    BOTH(spr2),          BOTH(tbmv),          BOTH(tbsv),           BOTH(tpmv),
+    BOTH(tpsv),          BOTH(syr2k),         BOTH(trmm),           BOTH(trsm),
+    {"dsdot", dsdot},    {"sdsdot", sdsdot},  COMPLEX("z", "d", z), COMPLEX("c", "s", c),
 };
 
 Test(cblas, rows) {
