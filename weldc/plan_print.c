@@ -3,6 +3,7 @@
  *     arguments: v: vec[i64], n: i64
  *     fragment 0: line 3 of q.weld, a loop over 1 iterator, in parallel
  *         runs   len(v) times, about 4 operations each
+ *         from   ndarray.add, cblas.ddot
  *         reads  v
  *         makes  a: vec[i64], at most len(v), until 2
  *     code 1: m from a, n
@@ -10,7 +11,7 @@
  *     result: a
  *
  * Consecutive pieces of code are printed together. What has no name in the program is #2, for what fragment 2
- * makes, or #2.$1 where it makes several.
+ * makes, or #2.$1 where it makes several. `from` are the functions of libraries that were fused into it, if there are several.
  */
 #include "weldc.h"
 
@@ -19,7 +20,7 @@
 
 typedef struct Printer {
     Buf *out;
-    const Program *program;
+    Program *program;
     struct {
         uint32_t source;
         size_t at, line;
@@ -123,6 +124,51 @@ static void put_made(Printer *p, const Buffer *buffer) {
 }
 
 static void put_plan(Printer *p, const Plan *plan);
+
+/* ---- library functions ---- */
+
+enum { MOST_NAMES = 20 };
+typedef struct Origins {
+    const char *names[MOST_NAMES];
+    int count;
+    bool more;
+} Origins;
+
+/* The name of what the source is the text of; NULL: no function's. */
+static const char *function_name(const Program *program, uint32_t source) {
+    if (source == 0 || source >= (uint32_t)program->sources) return NULL;
+    const char *name = program->source[source].name;
+    bool own = strcmp(name, "prelude.weld") == 0 || strcmp(name, "type") == 0;
+    return own ? NULL : name;
+}
+
+static bool note_origin(Walk *walk, Node **slot) {
+    Origins *origins = walk->data;
+    const char *name = function_name(walk->program, (*slot)->span.source);
+    if (!name) return true;
+    for (int i = 0; i < origins->count; i++) {
+        if (strcmp(origins->names[i], name) == 0) return true;
+    }
+    origins->more |= origins->count == MOST_NAMES;
+    if (!origins->more) origins->names[origins->count++] = name;
+    return true;
+}
+
+static void put_origins(Printer *p, const Fragment *fragment) {
+    Origins origins = {.count = 0};
+    Walk walk = {.program = p->program, .enter = note_origin, .data = &origins};
+    Node *node = fragment->node;
+    node_walk(&walk, &node);
+    const char *first = function_name(p->program, node->span.source);
+    if (origins.count == 0 || (origins.count == 1 && first)) return;
+    begin_line(p, 1);
+    put(p, "from   ");
+    for (int i = 0; i < origins.count; i++) {
+        if (i) put(p, ", ");
+        put(p, origins.names[i]);
+    }
+    put(p, origins.more ? " and others\n" : "\n");
+}
 
 /* ---- ranks ---- */
 
@@ -240,6 +286,7 @@ static void put_fragment(Printer *p, const Fragment *fragment) {
     if (fragment->why) buf_printf(p->out, ", on one thread: %s", fragment->why);
     put(p, "\n");
     if (fragment->kind == FRAGMENT_loop || fragment->kind == FRAGMENT_iterate) put_runs(p, fragment);
+    if (fragment_classes[fragment->kind].counts) put_origins(p, fragment);
     if (fragment->ninputs) {
         begin_line(p, 1);
         put(p, "reads  ");

@@ -208,6 +208,12 @@ Test(reports, adapters) {
     Outcome plan = weldc_run(WORDS("explain", "-e", dot, "--stage", "plan"), NULL, false);
     cr_expect(strstr(plan.out, "fragment 0: line 1 of cblas.ddot, a loop over 2 iterators"), "%s", plan.out);
     outcome_release(&plan);
+    /* All functions that a fused loop comes from. */
+    static const char fused[] =
+        "|x: vec[f64], y: vec[f64]| cblas.dasum(cblas.daxpy(2.0, x, map(y, |e| e + 1.0)))";
+    plan = weldc_run(WORDS("explain", "-e", fused, "--stage", "plan"), NULL, false);
+    cr_expect(strstr(plan.out, "    from   cblas.daxpy, cblas.dasum\n"), "%s", plan.out);
+    outcome_release(&plan);
     expect(WORDS("check", "-e", "cblas.ddott([1.0])"), NULL, 1, "", "did you mean ddot?");
 }
 
