@@ -1,6 +1,7 @@
 /* lapack.c: LAPACK, through LAPACKE: linear equations, factorizations, least squares, eigenvalues, singular values.
  *
- * Every function is there for doubles (dgesv) and floats (sgesv); solvers.h and rows.h are included once for each. Several
+ * Every function is there for doubles (dgesv) and floats (sgesv); solvers.h and rows.h, and structured.h
+ * and structured_rows.h for matrices with a structure, are included once for each. Several
  * results are a struct of vectors. What the library reports by `info` becomes a failure that says which: a singular matrix,
  * a method that did not converge, no memory.
  */
@@ -23,6 +24,11 @@ _Static_assert(sizeof(lapack_int) == 4, "pivots are vec[i32]");
 /* Is it a matrix that the library can index, and are there so many elements? */
 static bool is_matrix(int64_t rows, int64_t columns, int64_t length) {
     return rows >= 0 && columns >= 0 && rows <= INT_MAX && columns <= INT_MAX && rows * columns == length;
+}
+
+/* A band so wide that the elements of a row, and of what the library makes of it, can be counted. */
+static bool is_band(int64_t lower, int64_t upper) {
+    return lower >= 0 && upper >= 0 && lower < INT_MAX / 2 && upper < INT_MAX - 2 * lower;
 }
 
 static char uplo(bool upper) {
@@ -48,6 +54,9 @@ static int converged(lapack_int info) {
 #define LAPACK(name) LAPACKE_d##name
 #define SHIM(name) weld_lapack_d##name
 #include "solvers.h"
+
+#include "structured.h"
+#undef Reals
 #undef REAL
 #undef LAPACK
 #undef SHIM
@@ -56,6 +65,9 @@ static int converged(lapack_int info) {
 #define LAPACK(name) LAPACKE_s##name
 #define SHIM(name) weld_lapack_s##name
 #include "solvers.h"
+
+#include "structured.h"
+#undef Reals
 
 #include "adjoints.h"
 
@@ -66,6 +78,7 @@ static const weld_function_t functions[] = {
 #define C "double"
 #define Z ""
 #include "rows.h"
+#include "structured_rows.h"
 #undef P
 #undef T
 #undef C
@@ -75,6 +88,7 @@ static const weld_function_t functions[] = {
 #define C "float"
 #define Z "f"
 #include "rows.h"
+#include "structured_rows.h"
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

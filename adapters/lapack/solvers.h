@@ -282,4 +282,3 @@ EXPORT int SHIM(gesvd)(const int64_t *m, const int64_t *n, const Reals *a, SHIM(
     free(super);
     return status;
 }
-#undef Reals

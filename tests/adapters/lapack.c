@@ -12,6 +12,8 @@
 #define TEST(name) d_##name
 #define EPS DBL_EPSILON
 #include "lapack_rows.h"
+
+#include "lapack_structured.h"
 #undef REAL
 #undef FLOATS
 #undef E
@@ -27,11 +29,14 @@
 #define EPS FLT_EPSILON
 #include "lapack_rows.h"
 
+#include "lapack_structured.h"
+
 /* clang-format off */
 #define BOTH(name) {"d" #name, d_##name}, {"s" #name, s_##name}
 static const RowTest tests[] = {
     BOTH(gesv), BOTH(posv), BOTH(getrf), BOTH(getrs), BOTH(inv), BOTH(det), BOTH(potrf), BOTH(potrs),
     BOTH(geqrf), BOTH(orgqr), BOTH(qr), BOTH(gels), BOTH(syev), BOTH(geev), BOTH(gesvd),
+    BOTH(trtrs), BOTH(sysv), BOTH(gtsv), BOTH(ptsv), BOTH(gbsv), BOTH(pbsv), BOTH(gelsd), BOTH(sygv),
 };
 /* clang-format on */
 

@@ -15,6 +15,8 @@ static void expect(const char *name, Arg *args, int64_t count, const char *proje
 
 Test(lapack_derivatives, rows) {
     double *a = random_doubles(N * N), *b = random_doubles(N * RIGHT), lu[N * N];
+    double below[] = {0.5, -0.3}, diagonal[] = {3, 4, 5}, above[] = {-0.2, 0.7};
+    double bands[2][2 * N] = {{9, 4, 0.5, 5, -0.4, 4.2}, {4, 0.5, 5, -0.4, 4.2, 9}};
     lapack_int exchanged[N];
     int32_t pivots[N];
     for (int i = 0; i < N; i++) a[i * N + i] += 4;
@@ -33,6 +35,19 @@ Test(lapack_derivatives, rows) {
         expect("posv", posv, 5, PROJECT);
         expect("potrf", potrf, 3, PROJECT);
         expect("potrs", posv, 5, PROJECT);
+        expect("sysv", posv, 5, PROJECT);
+        Arg pbsv[] = {BOOL(flag), I64(N), I64(1), I64(RIGHT), VEC("f64", bands[flag], 2 * N), right};
+        expect("pbsv", pbsv, 6, PROJECT);
+    }
+    Arg gtsv[] = {
+        I64(N), I64(RIGHT), VEC("f64", below, N - 1), VEC("f64", diagonal, N), VEC("f64", above, N - 1),
+        right};
+    Arg ptsv[] = {I64(N), I64(RIGHT), VEC("f64", diagonal, N), VEC("f64", below, N - 1), right};
+    expect("gtsv", gtsv, 6, PROJECT);
+    expect("ptsv", ptsv, 5, PROJECT);
+    for (int flags = 0; flags < 8; flags++) {
+        Arg trtrs[] = {BOOL(flags & 1), BOOL(flags & 2), BOOL(flags & 4), I64(N), I64(RIGHT), matrix, right};
+        expect("trtrs", trtrs, 7, PROJECT);
     }
     derived_all("lapack");
     free(a), free(b);

@@ -421,4 +421,3 @@ static void TEST(gesvd)(int engine, const char *full) {
         }
     }
 }
-#undef EACH_SIZE
