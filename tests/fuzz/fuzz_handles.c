@@ -62,6 +62,8 @@ typedef struct Array {
 typedef struct Later {
     weld_future_t future;
     Numbers of;
+    weld_context_t context; /* it runs in */
+    bool cancelled;         /* the context was, meanwhile */
 } Later;
 
 static Conf confs[SLOTS];
@@ -508,8 +510,8 @@ static void call_read_array(void) {
 static void finish(Later *later) {
     weld_value_t value = NULL;
     if (!later->future) return;
-    bool cancelled = draw(3) == 0;
-    if (cancelled) weld_future_cancel(later->future);
+    bool cancelled = later->cancelled;
+    if (draw(3) == 0) weld_future_cancel(later->future), cancelled = true;
     if (draw(4) == 0) weld_future_poll(later->future);
     if (draw(4)) {
         bool ok = weld_future_wait(later->future, &value, error);
@@ -530,10 +532,13 @@ static void call_later(void) {
     if (!a->array || !context) return;
     weld_lazy_t lazy = weld_nd_lazy(a->array, error);
     succeeded(lazy != NULL);
-    *later = (Later){weld_lazy_evaluate_async(context, &lazy, 1, error), a->of};
+    *later = (Later){weld_lazy_evaluate_async(context, &lazy, 1, error), a->of, context, false};
     succeeded(later->future != NULL);
     weld_lazy_free(lazy);
-    if (draw(8) == 0) weld_context_cancel(context), later->future ? finish(later) : (void)0;
+    if (draw(8)) return;
+    weld_context_cancel(context);
+    for (int i = 0; i < SLOTS; i++) futures[i].cancelled |= futures[i].context == context;
+    finish(later);
 }
 
 static void (*const operations[])(void) = {
