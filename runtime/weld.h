@@ -214,7 +214,7 @@ WELD_API int64_t weld_context_memory_peak(weld_context_t context);
 /* How long each fragment of the context's last run took, if the run's configuration has weld.timings: a line each, as
  * "fragment 0: line 1 of gsl.sort, a sort: 1 run, 2.417 ms", which names the library function that it comes from; the last line
  * is of what belongs to no fragment. Times are those of a clock, and count once: an iterate's are without its fragments'. The
- * caller releases the text with free(). NULL: a bad handle, no such run, or no memory. */
+ * caller releases the text with free(). Not while the context runs. NULL: a bad handle, no such run, or no memory. */
 WELD_API char *weld_context_timings(weld_context_t context);
 /* Stops the run that is going on in the context: it ends soon with WELD_CANCELLED. Without a run it does
  * nothing. Any thread, and a signal handler, may call it while the context is alive. */
