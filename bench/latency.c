@@ -3,7 +3,9 @@
  * A process that has run a program once is warm in many ways, so each figure is the median over new
  * processes: this program starts itself as --compile or --first and reads what it measured. The time of the
  * shell is that of `weldc run` on files, or of a Python script, from start to end. A folder of its own serves
- * as the cache of compiled code: empty for `cold`, filled by the run before for `cached`.
+ * as the cache of compiled code: empty for `cold`, filled by the run before for `cached`. OpenBLAS, which this program
+ * is linked with for the sake of the hand-written C, is kept from starting threads: they would turn in circles on the processor
+ * that the compiler wants.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +69,7 @@ bool compile_measure(const Workload *workload, const char *scratch, Figures *fig
     char self[4096], command[4300];
     double ms[COMPILE_RUNS], wall;
     self_path(self, sizeof self);
-    snprintf(command, sizeof command, "'%s' --compile %s", self, workload->name);
+    snprintf(command, sizeof command, "OPENBLAS_NUM_THREADS=1 '%s' --compile %s", self, workload->name);
     for (int i = 0; i < COMPILE_RUNS; i++) {
         cache_clear(scratch);
         if (command_numbers(command, &ms[i], 1, &wall) != 1) return false;
@@ -131,7 +133,7 @@ static void measure_weldc(const char *weldc, const char *scratch, int64_t rows, 
     snprintf(dir, sizeof dir, "%s/rows%lld", scratch, (long long)rows);
     static const char *const names[] = {"shipdate", "discount", "quantity", "extendedprice"};
     if (!data_make(dir, sizes_of(rows), names, 4)) return;
-    snprintf(first, sizeof first, "'%s' --first %lld", self, (long long)rows);
+    snprintf(first, sizeof first, "OPENBLAS_NUM_THREADS=1 '%s' --first %lld", self, (long long)rows);
     snprintf(shell, sizeof shell,
              "'%s' run '%s/examples/q6.weld' shipdate='@%s/shipdate.npy' discount='@%s/discount.npy' "
              "quantity='@%s/quantity.npy' extendedprice='@%s/extendedprice.npy'",

@@ -96,9 +96,9 @@ const char *conf_get(weld_conf_t conf, const char *key) {
 
 /* Does a setting leave the code as it is? */
 static bool is_outside_code(const char *key) {
-    static const char *const keys[] = {"weld.memory.limit", "weld.threads", "weld.grain",
-                                       "weld.engine",       "weld.cache",   "weld.cache.size",
-                                       "weld.verify",       "weld.foreign", "weld.compile.dumpCode"};
+    static const char *const keys[] = {
+        "weld.memory.limit", "weld.threads", "weld.grain",   "weld.engine",           "weld.cache",
+        "weld.cache.size",   "weld.verify",  "weld.foreign", "weld.compile.dumpCode", "weld.compile.threads"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(key, keys[i]) == 0) return true;
     }

@@ -156,9 +156,11 @@ static void *code_symbol(void *data, const char *name) {
 }
 
 static CodeOptions code_options(Unit *unit) {
-    return (CodeOptions){.level = (int)unit->options.llvm_level,
-                         .processor = unit->options.processor,
-                         .timed = unit->options.timings,
+    const Options *options = &unit->options;
+    return (CodeOptions){.level = (int)options->llvm_level,
+                         .threads = (int)options->compile_threads,
+                         .processor = options->processor,
+                         .timed = options->timings,
                          .symbol = code_symbol,
                          .data = unit};
 }

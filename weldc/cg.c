@@ -620,10 +620,7 @@ void cg_fn_open(Cg *cg, Fn *fn, const char *name, LLVMTypeRef *params, int count
     fn->resume = fn->outer ? LLVMGetInsertBlock(cg->builder) : NULL;
     LLVMTypeRef type = LLVMFunctionType(cg->i32, params, (unsigned)count, false);
     fn->function = LLVMAddFunction(cg->module, name, type);
-    if (fn->outer) {
-        LLVMSetLinkage(fn->function, LLVMInternalLinkage);
-        LLVMSetUnnamedAddress(fn->function, LLVMGlobalUnnamedAddr); /* equal ones may become one */
-    }
+    if (fn->outer) LLVMSetUnnamedAddress(fn->function, LLVMGlobalUnnamedAddr); /* equal ones may become one */
     function_attributes(cg, fn->function);
     cg->fn = fn;
     fn->entry = cg_block(cg, "entry");

@@ -24,6 +24,8 @@
 #include <llvm-c/DebugInfo.h>
 #include <llvm-c/TargetMachine.h>
 
+#include <pthread.h>
+
 enum { ROOMY = 16, MATH_KEPT = 96, PROVEN = 32, SCOPES = 8 };
 
 /* A dictmerger of the loop whose merges are dealt out when it has many keys (cg_deal.c). */
@@ -533,5 +535,14 @@ const Dealt *cg_dealt(Cg *cg, LLVMValueRef state); /* or NULL */
 void cg_deal(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Leaf *pair, const Node *node,
              LLVMBasicBlockRef after);
 bool cg_deals(const Type *builder); /* are its merges dealt out, if the loop is not inside another one */
+
+/* ---- jit_halves.c: a module's functions as two halves ----------------------------------------------------- */
+/* Instructions of a function times ten; of one that is to stay as it is (cg.c), times left_tenths. */
+int64_t jit_work(LLVMValueRef function, int left_tenths);
+bool jit_pays_to_halve(LLVMModuleRef module);
+void jit_keep_half(LLVMModuleRef module,
+                   int half);            /* 0 or 1: what is the other's goes with "elim-avail-extern" */
+void jit_keep_all(LLVMModuleRef module); /* nobody else sees its functions, weld_run apart */
+bool jit_thread(pthread_t *thread, void *(*run)(void *data), void *data); /* false: there is none */
 
 #endif

@@ -4,9 +4,9 @@
  * process:
  *
  *     ImageHeader | types that runtime calls are given, then the result's | bytes of string constants |
- * object
+ * objects
  *
- * The object refers to everything outside by symbols: runtime calls, libm's functions, foreign functions, the
+ * The objects refer to everything outside by symbols: runtime calls, libm's functions, foreign functions, the
  * table of types and the strings. A Code owns what those point to, so it lives without the program that it
  * came from, and does not change once it was made. A type is written as its kind, operator, number of
  * parts and the parts; the reader makes it anew and believes nothing.
@@ -17,8 +17,8 @@
 #include <string.h>
 
 typedef struct ImageHeader {
-    uint64_t types, strings, object; /* bytes */
-    uint32_t count;                  /* of types, without the result's */
+    uint64_t types, strings, objects[OBJECT_FILES]; /* bytes; 0: there is no such object */
+    uint32_t count;                                 /* of types, without the result's */
     uint32_t builders_come_in;
 } ImageHeader;
 
@@ -45,8 +45,9 @@ static void type_write(Buf *out, const Type *type) {
 }
 
 bool image_write(Buf *image, const Program *program, const Type **types, int count, const Buf *strings,
-                 const char *object, size_t size) {
-    ImageHeader header = {.strings = strings->length, .object = size, .count = (uint32_t)count};
+                 const ObjectFile *files, int nfiles) {
+    ImageHeader header = {.strings = strings->length, .count = (uint32_t)count};
+    for (int i = 0; i < nfiles; i++) header.objects[i] = files[i].size;
     const Node *root = program->root;
     for (int i = 0; i < root->nparams; i++) header.builders_come_in |= root->params[i]->type->builders;
     buf_put(image, (const char *)&header, sizeof header);
@@ -55,7 +56,7 @@ bool image_write(Buf *image, const Program *program, const Type **types, int cou
     header.types = image->length - sizeof header;
     if (!image->failed) memcpy(image->text, &header, sizeof header);
     buf_put(image, strings->text ? strings->text : "", strings->length);
-    buf_put(image, object, size);
+    for (int i = 0; i < nfiles; i++) buf_put(image, files[i].bytes, files[i].size);
     return !image->failed && !strings->failed;
 }
 
@@ -127,16 +128,16 @@ static void *find_symbol(void *data, const char *name) {
     return code->options->symbol(code->options->data, name);
 }
 
-static bool link_code(Code *code, const char *object, size_t size, Error *error) {
+static bool link_code(Code *code, const ObjectFile *files, int count, Error *error) {
     CodeOptions options = *code->options;
     options.symbol = find_symbol;
     options.data = code;
     const void *entry = NULL;
     if (object_known_machine()) {
-        code->object = object_load(object, size, &options, error);
+        code->object = object_load(files, count, &options, error);
         if (code->object) entry = object_entry(code->object);
     } else if (code->jit) {
-        code->linked = code->jit->link(object, size, &options, &entry, error);
+        code->linked = code->jit->link(files, count, &options, &entry, error);
     } else {
         error_set(error, E_Internal, (Span){0}, "there is no linker for this machine");
     }
@@ -144,21 +145,35 @@ static bool link_code(Code *code, const char *object, size_t size, Error *error)
     return entry != NULL;
 }
 
+/* Finds the objects in what is left of an image; they take all of it. Returns how many there are, 0: they do not fit. */
+static int read_objects(const ImageHeader *header, const char *bytes, size_t left, ObjectFile *files) {
+    int count = 0;
+    for (; count < OBJECT_FILES && header->objects[count]; count++) {
+        if (header->objects[count] > left) return 0;
+        files[count] = (ObjectFile){bytes, header->objects[count]};
+        bytes += header->objects[count];
+        left -= header->objects[count];
+    }
+    return left ? 0 : count;
+}
+
 static bool load(Code *code, const char *image, size_t size, Error *error) {
     ImageHeader header;
     if (size < sizeof header) return false;
     memcpy(&header, image, sizeof header);
     size_t rest = size - sizeof header;
-    if (header.types > rest || header.strings > rest - header.types ||
-        header.object != rest - header.types - header.strings || header.count > header.types)
+    if (header.types > rest || header.strings > rest - header.types || header.count > header.types)
         return false;
     const char *types = image + sizeof header, *strings = types + header.types;
+    ObjectFile files[OBJECT_FILES];
+    int count = read_objects(&header, strings + header.strings, rest - header.types - header.strings, files);
+    if (!count) return false;
     buf_put(&code->strings, strings, header.strings);
     if (code->strings.failed || !arena_init(&code->arena))
         return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
     bool ok = read_types(code, &header, types);
     if (code->arena.exhausted) return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    return ok && link_code(code, strings + header.strings, header.object, error);
+    return ok && link_code(code, files, count, error);
 }
 
 Code *code_load(const char *image, size_t size, const CodeOptions *options, const Jit *jit, Error *error) {

@@ -2,6 +2,8 @@
  *
  *     program -> cg.c -> LLVM module -> LLVMRunPasses -> object -> an image (code.c)
  *
+ * Two threads may share the work: each takes half of the functions (jit_halves.c) to an object of its own.
+ *
  * The module refers to everything outside by symbols, so that the object may be kept and linked in another
  * process: runtime calls, libm functions, foreign functions, the table of types and the bytes of string
  * constants. object.c links it, without LLVM; for machines that it does not know LLVM's own linker (ORC
@@ -45,6 +47,7 @@ static void target_release(Target *target) {
     if (target->triple) LLVMDisposeMessage(target->triple);
     if (target->native && target->processor) LLVMDisposeMessage(target->processor);
     if (target->native && target->features) LLVMDisposeMessage(target->features);
+    memset(target, 0, sizeof *target);
 }
 
 static LLVMTargetMachineRef machine_new(const Target *target, int level) {
@@ -167,6 +170,7 @@ static void cg_release(Cg *cg) {
     LLVMDisposeModule(cg->module);
     LLVMContextDispose(cg->context);
     buf_release(&cg->strings);
+    memset(cg, 0, sizeof *cg);
 }
 
 /* What pays at each level. Level 0 is for code that is soon made: what its passes remove, LLVM need not emit. Level 2 is the
@@ -175,27 +179,24 @@ static void cg_release(Cg *cg) {
 #define CLEAN "sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,"
 #define LOOPS "loop-mssa(licm),simplifycfg,loop(loop-rotate,indvars),loop-vectorize,"
 #define AGAIN "early-cse,simplifycfg,instcombine<no-verify-fixpoint>"
+#define NEIGHBORS "function(" CLEAN LOOPS "slp-vectorizer," AGAIN ")"
+#define ALONE "function(" CLEAN LOOPS AGAIN ")"
+#define DROP "elim-avail-extern,"
 
-/* neighbors: there are scalars side by side that a vector may hold, which takes a pass of its own to find. */
-static const char *passes_of(int level, bool neighbors) {
-    if (level < 2) return SOON;
+/* neighbors: there are scalars side by side that a vector may hold, which takes a pass of its own to find. halved: bodies
+ * of the other half go first. */
+static const char *passes_of(int level, bool neighbors, bool halved) {
     if (level > 2) return "default<O3>";
-    return neighbors ? "function(" CLEAN LOOPS "slp-vectorizer," AGAIN ")"
-                     : "function(" CLEAN LOOPS AGAIN ")";
+    if (level < 2) return halved ? DROP SOON : SOON;
+    if (neighbors) return halved ? DROP NEIGHBORS : NEIGHBORS;
+    return halved ? DROP ALONE : ALONE;
 }
 
-/* How much there is to do, in instructions. Those of a function that is to stay as it is (cg.c) count a tenth. */
+/* How much there is to do, in instructions. */
 static int module_size(LLVMModuleRef module) {
-    unsigned left = LLVMGetEnumAttributeKindForName("optnone", strlen("optnone"));
     int64_t tenths = 0;
-    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
-        int each =
-            LLVMGetEnumAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, left) ? 1 : 10;
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
-            for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
-                tenths += each;
-        }
-    }
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+        tenths += jit_work(f, 1);
     return tenths / 10 < INT32_MAX ? (int)(tenths / 10) : INT32_MAX;
 }
 
@@ -222,6 +223,7 @@ static bool run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, const
 static bool optimize(Cg *cg, Target *target, int wanted, Error *error) {
     LLVMModuleRef module = cg->module;
     int level = affordable(module, wanted);
+    jit_keep_all(module);
     if (level < wanted) {
         if (!run_passes(module, target->machine, "mergefunc", error)) return false;
         level = affordable(module, wanted);
@@ -231,14 +233,14 @@ static bool optimize(Cg *cg, Target *target, int wanted, Error *error) {
         target->machine = machine_new(target, 0);
         if (!target->machine) return error_set(error, E_Internal, (Span){0}, "no code can be generated");
     }
-    if (!run_passes(module, target->machine, passes_of(level, cg->neighbors), error)) return false;
+    if (!run_passes(module, target->machine, passes_of(level, cg->neighbors, false), error)) return false;
     cg_select_words(cg);
     return true;
 }
 
-/* Fills and optimizes a module. On success cg and target are open. */
-static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *options, bool names,
-                  Error *error) {
+/* Fills a module. On success cg and target are open. */
+static bool fill(Cg *cg, Target *target, Program *program, const CodeOptions *options, bool names,
+                 Error *error) {
     memset(cg, 0, sizeof *cg);
     if (!target_open(target, options, error)) return false;
     bool ok = cg_open(cg, program, target, names, error);
@@ -251,7 +253,6 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
         ok = error_set(error, E_Internal, (Span){0}, "invalid code: %s", message);
     }
     if (message) LLVMDisposeMessage(message);
-    ok = ok && optimize(cg, target, options->level, error);
     if (ok) return true;
     if (error->code == E_None) error_set(error, E_Internal, (Span){0}, "code generation failed");
     cg_release(cg);
@@ -261,24 +262,90 @@ static bool build(Cg *cg, Target *target, Program *program, const CodeOptions *o
 
 /* ---- objects ---- */
 
-static bool emit(Program *program, const CodeOptions *options, Buf *image, Error *error) {
+/* A module, and the object that is made of it. */
+typedef struct Making {
     Cg cg;
     Target target;
-    if (!build(&cg, &target, program, options, false, error)) return false;
+    int level;
+    bool halved;
+    LLVMMemoryBufferRef object;
+    Error error;
+    bool ok;
+} Making;
+
+static void *make(void *data) {
+    Making *m = data;
     char *message = NULL;
-    LLVMMemoryBufferRef object = NULL;
-    bool ok = true;
-    if (LLVMTargetMachineEmitToMemoryBuffer(target.machine, cg.module, LLVMObjectFile, &message, &object)) {
+    const char *passes = passes_of(m->level, m->cg.neighbors, true);
+    m->ok = m->halved ? run_passes(m->cg.module, m->target.machine, passes, &m->error)
+                      : optimize(&m->cg, &m->target, m->level, &m->error);
+    if (m->ok && LLVMTargetMachineEmitToMemoryBuffer(m->target.machine, m->cg.module, LLVMObjectFile,
+                                                     &message, &m->object)) {
         LLVMDisposeMessage(message);
-        ok = error_set(error, E_Internal, (Span){0}, "no machine code could be emitted");
-    } else {
-        ok = image_write(image, program, cg.types, cg.ntypes, &cg.strings, LLVMGetBufferStart(object),
-                         LLVMGetBufferSize(object)) ||
-             error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-        LLVMDisposeMemoryBuffer(object);
+        m->ok = error_set(&m->error, E_Internal, (Span){0}, "no machine code could be emitted");
     }
-    cg_release(&cg);
-    target_release(&target);
+    return NULL;
+}
+
+static void making_release(Making *m) {
+    if (m->object) LLVMDisposeMemoryBuffer(m->object);
+    cg_release(&m->cg);
+    target_release(&m->target);
+}
+
+/* The second half is the same module once more, as a module cannot be taken apart, nor used by two threads: to fill it takes a
+ * small part of the time. The other thread makes the first half meanwhile. */
+static bool make_halves(Making *halves, Program *program, const CodeOptions *options) {
+    pthread_t thread;
+    Making *first = &halves[0], *second = &halves[1];
+    second->level = first->level;
+    first->halved = second->halved = true;
+    jit_keep_half(first->cg.module, 0);
+    bool helped = jit_thread(&thread, make, first);
+    if (!helped) make(first);
+    bool filled = fill(&second->cg, &second->target, program, options, false, &second->error);
+    if (filled) {
+        jit_keep_half(second->cg.module, 1);
+        make(second);
+    }
+    if (helped) pthread_join(thread, NULL);
+    if (!first->ok || !second->ok) return false;
+    return (first->cg.ntypes == second->cg.ntypes && first->cg.strings.length == second->cg.strings.length) ||
+           error_set(&second->error, E_Internal, (Span){0}, "two halves of a program differ");
+}
+
+/* A deep program's thread has more stack than the other one would. */
+static bool can_halve(const Cg *cg, const CodeOptions *options) {
+    enum { SHALLOW = 500 };
+    return options->threads > 1 && options->level > 0 && options->level < 3 &&
+           jit_pays_to_halve(cg->module) && affordable(cg->module, options->level) == options->level &&
+           node_depth(cg->program->root) <= SHALLOW;
+}
+
+static bool emit(Program *program, const CodeOptions *options, Buf *image, Error *error) {
+    Making halves[OBJECT_FILES] = {0};
+    ObjectFile files[OBJECT_FILES];
+    int count = 1;
+    Making *first = &halves[0];
+    if (!fill(&first->cg, &first->target, program, options, false, error)) return false;
+    first->level = options->level;
+    bool ok;
+    if (can_halve(&first->cg, options)) {
+        count = 2;
+        ok = make_halves(halves, program, options);
+    } else {
+        make(first);
+        ok = first->ok;
+    }
+    for (int i = 0; ok && i < count; i++)
+        files[i] = (ObjectFile){LLVMGetBufferStart(halves[i].object), LLVMGetBufferSize(halves[i].object)};
+    for (int i = 0; i < count; i++) {
+        if (halves[i].error.code != E_None && error->code == E_None) *error = halves[i].error;
+    }
+    ok = ok &&
+         (image_write(image, program, first->cg.types, first->cg.ntypes, &first->cg.strings, files, count) ||
+          error_set(error, E_OutOfMemory, (Span){0}, "out of memory"));
+    for (int i = 0; i < count; i++) making_release(&halves[i]);
     return ok;
 }
 
@@ -293,10 +360,20 @@ static LLVMOrcLLJITRef linker_new(void) {
     return NULL;
 }
 
+typedef struct Linking {
+    LLVMOrcLLJITRef jit;
+    const CodeOptions *options;
+    Error *error;
+    Buf defined; /* names, separated by commas */
+} Linking;
+
 /* Gives the linker the address of a symbol. */
-static bool define_symbol(LLVMOrcLLJITRef jit, const char *name, const CodeOptions *options, Error *error) {
-    void *address = options->symbol(options->data, name);
-    if (!address) return true; /* not a symbol of ours; a missing one shows when the linker needs it */
+static bool define_symbol(Linking *linking, const char *name) {
+    LLVMOrcLLJITRef jit = linking->jit;
+    void *address = linking->options->symbol(linking->options->data, name);
+    /* Not a symbol of ours, but of another object; or missing, which shows when the linker needs it. */
+    if (!address || (linking->defined.length && name_is_listed(linking->defined.text, name))) return true;
+    buf_printf(&linking->defined, "%s,", name);
     LLVMOrcCSymbolMapPair pair = {.Name = LLVMOrcLLJITMangleAndIntern(jit, name)};
     pair.Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
     pair.Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
@@ -304,16 +381,15 @@ static bool define_symbol(LLVMOrcLLJITRef jit, const char *name, const CodeOptio
         LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), LLVMOrcAbsoluteSymbols(&pair, 1));
     if (!failed) return true;
     LLVMConsumeError(failed);
-    return error_set(error, E_Internal, (Span){0}, "the linker refused a symbol");
+    return error_set(linking->error, E_Internal, (Span){0}, "the linker refused a symbol");
 }
 
 /* Defines what the object leaves open. */
-static bool define_symbols(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object, const CodeOptions *options,
-                           Error *error) {
+static bool define_symbols(Linking *linking, LLVMMemoryBufferRef object) {
     char *message = NULL;
     LLVMBinaryRef binary = LLVMCreateBinary(object, NULL, &message);
     if (message) LLVMDisposeMessage(message);
-    if (!binary) return error_set(error, E_Internal, (Span){0}, "the machine code is damaged");
+    if (!binary) return error_set(linking->error, E_Internal, (Span){0}, "the machine code is damaged");
     LLVMSymbolIteratorRef symbol = LLVMObjectFileCopySymbolIterator(binary);
     LLVMSectionIteratorRef section;
     bool ok = true;
@@ -323,7 +399,7 @@ static bool define_symbols(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object, cons
         LLVMMoveToContainingSection(section, symbol);
         bool open = LLVMObjectFileIsSectionIteratorAtEnd(binary, section);
         LLVMDisposeSectionIterator(section);
-        if (open && *name) ok = define_symbol(jit, name, options, error);
+        if (open && *name) ok = define_symbol(linking, name);
     }
     LLVMDisposeSymbolIterator(symbol);
     LLVMDisposeBinary(binary);
@@ -334,20 +410,29 @@ static void jit_unlink(void *linked) {
     if (linked) LLVMConsumeError(LLVMOrcDisposeLLJIT(linked));
 }
 
-static void *jit_link(const char *bytes, size_t size, const CodeOptions *options, const void **entry,
+static bool add_object(Linking *linking, const ObjectFile *file) {
+    LLVMOrcLLJITRef jit = linking->jit;
+    LLVMMemoryBufferRef object = LLVMCreateMemoryBufferWithMemoryRangeCopy(file->bytes, file->size, "weld");
+    if (!define_symbols(linking, object)) {
+        LLVMDisposeMemoryBuffer(object);
+        return false;
+    }
+    LLVMErrorRef failed = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
+    if (failed) LLVMConsumeError(failed);
+    return !failed;
+}
+
+static void *jit_link(const ObjectFile *files, int count, const CodeOptions *options, const void **entry,
                       Error *error) {
     LLVMOrcExecutorAddress address = 0;
     LLVMOrcLLJITRef jit = linker_new();
-    LLVMMemoryBufferRef object = LLVMCreateMemoryBufferWithMemoryRangeCopy(bytes, size, "weld");
-    bool ok = jit ? define_symbols(jit, object, options, error) : false;
-    if (ok) {
-        LLVMErrorRef failed = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
-        if (!failed) failed = LLVMOrcLLJITLookup(jit, &address, "weld_run");
-        if (failed) LLVMConsumeError(failed);
-        ok = !failed;
-    } else {
-        LLVMDisposeMemoryBuffer(object);
-    }
+    Linking linking = {jit, options, error, {0}};
+    bool ok = jit != NULL;
+    for (int i = 0; ok && i < count; i++) ok = add_object(&linking, &files[i]);
+    buf_release(&linking.defined);
+    LLVMErrorRef failed = ok ? LLVMOrcLLJITLookup(jit, &address, "weld_run") : NULL;
+    if (failed) LLVMConsumeError(failed);
+    ok = ok && !failed;
     *entry = (const void *)(uintptr_t)address;
     if (ok) return jit;
     error_set(error, E_Internal, (Span){0}, "the linker failed");
@@ -360,11 +445,13 @@ static void *jit_link(const char *bytes, size_t size, const CodeOptions *options
 static bool text(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error) {
     Cg cg;
     Target target;
-    if (!build(&cg, &target, program, options, true, error)) return false;
+    if (!fill(&cg, &target, program, options, true, error)) return false;
     char *message = NULL;
     LLVMMemoryBufferRef buffer = NULL;
-    bool ok = true;
-    if (stage == CODE_LLVM) {
+    bool ok = optimize(&cg, &target, options->level, error);
+    if (!ok) {
+        /* nothing to print */
+    } else if (stage == CODE_LLVM) {
         message = LLVMPrintModuleToString(cg.module);
         buf_put(out, message, strlen(message));
     } else if (LLVMTargetMachineEmitToMemoryBuffer(target.machine, cg.module, LLVMAssemblyFile, &message,

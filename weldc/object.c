@@ -1,4 +1,4 @@
-/* object.c: a linker for one object file in memory: the x86-64 ELF files that our code generator makes.
+/* object.c: a linker for object files in memory: the x86-64 ELF files that our code generator makes.
  *
  * Code that comes from the cache must not pay for loading LLVM, and LLVM's own linker takes longer than this
  * for fresh code, too. What such a file holds is little: code, constants, and relocations between them, or to
@@ -11,8 +11,9 @@
  *     mov weld_types, %rax   GOTPCREL    -> the table's entry of weld_types
  *     vmovsd .LCPI0_0, %xmm0 PC32        -> the constant
  *
- * Every symbol that the file leaves open gets a stub and an entry, used or not: they are few. The mapping is
- * never writable and executable at once. The file is not trusted to be well formed: every offset, index, size
+ * Every symbol that the file leaves open gets a stub and an entry, used or not: they are few. Where a program is several
+ * files, each has such a mapping, and what one leaves open and another defines is found there. A mapping is
+ * never writable and executable at once. A file is not trusted to be well formed: every offset, index, size
  * and distance is checked before it is used, and whatever is not known is refused. (What the machine code
  * does is the caller's to trust: it checks where a file comes from.)
  *
@@ -27,8 +28,10 @@
 #include <sys/mman.h>
 
 struct Object {
-    char *base;
-    size_t size;
+    struct {
+        char *base;
+        size_t size;
+    } maps[OBJECT_FILES];
     const void *entry;
 };
 
@@ -46,6 +49,8 @@ typedef struct Linker {
     char *base;
     size_t stubs, table, total; /* offsets in the mapping, its size */
     size_t readable;            /* from here on it holds no code */
+    const struct Linker *all;   /* of all files of the program */
+    int count;
 } Linker;
 #define NOWHERE ((size_t)-1)
 
@@ -147,15 +152,36 @@ static char *defined(const Linker *l, const Elf64_Sym *s) {
     return l->base + at + s->st_value;
 }
 
+/* The address of what the file defines for others under this name, or NULL. */
+static char *find_global(const Linker *l, const char *name) {
+    for (size_t i = 1; i < l->nsymbols; i++) {
+        Elf64_Sym s = symbol(l, i);
+        if (ELF64_ST_BIND(s.st_info) != STB_GLOBAL || s.st_shndx == SHN_UNDEF) continue;
+        const char *found = symbol_name(l, &s);
+        char *at = found && strcmp(found, name) == 0 ? defined(l, &s) : NULL;
+        if (at) return at;
+    }
+    return NULL;
+}
+
+/* Of a symbol that the file leaves open: in another file, or outside of all. */
+static void *find_open(const Linker *l, const char *name, const CodeOptions *options) {
+    for (int i = 0; i < l->count; i++) {
+        void *at = &l->all[i] == l ? NULL : find_global(&l->all[i], name);
+        if (at) return at;
+    }
+    return options->symbol(options->data, name);
+}
+
 /* Fills the table of addresses and the stubs. */
-static bool bind_symbols(Linker *l, const CodeOptions *options, Error *error) {
+static bool bind_symbols(const Linker *l, const CodeOptions *options, Error *error) {
     for (size_t i = 1; i < l->nsymbols; i++) {
         Elf64_Sym s = symbol(l, i);
         const char *name = symbol_name(l, &s);
         void *address = s.st_shndx == SHN_UNDEF ? NULL : defined(l, &s);
         if (s.st_shndx == SHN_UNDEF) {
             if (!name || !*name || ELF64_ST_TYPE(s.st_info) == STT_TLS) return false;
-            address = options->symbol(options->data, name);
+            address = find_open(l, name, options);
             if (!address) return code_missing_symbol(name, error);
         }
         memcpy(l->base + l->table + i * sizeof address, &address, sizeof address);
@@ -222,46 +248,55 @@ static bool relocate_all(const Linker *l) {
     return true;
 }
 
-/* The address of the function that the file defines under this name, or NULL. */
-static const void *find_entry(const Linker *l, const char *name) {
-    for (size_t i = 1; i < l->nsymbols; i++) {
-        Elf64_Sym s = symbol(l, i);
-        const char *found = symbol_name(l, &s);
-        const char *at = found && strcmp(found, name) == 0 ? defined(l, &s) : NULL;
-        if (at && at < l->base + l->stubs) return at;
-    }
-    return NULL;
-}
-
 static bool protect(const Linker *l) {
     return mprotect(l->base, l->readable, PROT_READ | PROT_EXEC) == 0 &&
            (l->total == l->readable ||
             mprotect(l->base + l->readable, l->total - l->readable, PROT_READ) == 0);
 }
 
-static bool link_file(Linker *l, Object *object, const CodeOptions *options, Error *error) {
+/* Brings a file into memory, as it is. */
+static bool open_file(Linker *l, Error *error) {
     if (!read_header(l) || !read_sections(l)) return false;
     l->places = malloc(l->header.e_shnum * sizeof *l->places);
     if (!l->places) return error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
     if (!lay_out(l)) return false;
     void *map = mmap(NULL, l->total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return error_set(error, E_OutOfMemory, (Span){0}, "no memory for compiled code");
-    object->base = l->base = map;
-    object->size = l->total;
+    l->base = map;
     copy_sections(l);
+    return true;
+}
+
+/* Binds it to what is outside. All files are in memory. */
+static bool link_file(const Linker *l, const CodeOptions *options, Error *error) {
     if (!bind_symbols(l, options, error) || !relocate_all(l)) return false;
-    object->entry = find_entry(l, "weld_run");
-    if (!object->entry) return false;
     return protect(l) || error_set(error, errno == ENOMEM ? E_OutOfMemory : E_Internal, (Span){0},
                                    "the memory of compiled code cannot be protected: %s", strerror(errno));
 }
 
-Object *object_load(const char *file, size_t size, const CodeOptions *options, Error *error) {
-    Linker l = {.file = file, .size = size};
+static bool link_files(Linker *all, int count, Object *object, const CodeOptions *options, Error *error) {
+    for (int i = 0; i < count; i++) {
+        bool ok = open_file(&all[i], error);
+        object->maps[i].base = all[i].base;
+        object->maps[i].size = all[i].total;
+        if (!ok) return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!link_file(&all[i], options, error)) return false;
+        const char *entry = find_global(&all[i], "weld_run");
+        if (entry && entry < all[i].base + all[i].stubs) object->entry = entry;
+    }
+    return object->entry != NULL;
+}
+
+Object *object_load(const ObjectFile *files, int count, const CodeOptions *options, Error *error) {
+    Linker all[OBJECT_FILES] = {0};
+    for (int i = 0; i < count; i++)
+        all[i] = (Linker){.file = files[i].bytes, .size = files[i].size, .all = all, .count = count};
     Object *object = calloc(1, sizeof *object);
-    bool ok = object ? link_file(&l, object, options, error)
+    bool ok = object ? link_files(all, count, object, options, error)
                      : error_set(error, E_OutOfMemory, (Span){0}, "out of memory");
-    free(l.places);
+    for (int i = 0; i < count; i++) free(all[i].places);
     if (ok) return object;
     error_set(error, E_Internal, (Span){0}, "the machine code is damaged");
     object_free(object);
@@ -274,8 +309,8 @@ bool object_known_machine(void) {
     return false;
 }
 
-Object *object_load(const char *file, size_t size, const CodeOptions *options, Error *error) {
-    (void)file, (void)size, (void)options;
+Object *object_load(const ObjectFile *files, int count, const CodeOptions *options, Error *error) {
+    (void)files, (void)count, (void)options;
     error_set(error, E_Internal, (Span){0}, "there is no linker for this machine");
     return NULL;
 }
@@ -287,6 +322,8 @@ const void *object_entry(const Object *object) {
 }
 
 void object_free(Object *object) {
-    if (object && object->base) munmap(object->base, object->size);
+    for (int i = 0; object && i < OBJECT_FILES; i++) {
+        if (object->maps[i].base) munmap(object->maps[i].base, object->maps[i].size);
+    }
     free(object);
 }

@@ -202,6 +202,7 @@ typedef struct Code Code;
 
 typedef struct CodeOptions {
     int level;             /* LLVM's: 0..3 */
+    int threads;           /* that may make the code, with the calling one */
     const char *processor; /* "native", or an LLVM processor name such as "x86-64-v3" */
     bool timed;            /* fragments tell when they have run (rt_passed) */
     /* Addresses by name of what compiled code calls: the functions of rtcalls.def, and foreign functions. */
@@ -210,6 +211,13 @@ typedef struct CodeOptions {
 } CodeOptions;
 
 #define FOREIGN_PREFIX "cudf " /* before the names of foreign functions in an object */
+
+/* An object file in memory. A program is one or more, each of which may use what another defines. */
+typedef struct ObjectFile {
+    const char *bytes;
+    size_t size;
+} ObjectFile;
+enum { OBJECT_FILES = 2 }; /* at most */
 
 typedef struct Jit Jit;
 
@@ -223,16 +231,16 @@ ErrorCode code_run(const Code *code, Worker *worker, const void *args, void *out
 bool code_owns(const Code *code, const void *pointer);
 /* For the code generator: appends an image. types: what runtime calls are given. False: no memory. */
 bool image_write(Buf *image, const Program *program, const Type **types, int count, const Buf *strings,
-                 const char *object, size_t size);
+                 const ObjectFile *files, int nfiles);
 bool code_missing_symbol(const char *name, Error *error); /* sets Library; false */
 
-/* ---- object.c: a linker for one object file -------------------------------------------------------------
+/* ---- object.c: a linker for object files ----------------------------------------------------------------
  */
 
 typedef struct Object Object;
 bool object_known_machine(void);
-/* Links a file, whose open symbols options->symbol finds. NULL: error set. */
-Object *object_load(const char *file, size_t size, const CodeOptions *options, Error *error);
+/* Links files, of whose open symbols options->symbol finds those that none of them defines. NULL: error set. */
+Object *object_load(const ObjectFile *files, int count, const CodeOptions *options, Error *error);
 const void *object_entry(const Object *object); /* the function weld_run */
 void object_free(Object *object);               /* takes NULL */
 
@@ -273,8 +281,8 @@ struct Jit {
     bool (*emit)(Program *program, const CodeOptions *options, Buf *image, Error *error);
     /* The text of a stage of compilation. False: error set. */
     bool (*text)(Program *program, const CodeOptions *options, CodeStage stage, Buf *out, Error *error);
-    /* Links an object with LLVM's linker: for machines that object.c does not know. NULL: error set. */
-    void *(*link)(const char *object, size_t size, const CodeOptions *options, const void **entry,
+    /* Links objects with LLVM's linker: for machines that object.c does not know. NULL: error set. */
+    void *(*link)(const ObjectFile *files, int count, const CodeOptions *options, const void **entry,
                   Error *error);
     void (*unlink)(void *linked);
 };

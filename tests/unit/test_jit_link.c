@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int called;
@@ -15,7 +17,9 @@ static int32_t fail(void *worker, int32_t code, int64_t span, int64_t a, int64_t
 }
 
 static void *symbol(void *data, const char *name) {
+    static void *types[8];
     (void)data;
+    if (strcmp(name, "weld_types") == 0) return types;
     return strcmp(name, "rt_fail") == 0 ? (void *)fail : rtcall_symbol(name);
 }
 
@@ -29,16 +33,28 @@ static Program *emit(const char *text, const CodeOptions *options, Buf *image) {
     return program;
 }
 
+/* The objects lie at the end of the image; their sizes are the third word and the fourth. */
+static int objects_of(const Buf *image, ObjectFile *files) {
+    uint64_t size[OBJECT_FILES];
+    int count = 0;
+    memcpy(size, image->text + 2 * sizeof *size, sizeof size);
+    const char *end = image->text + image->length;
+    for (int i = OBJECT_FILES - 1; i >= 0; i--) {
+        files[i] = (ObjectFile){end -= size[i], size[i]};
+        count += size[i] > 0;
+    }
+    return count;
+}
+
 Test(jit_link, llvm_links_what_we_emit) {
     CodeOptions options = {.level = 1, .symbol = symbol};
     Buf image = {0};
     Error error = {.code = E_None};
     Program *program = emit("|x: i64, y: i64| x / y", &options, &image);
-    /* The object lies at the end of the image; its size is the third word. */
-    uint64_t size;
-    memcpy(&size, image.text + 2 * sizeof size, sizeof size);
+    ObjectFile files[OBJECT_FILES];
+    cr_assert_eq(objects_of(&image, files), 1);
     const void *entry = NULL;
-    void *linked = weld_jit.link(image.text + image.length - size, size, &options, &entry, &error);
+    void *linked = weld_jit.link(files, 1, &options, &entry, &error);
     cr_assert(linked && entry, "%s", error.text);
     union {
         const void *pointer;
@@ -53,9 +69,68 @@ Test(jit_link, llvm_links_what_we_emit) {
     cr_expect_eq(function.run(&worker, args, &out), E_DivisionByZero);
     cr_expect_eq(called, 1);
     weld_jit.unlink(linked);
-    cr_expect_null(weld_jit.link(image.text + image.length - size, size / 2, &options, &entry, &error));
+    files[0].size /= 2;
+    cr_expect_null(weld_jit.link(files, 1, &options, &entry, &error));
     buf_release(&image);
     program_free(program);
+}
+
+/* A vector and the number of its elements above 0 and below: three loops, of which a thread has some and the other the rest. */
+static const char loops[] =
+    "|x: vec[i64]| let y = result(for(x, appender[i64], |b, i, e| if(e > 0L, merge(b, e * e + 1L), b)));"
+    "let n = result(for(x, merger[i64, +], |b, i, e| if(e < 0L, merge(b, 1L), b)));"
+    "let s = sort(y, |a, b| compare(a % 10L, b % 10L)); {s, n + len(s)}";
+
+static bool has_processors(void) {
+    cpu_set_t processors;
+    return sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1;
+}
+
+Test(jit_link, two_threads_make_an_object_each) {
+    CodeOptions options = {.level = 2, .threads = 2, .symbol = symbol};
+    Buf image = {0};
+    Error error = {.code = E_None};
+    ObjectFile files[OBJECT_FILES];
+    const void *entry = NULL;
+    if (!has_processors()) cr_skip_test("there is one processor only");
+    program_free(emit(loops, &options, &image));
+    cr_assert_eq(objects_of(&image, files), 2);
+    void *linked = weld_jit.link(files, 2, &options, &entry, &error);
+    cr_expect(linked && entry, "%s", error.text);
+    weld_jit.unlink(linked);
+    cr_expect_null(weld_jit.link(files + 1, 1, &options, &entry, &error), "half a program does not run");
+    buf_release(&image);
+    options.threads = 1;
+    image = (Buf){0};
+    program_free(emit(loops, &options, &image));
+    cr_expect_eq(objects_of(&image, files), 1);
+    buf_release(&image);
+}
+
+static uint64_t next(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+Test(jit_link, damaged_halves_are_refused_or_loaded) {
+    CodeOptions options = {.level = 2, .threads = 2, .symbol = symbol};
+    Buf image = {0};
+    if (!has_processors() || !object_known_machine())
+        cr_skip_test("there are no halves, or nobody to link them");
+    program_free(emit(loops, &options, &image));
+    char *copy = malloc(image.length);
+    uint64_t state = 7;
+    for (int i = 0; i < 3000; i++) {
+        Error error = {.code = E_None};
+        memcpy(copy, image.text, image.length);
+        for (int n = 0; i > 0 && n < 3; n++)
+            copy[next(&state) % image.length] = (char)(n ? next(&state) : 0xff);
+        Code *code = code_load(copy, image.length, &options, NULL, &error);
+        cr_assert(code || (i > 0 && error.code != E_None), "%s", error.text);
+        code_free(code);
+    }
+    free(copy);
+    buf_release(&image);
 }
 
 static bool sleef_is_there(void) {
