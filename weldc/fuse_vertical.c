@@ -6,7 +6,8 @@
  *     result(for(v, merger[i64,+], |c, i, x| if(x > 0, let y = x * 2; merge(c, y + 1), c)))
  *
  * The producer must merge in one place, its *site*, found along lets, arms of ifs and inner loops; an if that
- * merges in both arms is first made one merge of an if. The consumer's body takes the place of the merge. If
+ * merges in both arms is first made one merge of an if. Two sites, in different arms, are as good where the consumer is
+ * small, of which each gets one. The consumer's body takes the place of the merge. If
  * every iteration merges once, indexes and lengths agree: then the consumer may use its index, and may be
  * zipped, its iterators becoming those of all its producers (lengths are compared as before). Otherwise it
  * must have one iterator and not use its index.
@@ -24,14 +25,19 @@
 
 bool pass_fuse_vertical(Program *program);
 
-enum { MOST_ITERS = 512, MOST_NEST = 64 };
+enum {
+    MOST_ITERS = 512,
+    MOST_NEST = 64,
+    COPIED = 48
+}; /* COPIED: nodes of a consumer for which a producer may have two sites */
 
 /* What the index of a node says while this pass runs (a field's, which is taken, is that of its kid). */
 enum { KEEPS = 1, BUILDER = 2 }; /* has an assert or a foreign call; names a builder outside of loop bodies */
 
 typedef struct Site {
-    Node **slot; /* of the one merge; NULL: this loop is no producer */
-    int uses;    /* of the builder that were met */
+    Node **slot;   /* of the one merge; NULL: this loop is no producer */
+    Node **second; /* of the other one, in another arm, or NULL */
+    int uses;      /* of the builder that were met */
     int merges, nest;
     bool plain; /* reached along lets only: every iteration merges once */
 } Site;
@@ -76,7 +82,7 @@ static void join_arms(Node **slot, Site *arms, Site *out) {
     merge->index = branch->index;
     builder->uses--;
     *slot = merge;
-    *out = (Site){slot, 1, 1, 0, true};
+    *out = (Site){slot, NULL, 1, 1, 0, true};
 }
 
 static bool find_site(Node **slot, Symbol *builder, Site *out);
@@ -90,10 +96,13 @@ static bool find_in_arms(Node **slot, Symbol *builder, Site *out) {
         join_arms(slot, arms, out);
         return true;
     }
-    if (arms[0].merges + arms[1].merges > 1) return false;
+    int merges = arms[0].merges + arms[1].merges;
+    if (merges > 2) return false;
     *out = arms[arms[0].merges ? 0 : 1];
+    if (arms[0].merges && arms[1].merges) out->second = arms[1].slot;
+    out->merges = merges;
     out->uses = arms[0].uses + arms[1].uses;
-    out->nest++;
+    out->nest = 1 + (arms[0].nest > arms[1].nest ? arms[0].nest : arms[1].nest);
     out->plain = false;
     return true;
 }
@@ -125,15 +134,15 @@ static bool find_site(Node **slot, Symbol *builder, Site *out) {
     case N_Merge: break;
     default: return false;
     }
-    *out = (Site){slot, 1, 1, 0, true};
+    *out = (Site){slot, NULL, 1, 1, 0, true};
     return node->kids[0]->kind == N_Ident && node->kids[0]->symbol == builder &&
            builder->type->kind == TY_appender && node->kids[1]->type == builder->type->args[0];
 }
 
-/* Remembers whether the loop can go into another one. body: of the loop as it was written. */
-static void note_site(Fuse *fuse, Node **body, Symbol *builder, Site *out) {
-    if (builder->type->kind != TY_appender || builder->id >= fuse->limit || !find_site(body, builder, out) ||
-        out->uses != builder->uses || out->merges != 1)
+/* Whether the loop can go into another one. body: of the loop as it was written. */
+static void note_site(Node **body, Symbol *builder, Site *out) {
+    if (builder->type->kind != TY_appender || !find_site(body, builder, out) || out->uses != builder->uses ||
+        !out->merges)
         *out = (Site){0};
 }
 
@@ -161,17 +170,22 @@ static Node *use(Tail *tail, Symbol *symbol) {
     return node_ident(tail->program, tail->span, symbol);
 }
 
-/* The producer's body; returns what it merges, whose lets become the body's. */
-static Node *tail_body(Tail *tail, Node *loop, const Site *site) {
-    Node **body = &loop->kids[loop->count - 1]->kids[0];
-    *tail->hole = *body;
-    if (site->slot != body) tail->hole = site->slot;
+/* What the merge at the hole merges, whose lets stay there. */
+static Node *tail_value(Tail *tail) {
     Node *value = (*tail->hole)->kids[1];
     for (; value->kind == N_Let; value = value->kids[1]) {
         *tail->hole = value;
         tail->hole = &value->kids[1];
     }
     return value;
+}
+
+/* The producer's body; returns what it merges. */
+static Node *tail_body(Tail *tail, Node *loop, const Site *site) {
+    Node **body = &loop->kids[loop->count - 1]->kids[0];
+    *tail->hole = *body;
+    if (site->slot != body) tail->hole = site->slot;
+    return tail_value(tail);
 }
 
 typedef struct Feed {
@@ -413,6 +427,21 @@ static bool make_room(Arena *arena, Consumer *consumer) {
     return consumer->iters != NULL;
 }
 
+/* Is it little enough to be there twice? */
+static bool is_small(const Node *node, int *budget) {
+    if (--*budget < 0 || node->kind == N_For || node->kind == N_Iterate || node->kind == N_Sort) return false;
+    for (int i = 0; i < node->count; i++) {
+        if (!is_small(node->kids[i], budget)) return false;
+    }
+    return true;
+}
+
+static bool can_copy(const Node *loop) {
+    const Node *lambda = loop->kids[loop->count - 1];
+    int budget = COPIED;
+    return !(lambda->index & KEEPS) && is_small(lambda->kids[0], &budget);
+}
+
 /* Finds what to fuse. once: only producers that merge once per iteration. */
 static bool can_fuse(Fuse *fuse, Consumer *consumer, Node *loop, bool once) {
     *consumer = (Consumer){.loop = loop, .count = loop->count - 2};
@@ -424,6 +453,7 @@ static bool can_fuse(Fuse *fuse, Consumer *consumer, Node *loop, bool once) {
         Feed *feed = &consumer->feeds[i];
         find_feed(fuse, consumer, i);
         if (feed->loop && !feed->site->plain && !alone) feed->loop = NULL;
+        if (feed->loop && feed->site->second && !can_copy(loop)) feed->loop = NULL;
         if (feed->loop) any = true;
     }
     if (!any || !make_room(fuse->arena, consumer)) return false;
@@ -473,21 +503,60 @@ static void take_feeds(Consumer *consumer) {
     }
 }
 
+static bool count_use(Walk *walk, Node **slot) {
+    (void)walk;
+    if ((*slot)->kind == N_Ident) (*slot)->symbol->uses++;
+    return true;
+}
+
+/* The consumer's function once more. */
+static Node *copy_lambda(Program *program, const Node *lambda) {
+    Node *copy = node_clone(program, lambda);
+    Walk walk = {program, count_use, NULL, NULL};
+    node_walk(&walk, &copy);
+    return copy;
+}
+
+/* From now on the builder has the name that it has at the site. */
+static void rename_builder(Program *program, Node **body, Symbol *from, Symbol *to) {
+    Rename rename = {from, to};
+    Walk names = {program, NULL, rename_use, &rename};
+    node_walk(&names, body);
+    to->uses += from->uses - 1;
+}
+
+/* The copy of the consumer goes to the producer's second site. site: the fused loop's own at the first one, which gets a
+ * second, too. */
+static void compose_at_second(Program *program, Node **second, Node *copy, Site *site) {
+    Tail tail = {program, (*second)->span, second, NULL};
+    Symbol *name = (*second)->kids[0]->symbol, *builder = copy->params[0], *element = copy->params[2];
+    Node *value = tail_value(&tail);
+    if (element->uses) tail_let(&tail, element, value);
+    *tail.hole = copy->kids[0];
+    Site other;
+    note_site(tail.hole, builder, &other);
+    bool single = site->slot && !site->second && other.slot && !other.second;
+    site->second = other.slot;
+    if (!single) *site = (Site){0};
+    rename_builder(program, tail.hole, builder, name);
+}
+
 /* The producer merges now and then, or many times. */
 static void fuse_at_site(Walk *walk, Consumer *consumer, Tail *tail, Node *body) {
     Fuse *fuse = walk->data;
-    Symbol *builder = params_of(consumer->loop)[0], *element = params_of(consumer->loop)[2];
-    int nest = consumer->feeds[0].site->nest;
-    Rename rename = {builder, compose_at_site(consumer, tail, body)};
-    fuse_inside(walk, tail, element);
+    Node *loop = consumer->loop;
+    Symbol *builder = params_of(loop)[0], *element = params_of(loop)[2];
+    const Site from = *consumer->feeds[0].site;
+    Node *copy = from.second ? copy_lambda(walk->program, loop->kids[loop->count - 1]) : NULL;
+    Symbol *name = compose_at_site(consumer, tail, body);
+    if (!copy) fuse_inside(walk, tail, element);
     Site site;
-    note_site(fuse, tail->hole, builder, &site);
-    site.nest += nest;
+    note_site(tail->hole, builder, &site);
+    rename_builder(walk->program, tail->hole, builder, name);
+    if (copy) compose_at_second(walk->program, from.second, copy, &site);
+    site.nest += from.nest;
     site.plain = false;
-    Walk names = {walk->program, NULL, rename_use, &rename};
-    node_walk(&names, tail->hole);
-    rename.to->uses += builder->uses - 1;
-    fuse->bindings[params_of(consumer->loop)[0]->id].site = site;
+    fuse->bindings[params_of(loop)[0]->id].site = site;
 }
 
 static void fuse_loop(Walk *walk, Node *loop) {
@@ -512,7 +581,7 @@ static void fuse_loop(Walk *walk, Node *loop) {
         compose_once(&consumer, &tail, lambda->kids[0]);
         fuse_inside(walk, &tail, element);
     }
-    note_site(fuse, tail.hole, builder, site);
+    note_site(tail.hole, builder, site);
     bool again = fused && consumer.again;
     while (fused && consumer.again && can_fuse(fuse, &consumer, loop, true)) {
         take_feeds(&consumer);
