@@ -16,6 +16,7 @@
  */
 #include "exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Merges entries, in their order, into a new dictionary. */
@@ -120,18 +121,55 @@ static ErrorCode merge_dicts(Exchange *x, const Type *type, bool apart, void *ou
 
 /* ---- which of the two ---- */
 
-/* Bytes that all ranks send together, at most: each key may be on several ranks before they are merged, and each rank looks
- * up no key twice, and none that there is not. */
-static bool whole_sends_less(const Exchange *x, const Type *entry, const int64_t *all) {
-    enum { BYTES, ENTRIES, KEYS, NUMBERS };
-    double bytes = 0, entries = 0, keys = 0, others = x->ranks - 1;
+/* What ranks tell each other: of their entries, and how many keys they will look up. */
+enum { BYTES, ENTRIES, KEYS, NUMBERS };
+/* Of a sample: at most so many keys, one of so many, if there are many. */
+enum { SAMPLES = 1024, SAMPLED = 64, MANY = 64 * SAMPLED };
+
+static double sum_of_ranks(const Exchange *x, const int64_t *all, int which) {
+    double sum = 0;
+    for (int peer = 0; peer < x->ranks; peer++) sum += (double)all[peer * NUMBERS + which];
+    return sum;
+}
+
+static int by_hash(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* About how many keys there are, of which several ranks may have the same. Keys whose hashes are below a bound are a sample that
+ * all ranks draw alike, so the same key is drawn everywhere (Flajolet, On adaptive sampling, 1990). */
+static ErrorCode count_keys(Exchange *x, const Type *entry, const Vec *entries, double total, double *out) {
+    static const Type element = {.kind = TY_u64, .size = sizeof(uint64_t), .align = sizeof(uint64_t)};
+    double part = SAMPLES / total < 1.0 / SAMPLED ? SAMPLES / total : 1.0 / SAMPLED;
+    uint64_t bound = (uint64_t)(part * 0x1p64), *hashes, distinct = 0;
+    Vec own = {exchange_take(x, entries->length * (int64_t)sizeof *hashes), 0}, all;
+    if (!own.data) return E_OutOfMemory;
+    hashes = own.data;
+    for (int64_t i = 0; i < entries->length; i++) {
+        uint64_t hash = key_hash(entry->args[0], (const char *)entries->data + i * entry->size);
+        if (hash < bound) hashes[own.length++] = hash;
+    }
+    TRY(exchange_gather(x, &element, &own, false, &all));
+    exchange_drop(x, own.data, entries->length * (int64_t)sizeof *hashes);
+    hashes = all.data;
+    if (all.length) qsort(hashes, (size_t)all.length, sizeof *hashes, by_hash);
+    for (int64_t i = 0; i < all.length; i++) distinct += i == 0 || hashes[i] != hashes[i - 1];
+    *out = (double)distinct / part;
+    return E_None;
+}
+
+/* Bytes that all ranks send together, where a rank looks up no key twice, and none that there is not. */
+static bool whole_sends_less(const Exchange *x, const Type *entry, const int64_t *all, double there) {
+    double bytes = sum_of_ranks(x, all, BYTES), entries = sum_of_ranks(x, all, ENTRIES), keys = 0,
+           others = x->ranks - 1;
     for (int peer = 0; peer < x->ranks; peer++) {
-        bytes += (double)all[peer * NUMBERS + BYTES];
-        entries += (double)all[peer * NUMBERS + ENTRIES];
+        const int64_t *of = all + peer * NUMBERS;
+        if (there < (double)of[ENTRIES]) there = (double)of[ENTRIES];
     }
     for (int peer = 0; peer < x->ranks; peer++) {
         double asked = (double)all[peer * NUMBERS + KEYS];
-        keys += asked < entries ? asked : entries;
+        keys += asked < there ? asked : there;
     }
     double pair = entry->pointers && entries > 0 ? bytes / entries
                                                  : (double)(entry->args[0]->size + entry->args[1]->size);
@@ -144,14 +182,20 @@ static ErrorCode spread(Exchange *x) {
     Type *args[1], vector;
     const Type *entry = dict_entry_layout(type->args[0], &room);
     Vec entries = entries_of(*(Dict *const *)x->call->operands[0]);
-    int64_t own[3] = {entries.length * entry->size, entries.length, *(const int64_t *)x->call->operands[1]};
+    int64_t own[NUMBERS] = {entries.length * entry->size, entries.length,
+                            *(const int64_t *)x->call->operands[1]};
     int64_t *all = exchange_take(x, x->ranks * (int64_t)sizeof own);
     if (!all) return E_OutOfMemory;
     if (entry->pointers && entries.length)
-        own[0] = value_serialized_size(exchange_vector_type(entry, &vector, args), &entries);
-    if (own[2] < 0) own[2] = 0;
-    TRY(exchange_numbers(x, own, 3, all));
-    bool whole = whole_sends_less(x, entry, all);
+        own[BYTES] = value_serialized_size(exchange_vector_type(entry, &vector, args), &entries);
+    if (own[KEYS] < 0) own[KEYS] = 0;
+    TRY(exchange_numbers(x, own, NUMBERS, all));
+    double total = sum_of_ranks(x, all, ENTRIES), there = total;
+    bool whole = whole_sends_less(x, entry, all, there);
+    if (whole && total >= MANY) { /* if many of the keys are the same, it may not */
+        TRY(count_keys(x, entry, &entries, total, &there));
+        whole = whole_sends_less(x, entry, all, there);
+    }
     char *out = x->call->out;
     memset(out, 0, (size_t)type->size);
     TRY(merge_dicts(x, type->args[0], !whole, out));

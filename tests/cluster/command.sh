@@ -99,21 +99,25 @@ sends() {
 sends groups $((40000 * 16 * 3 / 4)) -e '|k: vec[i64]| result(for(tovec(result(for(k, dictmerger[i64,i64,+], |b, i, x| merge(b, {x, 1L})))),
     merger[i64,+], |b, i, e| merge(b, e.$1 * e.$1)))' "@$dir/keys.npy"
 # Each rank has all 40000 keys at first. By key it sends its entries, then all keys, and values of a quarter of them to each; whole, its entries
-# to all. Of few keys the whole is less.
-join='|k: vec[i64], m: i64| let d = result(for(k, dictmerger[i64,i64,max], |b, i, x| merge(b, {x % m, i})));
-    result(for(k, merger[i64,+], |b, i, x| merge(b, lookup(d, x % m))))'
+# to all. Of 10000 keys, too, the whole is not less if all ranks have them, but it is if each has a part.
+join='|k: vec[i64], w: vec[i64]| let d = result(for(w, dictmerger[i64,i64,max], |b, i, x| merge(b, {x, i})));
+    result(for(k, merger[i64,+], |b, i, x| merge(b, lookup(d, x))))'
+distinct='|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, x * 7919L % n)))'
+"$weldc" run -e "$distinct" 400000L --save "$dir/distinct.npy"
+"$weldc" run -e "$distinct" 10000L --save "$dir/few.npy"
+"$weldc" run -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| merge(b, x % 10000L)))' "@$dir/keys.npy" --save "$dir/same.npy"
 by_key=$((40000 * 16 * 3 / 4 + 40000 * 8 * 3 / 4 + 40000 * 8 * 3 / 4)) whole=$((40000 * 16 * 3))
-sends joins $by_key -e "$join" "@$dir/keys.npy" 40000L
-sends fetches $by_key --set weld.cluster.lookups=fetch -e "$join" "@$dir/keys.npy" 40000L
-sends merges $whole --set weld.cluster.lookups=merge -e "$join" "@$dir/keys.npy" 40000L
-sends few $((1000 * 16 * 3)) -e "$join" "@$dir/keys.npy" 1000L
+sends joins $by_key -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
+sends fetches $by_key --set weld.cluster.lookups=fetch -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
+sends merges $whole --set weld.cluster.lookups=merge -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
+sends same $((by_key / 4)) -e "$join" "@$dir/same.npy" "@$dir/same.npy"
+sends few $((2500 * 16 * 3)) -e "$join" "@$dir/same.npy" "@$dir/few.npy"
 "$weldc" explain --stage plan --set weld.cluster=mpi -e "$join" >"$dir/plan"
-grep -q '(n - 1) \* 16 bytes \* len(#[0-9]*), or (n - 1) / n \* (16 bytes \* len(#[0-9]*) + 16 bytes \* (len(k.2)))' "$dir/plan" ||
+grep -q '(n - 1) \* 16 bytes \* len(#[0-9]*), or (n - 1) / n \* (16 bytes \* len(#[0-9]*) + 16 bytes \* (len(k#2)))' "$dir/plan" ||
     { echo "the plan does not show the bytes of both ways to join"; cat "$dir/plan"; exit 1; }
 # Of a dictionary by key, and of what is fetched of it, each rank holds its part.
-"$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| merge(b, x * 7919L % n)))' 400000L --save "$dir/distinct.npy"
 for ranks in 1 4; do
-    "$mpirun" --oversubscribe -n $ranks "$weldc" run --no-eval --set weld.cluster.lookups=fetch -e "$join" "@$dir/distinct.npy" 400000L --stats \
+    "$mpirun" --oversubscribe -n $ranks "$weldc" run --no-eval --set weld.cluster.lookups=fetch -e "$join" "@$dir/distinct.npy" "@$dir/distinct.npy" --stats \
         2>"$dir/by_key.$ranks" >/dev/null
 done
 [ "$(field peak_bytes "$dir/by_key.4")" -lt $(($(field peak_bytes "$dir/by_key.1") * 26 / 100 + 4096)) ] ||
