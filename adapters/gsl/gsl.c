@@ -54,6 +54,18 @@ static void take_handler(void) {
 #define TAKES_UD "|n: u32, x: f64| ", "(n, x)"
 #define TAKES_IDD "|n: i32, x: f64, y: f64| ", "(n, x, y)"
 #define TAKES_IID "|n: i32, m: i32, x: f64| ", "(n, m, x)"
+#define TAKES_HH TAKES_DD
+#define TAKES_HHH TAKES_DDD
+#define TAKES_HHHH "|x: f64, y: f64, z: f64, w: f64| ", "(x, y, z, w)"
+#define TAKES_HHHHM TAKES_HHHH
+#define TAKES_IHH TAKES_IDD
+#define TAKES_IIH TAKES_IID
+#define PROTOTYPE_HH PROTOTYPE_DD
+#define PROTOTYPE_HHH PROTOTYPE_DDD
+#define PROTOTYPE_HHHH "(double x, double y, double z, double w)"
+#define PROTOTYPE_HHHHM "(double x, double y, double z, double w, gsl_mode_t mode)"
+#define PROTOTYPE_IHH PROTOTYPE_IDD
+#define PROTOTYPE_IIH PROTOTYPE_IID
 #define PROTOTYPE_D "(double x)"
 #define PROTOTYPE_DM "(double x, gsl_mode_t mode)"
 #define PROTOTYPE_DD "(double x, double y)"

@@ -2,16 +2,21 @@
  *
  * A domain error gives NaN. What GSL reports otherwise, overflow or a loss of digits, is in the value that it leaves: an
  * infinity, 0 or a number. NaN gives NaN without a call, since some functions of GSL index tables by their argument. Signed orders
- * beyond MOST give NaN: their recurrences would take minutes, or the order would overflow.
+ * beyond MOST give NaN: their recurrences would take minutes, or the order would overflow. So do parameters of hypergeometric
+ * functions beyond LIMIT, for which series do not end in time.
  */
 #include "gsl_adapter.h"
 
 #include <gsl/gsl_sf.h>
 
-enum { MOST = 100000 };
+enum { MOST = 100000, LIMIT = 1000 };
 
 static bool is_order(int n) {
     return n >= -MOST && n <= MOST;
+}
+
+static bool is_small(double x) {
+    return fabs(x) <= LIMIT;
 }
 
 /* clang-format off */
@@ -45,6 +50,16 @@ static bool is_order(int n) {
     EACH(name)(int n, double x, double y) SPECIAL(name, is_order(n) && !isnan(x) && !isnan(y), n, x, y)
 #define SHAPE_IID(name) \
     EACH(name)(int n, int m, double x) SPECIAL(name, is_order(n) && is_order(m) && !isnan(x), n, m, x)
+#define SHAPE_HH(name) EACH(name)(double x, double y) SPECIAL(name, is_small(x) && is_small(y), x, y)
+#define SHAPE_HHH(name) \
+    EACH(name)(double x, double y, double z) SPECIAL(name, is_small(x) && is_small(y) && is_small(z), x, y, z)
+#define ALL_SMALL is_small(x) && is_small(y) && is_small(z) && is_small(w)
+#define SHAPE_HHHH(name) EACH(name)(double x, double y, double z, double w) SPECIAL(name, ALL_SMALL, x, y, z, w)
+#define SHAPE_HHHHM(name) EACH(name)(double x, double y, double z, double w) SPECIAL(name, ALL_SMALL, x, y, z, w, MODE)
+#define SHAPE_IHH(name) \
+    EACH(name)(int n, double x, double y) SPECIAL(name, is_order(n) && is_small(x) && is_small(y), n, x, y)
+#define SHAPE_IIH(name) \
+    EACH(name)(int n, int m, double x) SPECIAL(name, is_order(n) && is_order(m) && is_small(x), n, m, x)
 
 #define SF(shape, name, doc) SHAPE_##shape(name)
 #include "special.def"

@@ -116,6 +116,38 @@
  "|w: vec[f64], x: vec[f64]| gsl.wvariance_m(w, x, gsl.wmean(w, x))", NULL, NULL, "the unbiased variance by weights"},
 {"wsd", "double gsl_stats_wsd(w, wstride, data, stride, n)",
  "|w: vec[f64], x: vec[f64]| sqrt(gsl.wvariance(w, x))", NULL, NULL, "the standard deviation by weights"},
+/* A mean by weights of what `term` is of e.$1; 0 without a positive weight. */
+#define WMEAN_OF(term)                                                                                       \
+    "let sums = result(for(zip(w, x), merger[{f64, f64}, +], |b, i, e| let d = e.$1 - m; "                    \
+    "if(e.$0 > 0.0, merge(b, {e.$0, e.$0 * " term "}), b))); if(sums.$0 == 0.0, 0.0, sums.$1 / sums.$0)"
+#define WXM "|w: vec[f64], x: vec[f64], m: f64| "
+#define WXMS "|w: vec[f64], x: vec[f64], m: f64, sd: f64| "
+#define WX "|w: vec[f64], x: vec[f64]| "
+#define WCENTRE "let first = gsl.wmean(w, x); let m = first + gsl.wmean(w, map(x, |e| e - first)); "
+{"wsd_m", "double gsl_stats_wsd_m(w, wstride, data, stride, n, double wmean)", WXM "sqrt(gsl.wvariance_m(w, x, m))",
+ NULL, NULL, "the standard deviation by weights, given the mean"},
+{"wvariance_with_fixed_mean", "double gsl_stats_wvariance_with_fixed_mean(w, wstride, data, stride, n, double mean)",
+ WXM WMEAN_OF("d * d"), NULL, NULL, "the variance around a mean that is known, by weights"},
+{"wsd_with_fixed_mean", "double gsl_stats_wsd_with_fixed_mean(w, wstride, data, stride, n, double mean)",
+ WXM "sqrt(gsl.wvariance_with_fixed_mean(w, x, m))", NULL, NULL, "the standard deviation around a mean that is known, by weights"},
+{"wtss_m", "double gsl_stats_wtss_m(w, wstride, data, stride, n, double wmean)",
+ WXM "result(for(zip(w, x), merger[f64, +], |b, i, e| let d = e.$1 - m; if(e.$0 > 0.0, merge(b, e.$0 * d * d), b)))",
+ NULL, NULL, "the sum of the squares of the deviations from m, by weights"},
+{"wtss", "double gsl_stats_wtss(w, wstride, data, stride, n)", WX WCENTRE "gsl.wtss_m(w, x, m)",
+ NULL, NULL, "the sum of the squares of the deviations from the mean, by weights"},
+{"wabsdev_m", "double gsl_stats_wabsdev_m(w, wstride, data, stride, n, double wmean)",
+ WXM WMEAN_OF("select(d < 0.0, -d, d)"), NULL, NULL, "the mean absolute deviation from m, by weights"},
+{"wabsdev", "double gsl_stats_wabsdev(w, wstride, data, stride, n)", WX WCENTRE "gsl.wabsdev_m(w, x, m)",
+ NULL, NULL, "the mean absolute deviation from the mean, by weights"},
+{"wskew_m_sd", "double gsl_stats_wskew_m_sd(w, wstride, data, stride, n, double wmean, double wsd)",
+ WXMS WMEAN_OF("(let z = d / sd; z * z * z)"), NULL, NULL, "the skewness by weights, given mean and standard deviation"},
+{"wskew", "double gsl_stats_wskew(w, wstride, data, stride, n)",
+ WX WCENTRE "gsl.wskew_m_sd(w, x, m, gsl.wsd_m(w, x, m))", NULL, NULL, "the skewness by weights"},
+{"wkurtosis_m_sd", "double gsl_stats_wkurtosis_m_sd(w, wstride, data, stride, n, double wmean, double wsd)",
+ WXMS "(" WMEAN_OF("(let z = d / sd; z * z * z * z)") ") - 3.0", NULL, NULL,
+ "the excess kurtosis by weights, given mean and standard deviation"},
+{"wkurtosis", "double gsl_stats_wkurtosis(w, wstride, data, stride, n)",
+ WX WCENTRE "gsl.wkurtosis_m_sd(w, x, m, gsl.wsd_m(w, x, m))", NULL, NULL, "the excess kurtosis by weights"},
 
 /* ---- least and greatest: NaN if an element is NaN; there must be one ---- */
 #define EXTREME(op)                                                                                          \
@@ -134,6 +166,8 @@
  NULL, NULL, "where the first least element is, from 0; the first NaN if there is one"},
 {"max_index", "size_t gsl_stats_max_index(data, stride, n)", WHERE("max"),
  NULL, NULL, "where the first greatest element is, from 0; the first NaN if there is one"},
+{"minmax_index", "void gsl_stats_minmax_index(size_t *min, size_t *max, data, stride, n)",
+ V "{gsl.min_index(x), gsl.max_index(x)}", NULL, NULL, "the pair of both places"},
 
 /* ---- sorting, and what needs it ---- */
 {"sort", "void gsl_sort(double *data, size_t stride, size_t n)", V "sort(x, |a, b| compare(a, b))",
@@ -165,6 +199,10 @@
  "|trim: f64, x: vec[f64]| let n = len(x); if(trim >= 0.5, gsl.median_from_sorted_data(x), "
  "(let low = i64(trim * f64(n)); gsl.mean(slice(x, low, n - 2L * low))))",
  NULL, NULL, "the mean of sorted data without a part `trim` of them at each end"},
+{"gastwirth_from_sorted_data", "double gsl_stats_gastwirth_from_sorted_data(sorted, stride, n)",
+ V "0.3 * gsl.quantile_from_sorted_data(x, 1.0 / 3.0) + 0.4 * gsl.median_from_sorted_data(x) + "
+ "0.3 * gsl.quantile_from_sorted_data(x, 2.0 / 3.0)",
+ NULL, NULL, "Gastwirth's estimate of the location of sorted data: of three quantiles; 0 of none"},
 {"mad0", "double gsl_stats_mad0(data, stride, n, double work[])",
  V "let m = gsl.median(x); gsl.median(map(x, |e| let d = e - m; select(d < 0.0, -d, d)))",
  NULL, NULL, "the median absolute deviation from the median"},

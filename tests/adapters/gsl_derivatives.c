@@ -2,8 +2,9 @@
  * by where they are asked. */
 #include "derivatives.h"
 
-static const double points[][3] = {{0.4, 0.7, 0.3},  {1.3, 2.2, 0.6}, {2.5, 0.3, 0.2},
-                                   {-0.3, 0.6, 0.5}, {0.9, 1.4, 0.1}, {0.7, 0.2, 1.3}};
+static const double points[][4] = {{0.4, 0.7, 0.3, 0.25},  {1.3, 2.2, 0.6, 0.4}, {2.5, 0.3, 0.2, -0.3},
+                                   {-0.3, 0.6, 0.5, 0.15}, {0.9, 1.4, 0.1, 0.6}, {0.7, 0.2, 1.3, 0.35},
+                                   {0.6, 0.8, -0.4, 0.2}};
 
 /* The arguments of a row, |n: i32, x: f64| ..; the second integer is half of the first. */
 static int64_t arguments(const char *native, const double *point, int32_t order, Arg *args) {

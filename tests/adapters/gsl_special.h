@@ -3,9 +3,9 @@
 
 typedef struct Point {
     int32_t n, m;
-    double x, y, z;
+    double x, y, z, w;
 } Point;
-#define POINT "{i32, i32, f64, f64, f64}"
+#define POINT "{i32, i32, f64, f64, f64, f64}"
 
 typedef double Direct(const Point *p);
 
@@ -18,7 +18,7 @@ static int64_t make_points(Point *points, int64_t room) {
     for (; count < room; count++) {
         double width = pow(10, 4 * random_number());
         Point p = {(int32_t)random_below(20) - 2, (int32_t)random_below(6), width * random_number(),
-                   width * random_number(), 2 * random_number()};
+                   width * random_number(),       2 * random_number(),      random_number()};
         int64_t kind = count % 4;
         if (kind == 1) p.n = orders[random_below(COUNT(orders))], p.x = 4 * random_number();
         if (kind == 2)
@@ -30,16 +30,27 @@ static int64_t make_points(Point *points, int64_t room) {
     return count;
 }
 
-enum { NEEDS_X = 1, NEEDS_Y = 2, NEEDS_Z = 4, NEEDS_N = 8, NEEDS_M = 16, NEEDS_ORDER = 32 };
+enum { NEEDS_X = 1, NEEDS_Y = 2, NEEDS_Z = 4, NEEDS_N = 8, NEEDS_M = 16, NEEDS_ORDER = 32, NEEDS_SMALL = 64 };
 
 static bool is_order(int32_t n) {
     return n >= -100000 && n <= 100000;
 }
 
+static bool is_small(double x, bool needed) {
+    return !needed || fabs(x) <= 1000;
+}
+
+/* All that are needed of the doubles are small, w with z. */
+static bool are_small(const Point *p, int needs) {
+    return is_small(p->x, needs & NEEDS_X) && is_small(p->y, needs & NEEDS_Y) &&
+           is_small(p->z, needs & NEEDS_Z);
+}
+
 static bool is_defined(const Point *p, int needs) {
     return !((needs & NEEDS_X && isnan(p->x)) || (needs & NEEDS_Y && isnan(p->y)) ||
              (needs & NEEDS_Z && isnan(p->z)) || (needs & NEEDS_N && !is_order(p->n)) ||
-             (needs & NEEDS_M && !is_order(p->m)) || (needs & NEEDS_ORDER && !(fabs(p->x) <= 100000)));
+             (needs & NEEDS_M && !is_order(p->m)) || (needs & NEEDS_ORDER && !(fabs(p->x) <= 100000)) ||
+             (needs & NEEDS_SMALL && !are_small(p, needs)));
 }
 
 static void check_by_value(int engine, const char *full, const char *arguments, int needs, Direct *direct) {
@@ -90,6 +101,18 @@ static void check_by_value(int engine, const char *full, const char *arguments, 
 #define TAKES_UD "u32(p.$0), p.$3", NEEDS_Y
 #define TAKES_IDD "p.$0, p.$2, p.$3", NEEDS_N | NEEDS_X | NEEDS_Y
 #define TAKES_IID "p.$0, p.$1, p.$2", NEEDS_N | NEEDS_M | NEEDS_X
+#define TAKES_HH "p.$2, p.$3", NEEDS_X | NEEDS_Y | NEEDS_SMALL
+#define TAKES_HHH "p.$2, p.$3, p.$4", NEEDS_X | NEEDS_Y | NEEDS_Z | NEEDS_SMALL
+#define TAKES_HHHH "p.$2, p.$3, p.$4, p.$5", NEEDS_X | NEEDS_Y | NEEDS_Z | NEEDS_SMALL
+#define TAKES_HHHHM TAKES_HHHH
+#define TAKES_IHH "p.$0, p.$2, p.$3", NEEDS_N | NEEDS_X | NEEDS_Y | NEEDS_SMALL
+#define TAKES_IIH "p.$0, p.$1, p.$2", NEEDS_N | NEEDS_M | NEEDS_X | NEEDS_SMALL
+#define GIVES_HH GIVES_DD
+#define GIVES_HHH GIVES_DDD
+#define GIVES_HHHH (p->x, p->y, p->z, p->w)
+#define GIVES_HHHHM (p->x, p->y, p->z, p->w, GSL_PREC_DOUBLE)
+#define GIVES_IHH GIVES_IDD
+#define GIVES_IIH GIVES_IID
 #define GIVES_D (p->x)
 #define GIVES_DM (p->x, GSL_PREC_DOUBLE)
 #define GIVES_DD (p->x, p->y)

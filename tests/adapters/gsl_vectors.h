@@ -229,6 +229,39 @@ WEIGHTED(wmean, gsl_stats_wmean(w, 1, x, 1, (size_t)n), 1)
 WEIGHTED(wvariance, gsl_stats_wvariance(w, 1, x, 1, (size_t)n), 2)
 WEIGHTED(wvariance_m, gsl_stats_wvariance_m(w, 1, x, 1, (size_t)n, 0.5), 2)
 WEIGHTED(wsd, gsl_stats_wsd(w, 1, x, 1, (size_t)n), 1)
+#define WEIGHTED_OF(name, power) WEIGHTED(name, gsl_stats_##name(w, 1, x, 1, (size_t)n), power)
+#define WEIGHTED_GIVEN(name, power) WEIGHTED(name, gsl_stats_##name(w, 1, x, 1, (size_t)n, 0.5), power)
+WEIGHTED_GIVEN(wsd_m, 1)
+WEIGHTED_GIVEN(wvariance_with_fixed_mean, 2)
+WEIGHTED_GIVEN(wsd_with_fixed_mean, 1)
+WEIGHTED_GIVEN(wtss_m, 2)
+WEIGHTED_GIVEN(wabsdev_m, 1)
+WEIGHTED_OF(wtss, 2)
+WEIGHTED_OF(wabsdev, 1)
+
+/* Equal elements have a deviation of rounding errors only, whose powers say nothing. */
+#define WEIGHTED_SHAPE(name)                                                                              \
+    static void name##_of(int engine, const char *full, const double *x, const double *w, int64_t n) {    \
+        double sd = fmax(greatest(x, n), 0.25);                                                           \
+        Arg given[] = {VEC("f64", w, n), X, F64(0.5), F64(sd)};                                           \
+        double got = number(engine, full, given, 4);                                                      \
+        double expected = gsl_stats_##name##_m_sd(w, 1, x, 1, (size_t)n, 0.5, sd);                        \
+        if (has_weights(x, w, n)) expect_close(full, got, expected, 1e-9, 1e-9);                          \
+    }                                                                                                     \
+    static void name##_m_sd(int engine, const char *full) {                                               \
+        each_data(engine, full, name##_of, 1);                                                            \
+    }                                                                                                     \
+    static void name##_alone(int engine, const char *full, const double *x, const double *w, int64_t n) { \
+        Arg args[] = {VEC("f64", w, n), X};                                                               \
+        double got = number(engine, full, args, 2), wsd = gsl_stats_wsd(w, 1, x, 1, (size_t)n);           \
+        if (has_weights(x, w, n) && wsd > 1e-9 * greatest(x, n))                                          \
+            expect_close(full, got, gsl_stats_##name(w, 1, x, 1, (size_t)n), 1e-6, 1e-6);                 \
+    }                                                                                                     \
+    static void name(int engine, const char *full) {                                                      \
+        each_data(engine, full, name##_alone, 1);                                                         \
+    }
+WEIGHTED_SHAPE(wskew)
+WEIGHTED_SHAPE(wkurtosis)
 
 /* ---- least and greatest ---- */
 
@@ -277,6 +310,21 @@ static void minmax_of(int engine, const char *full, const double *x, const doubl
     expect_exactly(full, got[0], least);
     expect_exactly(full, got[1], most);
     weld_value_free(value);
+}
+static void minmax_index_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
+    (void)y;
+    Arg args[] = {X};
+    size_t least, most;
+    gsl_stats_minmax_index(&least, &most, x, 1, (size_t)n);
+    weld_value_t value = call(engine, full, args, 1);
+    const int64_t *got = weld_value_data(value);
+    cr_expect(got[0] == (int64_t)least && got[1] == (int64_t)most, "%s: %ld %ld instead of %ld %ld", full,
+              (long)got[0], (long)got[1], (long)least, (long)most);
+    weld_value_free(value);
+}
+static void minmax_index(int engine, const char *full) {
+    expect_empty_fails(engine, full);
+    each_data(engine, full, minmax_index_of, 1);
 }
 static void minmax(int engine, const char *full) {
     expect_empty_fails(engine, full);
@@ -410,6 +458,18 @@ static void trmean_of(int engine, const char *full, const double *x, const doubl
 }
 static void trmean(int engine, const char *full) {
     each_data(engine, full, trmean_of, 1);
+}
+
+static void gastwirth_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
+    (void)y;
+    double *sorted = sorted_copy(x, n);
+    Arg args[] = {VEC("f64", sorted, n)};
+    double expected = n ? gsl_stats_gastwirth_from_sorted_data(sorted, 1, (size_t)n) : 0;
+    expect_close(full, number(engine, full, args, 1), expected, 1e-14, rounding(x, n));
+    free(sorted);
+}
+static void gastwirth_from_sorted_data(int engine, const char *full) {
+    each_data(engine, full, gastwirth_of, 0);
 }
 
 static void mad_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
