@@ -580,7 +580,8 @@ static void find_lives(Planner *p, Plan *plan, Open *holder) {
         const Fragment *fragment = plan->fragments[i];
         int pointed = fragment->number;
         for (int k = 0; k < fragment->noutputs; k++) {
-            const Buffer *made = fragment->outputs[k];
+            Buffer *made = fragment->outputs[k];
+            if (made->last < 0 && made->owns != OWNS_NOTHING) made->last = fragment->number; /* nobody's */
             if (made->type->pointers && made->last > pointed) pointed = made->last;
         }
         for (int k = 0; k < fragment->ninputs; k++) {

@@ -116,7 +116,7 @@ static void put_made(Printer *p, const Buffer *buffer) {
     }
     if (buffer->last == LIVES_ON)
         put(p, ", in the result");
-    else if (buffer->last < 0)
+    else if (buffer->last < 0 || (buffer->maker && buffer->last == buffer->maker->number))
         put(p, ", not needed");
     else
         buf_printf(p->out, ", until %d", buffer->last);

@@ -112,7 +112,7 @@ struct Buffer {
     bool begins;   /* it takes the place of that, and its node's bits are BUILDER_IN_PLACE */
     Buffer *heir;  /* that takes its place, or NULL */
     int last;      /* number of the last fragment of its plan that needs it or what may point into it, or
-                         LIVES_ON; -1: none */
+                         LIVES_ON; none: its maker if it owns memory, else -1 */
     int64_t bytes; /* while the plan is priced */
     int stamp;
 };

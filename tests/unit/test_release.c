@@ -71,6 +71,17 @@ Test(release, steps_take_no_more) {
     cr_expect(few < 3 * VECTOR + SLACK, "%lld", (long long)few);
 }
 
+/* Of two vectors that a loop makes one is not needed: it goes at once, not at the end of the run. */
+Test(release, what_nobody_needs_goes) {
+    static const char text[] =
+        "|n: i64, k: i64| let start = " RANGE "; iterate({start, 0L}, |s|"
+        "let a = result(for(rangeiter(0L, 10L, 1L), {appender[f64], appender[f64]}, |o, i, r| "
+        "for(slice(s.$0, r * (n / 10L), n / 10L), o, |q, j, e| {merge(q.$0, e * 0.5), merge(q.$1, e)}))).$0;"
+        "let t = " SUM("a") "; {{map(a, |x| x - t), s.$1 + 1L}, s.$1 + 1L < k}).$0";
+    int64_t few = peak_of(text, 3, "1"), many = peak_of(text, 40, "1");
+    cr_expect(many < few + SLACK, "%lld, %lld", (long long)few, (long long)many);
+}
+
 Test(release, a_fused_chain_takes_its_result) {
     expect_vectors("|n: i64, k: i64| map(map(map(" RANGE ", |x| x * 2.0), |x| x + 1.0), |x| sqrt(x))", 0, 1);
 }
