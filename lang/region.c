@@ -1,4 +1,4 @@
-/* region.c: the memory of a run, and the budget that it counts against.
+/* region.c: the memory of a run: what a program allocates, until it is released.
  *
  * Every piece of memory that a region has from its budget opens with a Block header, and hangs in one of
  * three lists:
@@ -36,7 +36,6 @@ enum {
     LAST_CHUNK = 64 << 10
 };
 enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
-static const int64_t most_bytes = (int64_t)1 << 47;
 
 typedef struct Block Block;
 struct Block {
@@ -44,6 +43,7 @@ struct Block {
     int64_t bytes;      /* with this header */
     char *fill;         /* of a chunk that is not the newest: where its free part begins */
     int64_t born;       /* of a large one: the region's clock */
+    int64_t waste;      /* bytes that nobody asked for: in a spare of the budget's */
     bool live;          /* during a sweep: it is reached */
 };
 
@@ -57,91 +57,6 @@ struct Region {
     bool held;     /* nothing is given back but by region_free */
 };
 
-/* ---- the budget ---- */
-
-static void *heap_take(void *data, size_t bytes) {
-    (void)data;
-    return aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
-}
-
-static void heap_give(void *data, void *block, size_t bytes) {
-    (void)data, (void)bytes;
-    free(block);
-}
-
-void budget_init(Budget *budget, int64_t limit) {
-    memset(budget, 0, sizeof *budget);
-    budget->take = heap_take;
-    budget->give = heap_give;
-    budget->limit = limit;
-}
-
-int64_t budget_limit(Budget *budget) {
-    int64_t limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
-    if (limit != LIMIT_UNASKED || !budget->ask) return limit;
-    limit = budget->ask(budget->data);
-    __atomic_store_n(&budget->limit, limit, __ATOMIC_RELAXED);
-    return limit;
-}
-
-/* Whoever meets a limit that was not asked for yet asks; all get the same answer. */
-static bool is_over(Budget *budget, int64_t live) {
-    int64_t limit = __atomic_load_n(&budget->limit, __ATOMIC_RELAXED);
-    if (limit <= 0 || live <= limit) return false;
-    limit = budget_limit(budget);
-    return limit > 0 && live > limit;
-}
-
-/* Counts bytes more; false: over the limit. */
-static bool budget_count(Budget *budget, int64_t bytes) {
-    int64_t live = __atomic_add_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
-    if (!is_over(budget, live)) return true;
-    __atomic_sub_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
-    return false;
-}
-
-static void budget_discount(Budget *budget, int64_t bytes) {
-    __atomic_sub_fetch((int64_t *)&budget->live, bytes, __ATOMIC_RELAXED);
-}
-
-static void budget_note_peak(Budget *budget) {
-    int64_t live = __atomic_load_n((int64_t *)&budget->live, __ATOMIC_RELAXED);
-    int64_t peak = __atomic_load_n((int64_t *)&budget->peak, __ATOMIC_RELAXED);
-    while (peak < live && !__atomic_compare_exchange_n((int64_t *)&budget->peak, &peak, live, true,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
-}
-
-void *budget_take(Budget *budget, size_t bytes) {
-    if (bytes > (size_t)most_bytes || !budget_count(budget, (int64_t)bytes)) return NULL;
-    void *block = budget->take(budget->data, bytes);
-    if (block)
-        budget_note_peak(budget);
-    else
-        budget_discount(budget, (int64_t)bytes);
-    return block;
-}
-
-void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted) {
-    if (!budget->resize || wanted > (size_t)most_bytes) return NULL;
-    int64_t more = wanted > bytes ? (int64_t)(wanted - bytes) : 0;
-    if (!budget_count(budget, more)) return NULL;
-    void *resized = budget->resize(budget->data, block, bytes, wanted);
-    if (!resized)
-        budget_discount(budget, more);
-    else if (more)
-        budget_note_peak(budget);
-    else
-        budget_discount(budget, (int64_t)(bytes - wanted));
-    return resized;
-}
-
-void budget_give(Budget *budget, void *block, size_t bytes) {
-    if (!block) return;
-    budget->give(budget->data, block, bytes);
-    budget_discount(budget, (int64_t)bytes);
-}
-
 /* ---- blocks ---- */
 
 static char *block_data(Block *block) {
@@ -152,16 +67,27 @@ static Block *block_of(void *data) {
     return (Block *)(void *)((char *)data - HEADER);
 }
 
+/* The class of a small block of that many bytes with its header, or SPARE_CLASSES. */
+static int spare_class(int64_t bytes) {
+    int bin = 0;
+    while (bin < SPARE_CLASSES && ((int64_t)LEAST_SPARE << bin) < bytes) bin++;
+    return bin;
+}
+
 static Block *block_take(Region *region, int64_t bytes) {
-    Block *block = budget_take(region->budget, (size_t)bytes);
+    size_t size = (size_t)bytes;
+    bool classed = spare_class(bytes) < SPARE_CLASSES;
+    Block *block =
+        classed ? budget_take(region->budget, size) : budget_take_about(region->budget, size, &size);
     if (!block) return NULL;
     memset(block, 0, sizeof *block);
-    block->bytes = bytes;
+    block->bytes = (int64_t)size;
+    block->waste = (int64_t)size - bytes;
     return block;
 }
 
 static void block_give(Region *region, Block *block) {
-    budget_give(region->budget, block, (size_t)block->bytes);
+    budget_give_about(region->budget, block, (size_t)block->bytes, (size_t)block->waste);
 }
 
 /* A large one becomes the youngest. */
@@ -260,12 +186,12 @@ static void *alloc_from_new_chunk(Region *region, int64_t size) {
     chunk->prev = region->chunk;
     region->chunk = chunk;
     region->next = block_data(chunk) + size;
-    region->end = (char *)chunk + bytes;
+    region->end = (char *)chunk + chunk->bytes;
     return block_data(chunk);
 }
 
 void *region_alloc(Region *region, int64_t bytes) {
-    if (bytes < 0 || bytes > most_bytes) return NULL;
+    if (bytes < 0 || bytes > BUDGET_MOST) return NULL;
     int64_t size = bytes ? (bytes + 15) & ~(int64_t)15 : 16;
     if (size >= LARGE) return alloc_large(region, size);
     if (size > region->end - region->next) return alloc_from_new_chunk(region, size);
@@ -342,13 +268,6 @@ int64_t region_bytes(const Region *region) {
 
 /* ---- builders' blocks ---- */
 
-/* The class of a small block of that many bytes with its header, or SPARE_CLASSES. */
-static int spare_class(int64_t bytes) {
-    int bin = 0;
-    while (bin < SPARE_CLASSES && ((int64_t)LEAST_SPARE << bin) < bytes) bin++;
-    return bin;
-}
-
 static Block *builder_take(Region *region, int64_t bytes) {
     int bin = spare_class(bytes + HEADER);
     Block *block;
@@ -388,7 +307,7 @@ static Block *builder_resize(Region *region, Block *block, int64_t bytes) {
 }
 
 void *region_grow(Region *region, void *data, int64_t bytes) {
-    if (bytes < 0 || bytes > most_bytes) return NULL;
+    if (bytes < 0 || bytes > BUDGET_MOST) return NULL;
     if (bytes == 0) {
         if (data) builder_give(region, block_of(data));
         return NULL;
@@ -413,7 +332,7 @@ void *region_settle(Region *region, void *data, int64_t bytes) {
     Block *block = block_of(data), *resized = NULL;
     if (bytes >= LARGE && bytes < block->bytes - HEADER) resized = builder_resize(region, block, bytes);
     if (resized) block = resized;
-    if (bytes < LARGE || bytes < (block->bytes - HEADER) / 2) {
+    if (bytes < LARGE || bytes < (block->bytes - block->waste - HEADER) / 2) {
         void *copy = region_alloc(region, bytes);
         if (copy) {
             memcpy(copy, data, (size_t)bytes);

@@ -3,7 +3,12 @@
 #ifndef RUN_H
 #define RUN_H
 
-/* ---- region.c: the memory of a run ------------------------------------------------------------------- */
+#include <pthread.h>
+
+/* ---- budget.c: how much memory a context has ------------------------------------------------------------- */
+
+enum { BUDGET_BINS = 360 };
+static const int64_t BUDGET_MOST = (int64_t)1 << 47; /* bytes of a block */
 
 /* Where regions get their blocks, and what all regions of a context may have together. `take` returns NULL
  * when the limit or the machine's memory is reached. */
@@ -15,8 +20,15 @@ typedef struct Budget {
     void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
     void *data;
     _Atomic int64_t live, peak;
-    int64_t limit;              /* bytes; 0: none; LIMIT_UNASKED: */
-    int64_t (*ask)(void *data); /* tells the limit when so much is taken; several threads may ask */
+    _Atomic int64_t allocations; /* how often `take` was called, or `resize` to grow */
+    int64_t limit;               /* bytes; 0: none; LIMIT_UNASKED: */
+    int64_t (*ask)(void *data);  /* tells the limit when so much is taken; several threads may ask */
+    bool open;                   /* a run is open, which keeps spares: */
+    _Atomic int64_t crest;       /* the most that was wanted at once in this run */
+    _Atomic int64_t waste;       /* of what is live, what was not wanted */
+    pthread_mutex_t lock;        /* of what follows */
+    int64_t spare;               /* the bytes of all */
+    void *bins[BUDGET_BINS];     /* by size */
 } Budget;
 enum { LIMIT_UNASKED = (64 << 20) + 1 };
 void budget_init(Budget *budget,
@@ -25,6 +37,18 @@ int64_t budget_limit(Budget *budget); /* asks for one that was not asked for yet
 void *budget_take(Budget *budget, size_t bytes); /* counted against the limit; NULL: over it */
 void budget_give(Budget *budget, void *block, size_t bytes);
 void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted); /* NULL: it is as it was */
+
+/* A block of at least so many bytes, *size: a spare may be larger. `waste` is what it is larger than was wanted. */
+void *budget_take_about(Budget *budget, size_t bytes, size_t *size);
+void budget_give_about(Budget *budget, void *block, size_t bytes, size_t waste);
+
+/* Between the two, blocks that are given are kept for those that take as many bytes, as long as live and kept ones together
+ * are no more than the most that was wanted at once and an allowance. One run at a time; its threads may take and give. */
+void budget_open(Budget *budget);
+void budget_close(Budget *budget);
+int64_t budget_allowance(int64_t bytes);
+
+/* ---- region.c: the memory of a run ------------------------------------------------------------------- */
 
 /* A region holds what a run allocates: small things in chunks, large ones in blocks of their own, 64-aligned.
  * Builders that still grow have separate blocks, so that resetting a region to a mark keeps them. */

@@ -75,10 +75,12 @@ bool context_begin(Context *context, Error *error) {
                          "the context is running already; a thread needs one of its own");
     }
     context->runs++;
+    budget_open(&context->budget);
     return true;
 }
 
 void context_end(Context *context) {
+    budget_close(&context->budget);
     atomic_store(&context->state, CONTEXT_IDLE);
 }
 
@@ -96,6 +98,11 @@ int64_t weld_context_memory_usage(weld_context_t handle) {
 int64_t context_peak(weld_context_t handle) {
     Context *context = handle_as(handle, HANDLE_CONTEXT);
     return context ? atomic_load_explicit(&context->budget.peak, memory_order_relaxed) : -1;
+}
+
+int64_t context_allocations(weld_context_t handle) {
+    Context *context = handle_as(handle, HANDLE_CONTEXT);
+    return context ? atomic_load_explicit(&context->budget.allocations, memory_order_relaxed) : -1;
 }
 
 int64_t weld_context_memory_peak(weld_context_t context) {

@@ -138,7 +138,8 @@ static Extent kept_remove(Pages *pages, int at) {
 /* How many bytes there may be, in use and kept, if it could matter when so many are kept; 0: any number. */
 static int64_t limit_for(Pages *pages, size_t kept) {
     int64_t limit = __atomic_load_n(&pages->budget->limit, __ATOMIC_RELAXED);
-    int64_t live = atomic_load_explicit(&pages->budget->live, memory_order_relaxed);
+    int64_t live = atomic_load_explicit(&pages->budget->live, memory_order_relaxed) +
+                   __atomic_load_n(&pages->budget->spare, __ATOMIC_RELAXED);
     if (limit > 0 && (int64_t)kept <= limit / 4 && live + (int64_t)kept <= limit) return limit;
     return budget_limit(pages->budget);
 }
@@ -146,7 +147,8 @@ static int64_t limit_for(Pages *pages, size_t kept) {
 /* Drops the oldest ones: what nobody wanted for long, and as many as it takes for so many bytes to fit beside the rest. */
 static void kept_trim(Pages *pages, size_t fresh) {
     int64_t limit = limit_for(pages, pages->kept_bytes + fresh);
-    int64_t live = atomic_load_explicit(&pages->budget->live, memory_order_relaxed);
+    int64_t live = atomic_load_explicit(&pages->budget->live, memory_order_relaxed) +
+                   __atomic_load_n(&pages->budget->spare, __ATOMIC_RELAXED);
     time_t now = pages->nkept ? seconds() : 0;
     while (pages->nkept) {
         bool full =

@@ -265,6 +265,7 @@ void context_drop(Context *context);                /* takes NULL */
 bool context_begin(Context *context, Error *error); /* a run; false: one is going on, error set */
 void context_end(Context *context);
 int64_t context_peak(weld_context_t context);
+int64_t context_allocations(weld_context_t context); /* how many blocks it has had; -1: bad handle */
 
 /* ---- timings.c: how long fragments took --------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
+#include "../lang/lang.h"
 #include "run_weldc.h"
 
 static char folder[] = "/tmp/weldc-learning-XXXXXX";
@@ -153,6 +154,50 @@ Test(learning, logistic_fit_reads_once) {
 static double stat_of(const char *out, const char *name) {
     const char *at = out ? strstr(out, name) : NULL;
     return at ? strtod(at + strlen(name) + strlen("\": "), NULL) : -1;
+}
+
+/* ---- what a training takes from the system ---- */
+
+static int allocations(const char *program, const char *words, int steps) {
+    char line[300];
+    snprintf(line, sizeof line, words, steps);
+    Run run = run_example("--no-eval --threads 1 --stats", program, line);
+    double count = stat_of(run.out, "\"allocations");
+    cr_assert(run.status == 0 && count > 0, "%.2000s", run.out);
+    free(run.out);
+    return (int)count;
+}
+
+/* Twice as many steps take no block more, but for a few where the list of losses grows, and `each` for each step. */
+static void expect_steps_take(const char *program, const char *words, int each) {
+    int few = allocations(program, words, 20), many = allocations(program, words, 40);
+    cr_expect(many <= few + 3 + 20 * each, "%s: 20 steps allocate %d blocks, 40 steps %d", program, few,
+              many);
+}
+
+static void expect_steps_are_free(const char *program, const char *words) {
+    expect_steps_take(program, words, 0);
+}
+
+Test(learning, after_the_first_step_nothing_is_allocated) {
+    if (SANITIZED) cr_skip_test("under a sanitizer every block is a new one");
+    make_digits("200l");
+    expect_steps_are_free("digits_mlp.weld", "@%%/digits %dl 0.003");
+    expect_steps_are_free("mlp.weld", "500l %dl 0.01");
+    expect_steps_are_free("logistic.weld",
+                          "'{[1.0, 2.0, 3.0, 5.0, 4.0, 2.0], 3l, 2l}' '[1.0, 0.0, 1.0]' %dl 0.5");
+    expect_steps_are_free("kmeans.weld", "'{[1.0, 2.0, 3.0, 5.0, 4.0, 2.0, 8.0, 9.0], 4l, 2l}' 2l %dl");
+    expect_steps_are_free("factors.weld", "'[0l, 0l, 1l, 1l, 2l, 2l, 3l]' '[0l, 1l, 1l, 2l, 2l, 0l, 1l]' "
+                                          "'[5.0, 1.0, 2.0, 4.0, 3.0, 4.5, 1.5]' 8l %dl 0.5 0.0001");
+}
+
+/* Where all spares go for the largest vector of a step, the next step makes some anew. */
+Test(learning, the_largest_trainings_allocate_little) {
+    if (SANITIZED) cr_skip_test("under a sanitizer every block is a new one");
+    make_digits("100l");
+    expect_steps_take("characters.weld", "text=@" WELD_SOURCE_DIR "/README.md steps=%dl rate=0.02 written=9l",
+                      12);
+    expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 20);
 }
 
 /* A step of a network of two layers is planned, though adapters check what they are given, and that is what it takes. */

@@ -7,7 +7,8 @@
  * loop is not repeated, of an if both arms are taken where the condition is unknown, and an iterate until its state's
  * lengths do not grow, or are unknown. Each fragment adds its blocks before it and releases behind it what the plan says
  * (cg_release.c does the same when it runs), so the most that is there at once is known. What a block takes is what
- * lang/region.c takes: its bytes and a header. Appenders of which only a bound is known grow by doubling.
+ * lang/region.c takes: its bytes and a header. Appenders of which only a bound is known grow by doubling. To the most comes
+ * what the spares of a run may be (lang/budget.c).
  *
  * A promise is made or it is not: where a length or an algorithm has no bound (dictionaries, groups, vectors whose elements
  * are made in loops, a state that grows by each step), `open` is the fragment and `why` says so. What is kept for a gradient
@@ -19,7 +20,7 @@
 
 #include <string.h>
 
-enum { SMALL = 192 << 10, ROUNDS = 3, DEEPEST = 64, MOST_WORK = 1 << 16 };
+enum { SMALL = 144 << 10, ROUNDS = 3, DEEPEST = 64, MOST_WORK = 1 << 16 };
 
 typedef enum Known { UNKNOWN, MOST, EXACT } Known;
 
@@ -792,7 +793,7 @@ bool plan_price(Program *program, const Plan *plan, const void *args, int64_t ro
             p.names[root->params[i]->id] =
                 argument(&p, type->args[i], (const char *)args + type->offsets[i], 0);
         ok = run_deep((size_t)node_depth(program->root) * 2, price_root, &p) && !p.arena.exhausted;
-        p.price.planned = plus(p.price.planned, SMALL);
+        p.price.planned = plus(plus(p.price.planned, budget_allowance(p.price.planned)), SMALL);
         *price = p.price;
     }
     arena_release(&p.arena);

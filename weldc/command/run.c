@@ -135,13 +135,16 @@ static void print_stats(Run *run) {
         "{\"load_ms\": %.3f, \"parse_ms\": %.3f, \"infer_ms\": %.3f, \"optimize_ms\": %.3f, \"codegen_ms\": "
         "%.3f, "
         "\"run_ms\": %.3f, \"run_ms_min\": %.3f, \"total_ms\": %.3f, \"tier\": \"%s\", \"threads\": %lld, "
-        "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"planned_bytes\": %lld, "
+        "\"fragments\": %d, \"peak_bytes\": %lld, \"live_bytes\": %lld, \"allocations\": %lld, "
+        "\"planned_bytes\": %lld, "
         "\"least_bytes\": %lld, \"unshared_bytes\": %lld",
         run->arguments.load_ms, run->timings.parse_ms, run->timings.infer_ms, run->timings.optimize_ms,
         run->timings.codegen_ms, median, run->run_ms[0], total, module_tier(run->module),
         (long long)options.threads, fragments, (long long)context_peak(run->context),
-        (long long)weld_context_memory_usage(run->context), (long long)(price.why ? 0 : price.planned),
-        (long long)(price.why ? 0 : price.live), (long long)(price.why ? 0 : price.unshared));
+        (long long)weld_context_memory_usage(run->context), (long long)context_allocations(run->context),
+        (long long)(price.why ? 0 : price.planned), (long long)(price.why ? 0 : price.live),
+        (long long)(price.why ? 0 : price.unshared));
+    if (price.why) fprintf(stderr, ", \"unplanned\": \"%s\"", price.why);
     if (run->cluster) {
         fprintf(stderr,
                 ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld, "
