@@ -2,6 +2,7 @@
  * vectorize.
  *
  *     if(c, merge(b, e), b)  =>  merge(b, select(c, e, identity))     b a merger, e cheap and unable to fail
+ *     if(c, {merge(b.$0, e), b.$1}, b)  =>  {merge(b.$0, select(c, e, identity)), b.$1}                likewise
  *     if(c, x, y)            =>  select(c, x, y)                      scalars, both cheap and unable to fail
  *
  * The identity is that of the operator for any accumulator: -0.0 for a float sum (0.0 would change the sign
@@ -39,15 +40,46 @@ static bool is_cheap(const Node *node) {
     return node_is_cheap(node, &budget);
 }
 
+/* Merges a cheap value into a merger whose name is cheap, too. */
+static bool is_cheap_merge(const Node *merge) {
+    return merge->kind == N_Merge && merge->type->kind == TY_merger &&
+           merge->kids[1]->type == merge->type->args[0] && is_cheap(merge->kids[0]) &&
+           is_cheap(merge->kids[1]);
+}
+
 /* The merge of the arm, if the node merges a cheap value in one arm and leaves the same merger alone in the
  * other. */
 static Node *merging_arm(const Node *node, int arm) {
-    Node *merge = node->kids[arm], *other = node->kids[3 - arm];
-    if (merge->kind != N_Merge || merge->type->kind != TY_merger ||
-        merge->kids[1]->type != merge->type->args[0])
-        return NULL;
-    bool same = is_cheap(other) && node_equal(merge->kids[0], other);
-    return same && is_cheap(merge->kids[1]) ? merge : NULL;
+    Node *merge = node->kids[arm];
+    return is_cheap_merge(merge) && node_equal(merge->kids[0], node->kids[3 - arm]) ? merge : NULL;
+}
+
+/* Is it field `index` of that struct of builders, or of the same made of its fields? */
+static bool is_field_of(const Node *field, int index, const Node *whole) {
+    if (whole->kind == N_Struct) return node_equal(field, whole->kids[index]);
+    return field->kind == N_Field && field->index == index && node_equal(field->kids[0], whole);
+}
+
+/* Whether the arm, a struct of builders, merges cheap values into some, once each, while the other leaves all alone. */
+static bool merges_fields(const Node *node, int arm) {
+    const Node *fields = node->kids[arm], *other = node->kids[3 - arm];
+    if (fields->kind != N_Struct || !fields->type->builders || !is_cheap(node->kids[0]) || !is_cheap(other))
+        return false;
+    for (int i = 0; i < fields->count; i++) {
+        const Node *kid = fields->kids[i];
+        bool merges = is_cheap_merge(kid);
+        if (!merges && kid->kind != N_Field && kid->kind != N_Ident) return false;
+        if (!is_field_of(merges ? kid->kids[0] : kid, i, other)) return false;
+    }
+    return true;
+}
+
+/* merge(b, e)  =>  merge(b, select(c, e, identity)); arm: of e */
+static void select_merged(Program *program, Node *merge, Node *condition, int arm) {
+    Type *type = merge->type->args[0];
+    Node *none = neutral(program, merge->span, merge->type->op, type), *value = merge->kids[1];
+    merge->kids[1] = node_make(program, N_Select, merge->span, type, 3, condition, arm == 1 ? value : none,
+                               arm == 1 ? none : value);
 }
 
 static void predicate(Walk *walk, Node **slot) {
@@ -56,12 +88,18 @@ static void predicate(Walk *walk, Node **slot) {
     if (node->kind != N_If) return;
     for (int arm = 1; arm <= 2; arm++) {
         Node *merge = merging_arm(node, arm);
-        if (!merge) continue;
-        Type *type = merge->type->args[0];
-        Node *none = neutral(program, node->span, merge->type->op, type), *value = merge->kids[1];
-        merge->kids[1] = node_make(program, N_Select, node->span, type, 3, node->kids[0],
-                                   arm == 1 ? value : none, arm == 1 ? none : value);
-        *slot = merge;
+        if (merge) {
+            select_merged(program, merge, node->kids[0], arm);
+            *slot = merge;
+            return;
+        }
+        if (!merges_fields(node, arm)) continue;
+        Node *fields = node->kids[arm];
+        for (int i = 0; i < fields->count; i++) {
+            if (fields->kids[i]->kind == N_Merge)
+                select_merged(program, fields->kids[i], node_clone(program, node->kids[0]), arm);
+        }
+        *slot = fields;
         return;
     }
     if (!type_is_scalar(node->type) || !is_cheap(node->kids[1]) || !is_cheap(node->kids[2])) return;
