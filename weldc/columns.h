@@ -4,7 +4,7 @@
 
 #include "weldc.h"
 
-enum { PATH_MOST = 8, COLUMNS_MOST = 12 };
+enum { PATH_MOST = 8, COLUMNS_MOST = 16 };
 
 /* What of a value is needed: kids are a struct's fields, a vector's element, a dictionary's value; NULL: not
  * needed. Of a builder: what is needed of its result. */

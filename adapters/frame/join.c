@@ -9,7 +9,8 @@
  *
  * Who joins does not know which columns will be wanted, so the values of the dictionary carry as many as the optimizer can
  * take apart: of those that nobody wants nothing is left, and one that is wanted costs no second wait for memory, as finding
- * it by the row number does. That is for texts and for what goes beyond.
+ * it by the row number does. That is for texts and for what goes beyond. Pairs likewise carry columns of the left side, which
+ * the loop walks anyway.
  *
  * Where keys have several rows, their values in the dictionary are sums that mean nothing, and all rows are grouped besides.
  */
@@ -19,9 +20,9 @@
 
 static const char function[] = "frame.join";
 
-enum { MOST_CARRIED = 8 }; /* fields: with those of a pair, what pass_columns takes apart */
+enum { MOST_CARRIED = 8, MOST_KEPT = 5 }; /* fields: with those of a pair, what pass_columns takes apart */
 
-/* The first fields of the dictionary's values and of pairs. */
+/* The first fields of the dictionary's values, and of pairs, which go on with what is carried and kept. */
 enum { VALUE_ROW, VALUE_FIELDS };
 enum { PAIR_LEFT, PAIR_FOUND, PAIR_ROW, PAIR_FIELDS };
 
@@ -32,6 +33,8 @@ typedef struct Join {
     const Column *carried
         [MOST_CARRIED]; /* of the right: its elements, and if they may be missing, then which are there */
     int carried_count, carried_fields;
+    const Column *kept[MOST_KEPT]; /* of the left, in pairs behind what is carried, likewise */
+    int kept_count, kept_fields;
     int64_t count, room;
     weld_lazy_t table;
 } Join;
@@ -130,11 +133,23 @@ static void choose_carried(Join *join) {
     }
 }
 
-/* The field of the first one, of those that are carried, which is the column's; -1: it is not carried. */
-static int carried_field(const Join *join, const Column *column) {
-    for (int i = 0, field = 0; i < join->carried_count; i++) {
-        if (join->carried[i] == column) return field;
-        field += 1 + (join->carried[i]->valid != NULL);
+static void choose_kept(Join *join) {
+    const weld_frame_t left = join->parsers[0].frame;
+    for (int64_t i = 0; i < left->count; i++) {
+        const Column *column = &left->columns[i];
+        int fields = 1 + (column->valid != NULL);
+        if (column->kind == WELD_FRAME_TEXT) continue;
+        if (join->kept_fields + fields > MOST_KEPT) break;
+        join->kept[join->kept_count++] = column;
+        join->kept_fields += fields;
+    }
+}
+
+/* The first field that is the column's, of those of the columns; -1: it is none of them. */
+static int field_of(const Column *const *columns, int count, const Column *column) {
+    for (int i = 0, field = 0; i < count; i++) {
+        if (columns[i] == column) return field;
+        field += 1 + (columns[i]->valid != NULL);
     }
     return -1;
 }
@@ -166,6 +181,22 @@ static void put_carried(Buf *out, const Join *join, Fragment *fragment, Row *row
 /* ", f.$1.$1, f.$1.$2" of a value of the dictionary that was found, or zeros where it was not. */
 static void put_found(Buf *out, const Join *join) {
     for (int i = 0; i < join->carried_fields; i++) buf_printf(out, ", f.$1.$%d", VALUE_FIELDS + i);
+}
+
+static void put_kept_types(Buf *out, const Join *join) {
+    for (int i = 0; i < join->kept_count; i++) {
+        buf_printf(out, ",%s", kind_code(join->kept[i]->kind));
+        if (join->kept[i]->valid) buf_printf(out, ",bool");
+    }
+}
+
+/* ", x1, x2" of the left row. */
+static void put_kept(Buf *out, const Join *join, Row *row) {
+    for (int i = 0; i < join->kept_count; i++) {
+        const Column *column = join->kept[i];
+        buf_printf(out, ", x%lld", (long long)row_element(row, column->data));
+        if (column->valid) buf_printf(out, ", x%lld", (long long)row_element(row, column->valid));
+    }
 }
 
 typedef enum What { COUNT, ROW_NUMBERS, CARRIED } What;
@@ -241,7 +272,7 @@ static bool make_table(Join *join, bool pairs, weld_error_t error) {
 }
 
 /* What a loop over the left rows merges: met if the key k may have a partner in the table d, unmet if it is missing. */
-typedef void Merge(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, weld_frame_how how);
+typedef void Merge(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, Row *row, weld_frame_how how);
 
 static weld_lazy_t look_up(Join *join, const char *builder, Merge *merge, weld_frame_how how,
                            weld_error_t error) {
@@ -254,7 +285,7 @@ static weld_lazy_t look_up(Join *join, const char *builder, Merge *merge, weld_f
         keys_all_valid(&valid, row, keys);
         buf_printf(&row->body, "let k = %s; let d = p%lld; ", buf_text(&key),
                    (long long)fragment_add(&fragment, join->table));
-        merge(&met, &unmet, join, &fragment, how);
+        merge(&met, &unmet, join, &fragment, row, how);
         if (valid.length)
             buf_printf(&result, "if(%s, %s, %s)", buf_text(&valid), buf_text(&met), buf_text(&unmet));
         else
@@ -272,16 +303,18 @@ static weld_lazy_t look_up(Join *join, const char *builder, Merge *merge, weld_f
     return fragment_close(&fragment);
 }
 
-static void merge_whether(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, weld_frame_how how) {
+static void merge_whether(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, Row *row,
+                          weld_frame_how how) {
     bool semi = how == WELD_FRAME_SEMI;
-    (void)join, (void)fragment;
+    (void)join, (void)fragment, (void)row;
     buf_printf(met, semi ? "merge(b, keyexists(d, k))" : "merge(b, !keyexists(d, k))");
     buf_printf(unmet, semi ? "merge(b, false)" : "merge(b, true)");
 }
 
 /* One partner is found by the key alone, several in their group. That is looked up in `none` where there are no groups, so
  * that the loop has one dictionary only whose memory it could ask for ahead of time. */
-static void merge_pairs(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, weld_frame_how how) {
+static void merge_pairs(Buf *met, Buf *unmet, const Join *join, Fragment *fragment, Row *row,
+                        weld_frame_how how) {
     bool all = how == WELD_FRAME_LEFT;
     if (all) {
         buf_printf(unmet, "merge(b, {i, false, 0l");
@@ -290,6 +323,7 @@ static void merge_pairs(Buf *met, Buf *unmet, const Join *join, Fragment *fragme
             buf_printf(unmet, ", %s", column->kind == WELD_FRAME_BOOL ? "0c" : kind_zero(column->kind));
             if (column->valid) buf_printf(unmet, ", 0c");
         }
+        put_kept(unmet, join, row);
         buf_printf(unmet, "})");
     } else {
         buf_printf(unmet, "b");
@@ -297,9 +331,11 @@ static void merge_pairs(Buf *met, Buf *unmet, const Join *join, Fragment *fragme
     buf_printf(met, "let f = optlookup(d.$0, k); if(d.$3, ");
     buf_printf(met, all ? "merge(b, {i, f.$0, f.$1.$0" : "if(f.$0, merge(b, {i, true, f.$1.$0");
     put_found(met, join);
+    put_kept(met, join, row);
     buf_printf(met, all ? "})" : "}), b)");
     buf_printf(met, ", if(f.$0, for(lookup(if(d.$3, d.$1, d.$2), k), b, |b, j, r| merge(b, {i, true, r");
     put_carried(met, join, fragment, NULL);
+    put_kept(met, join, row);
     buf_printf(met, "})), %s))", buf_text(unmet));
 }
 
@@ -317,6 +353,21 @@ static bool right_name(weld_frame_t made, const char *name, char *out, size_t ro
     if ((size_t)snprintf(out, room, "%s_right", name) < room && weld_frame_find(made, out) < 0) return true;
     frame_fail(error, function, "two columns would be `%.200s`", out);
     return false;
+}
+
+/* map(pairs, |p| p.$4), a column of the left that is in the pairs. */
+static bool take_kept(weld_frame_t made, const Column *column, int field, weld_lazy_t pairs,
+                      weld_error_t error) {
+    weld_lazy_t vectors[2] = {NULL, NULL};
+    for (int k = 0; k < 1 + (column->valid != NULL); k++) {
+        char code[100];
+        snprintf(code, sizeof code, "|s| map(s, |p| p.$%d)", field + k);
+        vectors[k] = weld_lazy_new(function, code, &pairs, 1, error);
+        if (vectors[k]) continue;
+        weld_lazy_free(vectors[0]);
+        return false;
+    }
+    return frame_put(made, function, column->name, column->kind, vectors[0], vectors[1], error);
 }
 
 /* map(pairs, |p| p.$4), a column that is carried. */
@@ -343,11 +394,14 @@ static bool gather_sides(Join *join, weld_frame_t made, weld_lazy_t pairs, bool 
     weld_frame_t left = join->parsers[0].frame, right = join->parsers[1].frame;
     for (int64_t i = 0; i < left->count; i++) {
         const Column *column = &left->columns[i];
-        if (!frame_gather(made, function, column, column->name, pairs, "p.$0", NULL, error)) return false;
+        int field = field_of(join->kept, join->kept_count, column);
+        if (field >= 0 ? !take_kept(made, column, PAIR_FIELDS + join->carried_fields + field, pairs, error)
+                       : !frame_gather(made, function, column, column->name, pairs, "p.$0", NULL, error))
+            return false;
     }
     for (int64_t i = 0; i < right->count; i++) {
         const Column *column = &right->columns[i];
-        int field = carried_field(join, column);
+        int field = field_of(join->carried, join->carried_count, column);
         char name[1024];
         if (join->shared[i]) continue;
         if (strlen(column->name) + 8 > sizeof name)
@@ -365,6 +419,7 @@ static weld_frame_t pair_join(Join *join, weld_frame_how how, weld_error_t error
     Buf builder = {0};
     buf_printf(&builder, "appender[{i64,bool,i64");
     put_carried_types(&builder, join);
+    put_kept_types(&builder, join);
     buf_printf(&builder, "}]");
     weld_lazy_t pairs =
         builder.failed ? frame_no_memory(error) : look_up(join, buf_text(&builder), merge_pairs, how, error);
@@ -390,7 +445,10 @@ weld_frame_t weld_frame_join(weld_frame_t left, weld_frame_t right, weld_frame_h
     bool pairs = how == WELD_FRAME_INNER || how == WELD_FRAME_LEFT;
     weld_frame_t made = NULL;
     bool ready = read_keys(&join, on);
-    if (ready && pairs) choose_carried(&join);
+    if (ready && pairs) {
+        choose_carried(&join);
+        choose_kept(&join);
+    }
     if (ready && make_table(&join, pairs, error))
         made = pairs ? pair_join(&join, how, error) : filter_join(&join, how, error);
     weld_lazy_free(join.table);
