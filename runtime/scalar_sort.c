@@ -14,7 +14,7 @@
  * Equal scalars look alike, so no sort of them needs to be stable, except for the zeros: -0.0 equals 0.0, but its word
  * is one less. Where both occur, the output's zeros are written once more, in the order of the input.
  *
- * Scalars of 8 and 16 bits are counted.
+ * Scalars of 8 and 16 bits are counted. What is in order already is only copied.
  */
 #include "sort.h"
 
@@ -311,6 +311,33 @@ static bool sort_small(Worker *worker, const void *data, void *out, int64_t coun
     return true;
 }
 
+/* ---- what is in order ---- */
+
+static inline bool is_descent(const Wording *how, const char *at, int64_t count, int bytes) {
+    bool descent = false;
+    for (int64_t i = 0; i + 1 < count; i++)
+        descent |= word_at(how, at + i * bytes, bytes) > word_at(how, at + (i + 1) * bytes, bytes);
+    return descent;
+}
+
+/* Numbers of rows are, and what was sorted before. What is not shows that in its first block, nearly always. */
+static bool is_sorted(const Worker *worker, const Wording *how, const char *data, int64_t count) {
+    enum { BLOCK = 256 };
+    for (int64_t at = 0; at < count; at += BLOCK) {
+        const char *block = data + at * how->bytes;
+        int64_t next =
+            count - at < BLOCK + 1 ? count - at : BLOCK + 1; /* and the first one of the next block */
+        if (how->bytes == 8 ? is_descent(how, block, next, 8) : is_descent(how, block, next, 4)) return false;
+        if (at % CHUNK == 0 && sort_is_over(worker)) return false;
+    }
+    return true;
+}
+
+static void copy_sorted(const Worker *worker, const char *data, char *out, int64_t bytes) {
+    for (int64_t at = 0; at < bytes && !sort_is_over(worker); at += CHUNK)
+        memcpy(out + at, data + at, (size_t)(bytes - at < CHUNK ? bytes - at : CHUNK));
+}
+
 bool sort_scalars(Worker *worker, const void *data, void *out, int64_t count, const SortKey *key,
                   ErrorCode *code) {
     Wording how = wording_of(key->kind, key->descending);
@@ -324,6 +351,11 @@ bool sort_scalars(Worker *worker, const void *data, void *out, int64_t count, co
     if (!scatter.kernel) return false;
     *code = E_None;
     if (!count) return true;
+    if (is_sorted(worker, &how, data, count)) {
+        copy_sorted(worker, data, out, count * how.bytes);
+        if (sort_is_over(worker)) *code = cancelled(worker);
+        return true;
+    }
     Team *team = sort_team(worker, count);
     bool scattered = (team || count >= SCATTERED / how.bytes) && sort_scattered(&scatter, worker, team, code);
     if (!scattered) {
