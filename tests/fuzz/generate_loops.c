@@ -280,6 +280,69 @@ void write_built_field(Gen *g, Type *type, int depth) {
     }
 }
 
+/* ---- joins ---- */
+
+/* for(x, builder, |b, i, e| over a vector in scope; returns the number of b. The caller restores g->count. */
+static int begin_loop(Gen *g, Type *builder) {
+    Var data = g->vars[gen_find_vec(g)];
+    int own = g->names++;
+    buf_printf(g->out, "for(x%d, ", data.number);
+    gen_put_type(g, builder);
+    buf_printf(g->out, ", |x%d, x%d, ", own, gen_name(g, gen_scalar(g, TY_i64)));
+    buf_printf(g->out, "x%d| ", gen_name(g, data.type->args[0]));
+    return own;
+}
+
+bool fits_joined(Gen *g, const Type *type) {
+    bool built = gen_is_combinable(type) || (type->kind == TY_vec && gen_is_combinable(type->args[0]));
+    return built && g->loops < 2 && gen_find_vec(g) >= 0;
+}
+
+/* Into builder b goes the value of a key of dictionary d. */
+static void merge_found(Gen *g, Type *key, Type *value, int d, int b, int depth) {
+    int how = gen_below(g, 8), k = g->names++;
+    buf_printf(g->out, "let x%d = ", k);
+    gen_expr(g, key, depth);
+    gen_put(g, "; ");
+    if (how < 3) {
+        buf_printf(g->out, "if(keyexists(x%d, x%d), merge(x%d, lookup(x%d, x%d)), x%d)", d, k, b, d, k, b);
+    } else if (how < 5) {
+        gen_put(g, "if(");
+        gen_expr(g, gen_scalar(g, TY_bool), depth);
+        buf_printf(g->out, ", merge(x%d, optlookup(x%d, x%d).$1), x%d)", b, d, k, b);
+    } else if (how == 5) {
+        buf_printf(g->out, "merge(x%d, if(optlookup(x%d, x%d).$0, optlookup(x%d, ", b, d, k, d);
+        gen_expr(g, key, depth);
+        gen_put(g, ").$1, ");
+        gen_expr(g, value, depth);
+        gen_put(g, "))");
+    } else if (how == 6 || gen_guarded(g)) {
+        buf_printf(g->out, "merge(x%d, optlookup(x%d, x%d).$1)", b, d, k);
+    } else {
+        buf_printf(g->out, "merge(x%d, lookup(x%d, x%d))", b, d, k);
+    }
+}
+
+void write_joined(Gen *g, Type *type, int depth) {
+    Type *value = type->kind == TY_vec ? type->args[0] : type, *key = gen_random_key(g, 1);
+    int scope = g->count, dict = g->names++, outer = g->loops++;
+    buf_printf(g->out, "(let x%d = result(", dict);
+    int own = begin_loop(g, builder_make(g, TY_dictmerger, gen_random_reduction(g, value), key, value));
+    buf_printf(g->out, "merge(x%d, {", own);
+    gen_expr(g, key, depth - 2);
+    gen_put(g, ", ");
+    gen_expr(g, value, depth - 2);
+    gen_put(g, "}))); result(");
+    g->count = scope;
+    own = begin_loop(g, type->kind == TY_vec
+                            ? builder_make(g, TY_appender, OP_none, value, NULL)
+                            : builder_make(g, TY_merger, gen_random_reduction(g, value), value, NULL));
+    merge_found(g, key, value, dict, own, depth - 2);
+    gen_put(g, ")))");
+    g->count = scope;
+    g->loops = outer;
+}
+
 /* ---- lanes ---- */
 
 /* A simd expression; the lanes are in the struct or value named by e. */
