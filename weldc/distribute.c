@@ -287,11 +287,13 @@ static const Layout *distribute_lookup(Distribute *d, Node **slot) {
     return &layout_whole;
 }
 
-static const Layout *distribute_tovec(Distribute *d, Node *node) {
-    Node **dict = &node->kids[0];
+static const Layout *distribute_tovec(Distribute *d, Node **slot) {
+    Node **dict = &(*slot)->kids[0];
     const Layout *layout =
         (*dict)->kind == N_Result ? distribute_result(d, dict, KEYS_APART) : distribute(d, dict);
-    return layout->kind == LAYOUT_KEYED ? layout_block(d, cut_new(d)) : layout;
+    if (layout->kind != LAYOUT_KEYED) return layout;
+    *slot = list_keyed(d, *slot);
+    return layout_block(d, cut_new(d));
 }
 
 /* ---- the walk ---- */
@@ -307,7 +309,7 @@ const Layout *distribute(Distribute *d, Node **slot) {
     case N_Lookup:
     case N_OptLookup:
     case N_KeyExists: return distribute_lookup(d, slot);
-    case N_ToVec: return distribute_tovec(d, node);
+    case N_ToVec: return distribute_tovec(d, slot);
     case N_Slice: return distribute_slice(d, slot);
     case N_Sort: return distribute_sort(d, slot);
     case N_For: return distribute_for(d, slot, false);

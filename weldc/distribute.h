@@ -93,6 +93,8 @@ const Layout *distribute_result(Distribute *d, Node **slot, Keys keys);
 
 /* ---- distribute_window.c ---- */
 Node *pair_field(Program *program, Span span, Symbol *pair, int index);
+/* a op b, of a's type. */
+Node *binary_node(Program *program, Op op, Node *a, Node *b);
 /* The iterations of a loop that are this rank's: of a range, or over its block of a vector, whose name leader is. */
 typedef struct Range {
     Symbol *share; /* {begin, end}, or NULL */
@@ -106,13 +108,14 @@ Node *window_node(Distribute *d, Node *vector, Node *begin, Node *end, Node *sca
 /* ---- distribute_fetch.c ---- */
 /* Counts the lookups in dictionaries whose keys may be fetched. */
 void find_fetches(Distribute *d, Node *root);
-/* Is the dictionary used in no other way? */
+/* Is the dictionary used in no other way, but listed? */
 bool only_fetched(Distribute *d, const Symbol *dict);
 /* The let of a dictionary in parts, or of its pair by the second, once its body is done. */
 const Layout *spread_dict(Distribute *d, Node *let);
 void bind_spread(Distribute *d, Node *let);
-/* All of a dictionary by key. */
+/* All of a dictionary by key, and a list of it in blocks. */
 Node *merge_keyed(Distribute *d, Node *dict);
+Node *list_keyed(Distribute *d, Node *list);
 /* A lookup by a key that all ranks have. */
 void fetch_one(Distribute *d, Node **slot);
 typedef struct Fetch {

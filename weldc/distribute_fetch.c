@@ -11,7 +11,8 @@
  * whether all have the whole of d. weld.cluster.lookups decides it here: merge is as if there was no such layout, with fetch
  * each key is on one rank.
  *
- * Only a dictionary that is used in no other way is laid out so. A use that turns out to be none of these (the loop cannot be
+ * Only a dictionary that is used in no other way, but that it may be listed, is laid out so: its list is in blocks, of the keys that a rank
+ * has, or cut. A use that turns out to be none of these (the loop cannot be
  * distributed, or its keys cannot be collected) gets the whole, by a merge behind the dictionary's name.
  */
 #include "distribute.h"
@@ -74,16 +75,10 @@ void find_fetches(Distribute *d, Node *root) {
 
 bool only_fetched(Distribute *d, const Symbol *dict) {
     const Place *place = place_of(d, dict);
-    return place->fetches && place->uses == place->fetches;
+    return place->fetches && place->uses == place->fetches + place->listings;
 }
 
 /* ---- how many keys are looked up ---- */
-
-static Node *binary(Program *program, Op op, Node *a, Node *b) {
-    Node *node = node_make(program, N_Binary, a->span, a->type, 2, a, b);
-    node->op = op;
-    return node;
-}
 
 static bool find_unbound(Walk *walk, Node **slot) {
     Distribute **d = walk->data;
@@ -112,8 +107,8 @@ static Node *own_iterations(Distribute *d, const Node *loop) {
         distribute_whole(d, &end);
         Node *share = exchange_node(d, EXCHANGE_share, OP_none, end, NULL);
         Symbol *name = symbol_new(program, "share", share->type);
-        Node *count =
-            binary(program, OP_sub, pair_field(program, span, name, 1), pair_field(program, span, name, 0));
+        Node *count = binary_node(program, OP_sub, pair_field(program, span, name, 1),
+                                  pair_field(program, span, name, 0));
         return node_let(program, span, name, share, count);
     }
     for (int i = 0; i < loop->count - 2; i++) {
@@ -135,7 +130,7 @@ static Node *keys_asked(Distribute *d, const Symbol *dict, Span span) {
     Node *sum = NULL;
     for (const Asked *asked = place_of(d, dict)->asked; asked; asked = asked->next) {
         Node *count = asked->loop ? own_iterations(d, asked->loop) : node_literal(program, span, number, 1);
-        if (count) sum = sum ? binary(program, OP_add, sum, count) : count;
+        if (count) sum = sum ? binary_node(program, OP_add, sum, count) : count;
     }
     return sum ? sum : node_literal(program, span, number, 0);
 }
@@ -167,23 +162,32 @@ void bind_spread(Distribute *d, Node *let) {
     let->text = pair->name;
 }
 
-/* if(spread.$1, d, other), or the other alone where d is never whole. */
-static Node *unless_whole(Distribute *d, Node *dict, Node *other) {
+/* if(spread.$1, whole, other), or the other alone where the dictionary is never whole. */
+static Node *unless_whole(Distribute *d, const Symbol *dict, Node *whole, Node *other) {
     Program *program = d->program;
-    Symbol *pair = place_of(d, dict->symbol)->spread;
+    Symbol *pair = place_of(d, dict)->spread;
     if (!pair) return other;
-    return node_make(program, N_If, dict->span, dict->type, 3, pair_field(program, dict->span, pair, 1),
-                     node_ident(program, dict->span, dict->symbol), other);
+    return node_make(program, N_If, whole->span, whole->type, 3, pair_field(program, whole->span, pair, 1),
+                     whole, other);
+}
+
+Node *list_keyed(Distribute *d, Node *list) {
+    const Node *dict = list->kids[0];
+    if (dict->kind != N_Ident) return list;
+    Node *block = exchange_node(d, EXCHANGE_block, OP_none, node_clone(d->program, list), NULL);
+    return unless_whole(d, dict->symbol, block, list);
 }
 
 Node *merge_keyed(Distribute *d, Node *dict) {
     Node *merged = exchange_node(d, EXCHANGE_merge, OP_add, dict, NULL);
-    return dict->kind == N_Ident ? unless_whole(d, dict, merged) : merged;
+    return dict->kind == N_Ident ? unless_whole(d, dict->symbol, node_clone(d->program, dict), merged)
+                                 : merged;
 }
 
 static Node *fetch_keys(Distribute *d, Symbol *dict, Node *keys) {
     Node *name = node_ident(d->program, keys->span, dict);
-    return unless_whole(d, name, exchange_node(d, EXCHANGE_fetch, OP_none, name, keys));
+    return unless_whole(d, dict, node_clone(d->program, name),
+                        exchange_node(d, EXCHANGE_fetch, OP_none, name, keys));
 }
 
 /* ---- lookups ---- */

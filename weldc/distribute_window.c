@@ -212,7 +212,7 @@ static bool find_uses(Walk *walk, Node **slot) {
 
 /* ---- the exchange ---- */
 
-static Node *binary(Program *program, Op op, Node *a, Node *b) {
+Node *binary_node(Program *program, Op op, Node *a, Node *b) {
     Node *node = node_make(program, N_Binary, a->span, a->type, 2, a, b);
     node->op = op;
     return node;
@@ -247,9 +247,9 @@ static Node *bind_window(Windows *w, Window *window, Node *begin, Node *end, Nod
     Node *scale =
         at->times ? node_clone(program, at->times) : node_literal(program, span, number, (uint64_t)at->scale);
     Node *offset = node_literal(program, span, number, (uint64_t)window->low);
-    if (at->rest) offset = binary(program, OP_add, node_clone(program, at->rest), offset);
+    if (at->rest) offset = binary_node(program, OP_add, node_clone(program, at->rest), offset);
     Node *size = node_literal(program, span, number, (uint64_t)(window->high - window->low));
-    if (window->size) size = binary(program, OP_add, node_clone(program, window->size), size);
+    if (window->size) size = binary_node(program, OP_add, node_clone(program, window->size), size);
     Node *exchanged = window_node(w->d, node_ident(program, span, (Symbol *)window->vector), begin, end,
                                   scale, offset, size);
     Symbol *pair = symbol_new(program, "window", exchanged->type);
@@ -267,7 +267,8 @@ static void take_from_window(Windows *w, Window *window) {
     for (int i = 0; i < window->count; i++) {
         Node *use = window->uses[i];
         use->kids[0] = node_ident(program, use->span, window->part);
-        use->kids[1] = binary(program, OP_sub, use->kids[1], node_ident(program, use->span, window->first));
+        use->kids[1] =
+            binary_node(program, OP_sub, use->kids[1], node_ident(program, use->span, window->first));
     }
 }
 
@@ -311,7 +312,7 @@ void distribute_windows(Distribute *d, Node **slot, const Range *range) {
             Node *length =
                 node_make(program, N_Len, span, window->first->type, 1, node_clone(program, range->leader));
             begin = exchange_node(d, EXCHANGE_start, OP_none, length, NULL);
-            end = binary(program, OP_add, node_clone(program, begin), node_clone(program, length));
+            end = binary_node(program, OP_add, node_clone(program, begin), node_clone(program, length));
         }
         *slot = bind_window(&w, window, begin, end, *slot);
     }
