@@ -5,7 +5,7 @@
  *     distribution.def   distribution.c     densities and distribution functions, likewise
  *     interpolation.def  interpolation.c    curves through points
  *     random.def         random.c           random numbers from a seed
- *     polynomials.c                         roots
+ *     polynomials.c, ranks.c                roots; statistics that need memory of their own
  *
  * GSL is under the GPL: it is linked with this library only, which is loaded when a program names a function of it.
  */
@@ -138,6 +138,17 @@ static const weld_function_t functions[] = {
      "n whole numbers of Poisson's distribution of mean mu"},
     {"ran_bernoulli", "unsigned int gsl_ran_bernoulli(const gsl_rng *r, double p)", NULL,
      "|seed: i64, n: i64, p: f64| " FILLS("ran_bernoulli", "n", "seed, p"), NULL, "n numbers, 1 with probability p, else 0"},
+
+    {"spearman", "double gsl_stats_spearman(data1, stride1, data2, stride2, n, double work[])", NULL,
+     "|x: vec[f64], y: vec[f64]| " PURE "cfill[weld_gsl_spearman, f64]({}, x, y)", NULL,
+     "the correlation coefficient of Spearman, that of the ranks; of one element at least"},
+#define SCALE(name, doc)                                                                                     \
+    {name "_from_sorted_data", "double gsl_stats_" name "_from_sorted_data(sorted, stride, n, work ..)", NULL, \
+     "|x: vec[f64]| " PURE "cfill[weld_gsl_" name "_from_sorted_data, f64]({}, x)", NULL, doc},
+    SCALE("Sn0", "the scale Sn of sorted data: a median of medians of differences; of one element at least")
+    SCALE("Sn", "the same, scaled to estimate a standard deviation")
+    SCALE("Qn0", "the scale Qn of sorted data: the first quartile of all differences; of one element at least")
+    SCALE("Qn", "the same, scaled to estimate a standard deviation")
 
     {"poly_solve_quadratic", "int gsl_poly_solve_quadratic(double a, double b, double c, double *x0, double *x1)", NULL,
      "|a: f64, c1: f64, c0: f64| " FILLS("poly_solve_quadratic", "2L", "a, c1, c0"), NULL,

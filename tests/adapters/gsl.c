@@ -383,6 +383,8 @@ static const RowTest tests[] = {
     ROW(wmean), ROW(wvariance), ROW(wvariance_m), ROW(wsd), ROW(wsd_m), ROW(wvariance_with_fixed_mean),
     ROW(wsd_with_fixed_mean), ROW(wtss), ROW(wtss_m), ROW(wabsdev), ROW(wabsdev_m), ROW(wskew), ROW(wskew_m_sd),
     ROW(wkurtosis), ROW(wkurtosis_m_sd), ROW(minmax_index), ROW(gastwirth_from_sorted_data),
+    ROW(spearman), {"Sn0_from_sorted_data", scale_row}, {"Sn_from_sorted_data", scale_row},
+    {"Qn0_from_sorted_data", scale_row}, {"Qn_from_sorted_data", scale_row},
     {"min", min_row}, {"max", max_row}, ROW(min_index), ROW(max_index), ROW(minmax),
     {"sort", sort_row}, ROW(sort_index), ROW(sort_smallest), ROW(sort_largest), {"select", select_row},
     ROW(median), {"median_from_sorted_data", median}, ROW(quantile), {"quantile_from_sorted_data", quantile},

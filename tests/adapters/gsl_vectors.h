@@ -472,6 +472,52 @@ static void gastwirth_from_sorted_data(int engine, const char *full) {
     each_data(engine, full, gastwirth_of, 0);
 }
 
+static void spearman_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
+    Arg args[] = {X, Y};
+    double *work = random_doubles(2 * n);
+    expect_exactly(full, number(engine, full, args, 2), gsl_stats_spearman(x, 1, y, 1, (size_t)n, work));
+    free(work);
+}
+static void spearman(int engine, const char *full) {
+    double nan[] = {1, NAN, 2}, some[] = {1, 2, 3};
+    Arg bad[] = {VEC("f64", nan, 3), VEC("f64", some, 3)},
+        none[] = {VEC("f64", NULL, 0), VEC("f64", NULL, 0)},
+        uneven[] = {VEC("f64", some, 3), VEC("f64", some, 2)};
+    expect_failure(engine, full, bad, 2, "a NaN");
+    expect_failure(engine, full, none, 2, "no elements");
+    expect_failure(engine, full, uneven, 2, "vectors of two lengths");
+    each_data(engine, full, spearman_of, 1);
+}
+
+/* Differences that overflow are refused, where the library's search may not end. */
+static void scale_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
+    (void)y;
+    double *sorted = sorted_copy(x, n), *work = random_doubles(3 * n), expected = 0;
+    int *numbers = malloc((size_t)(5 * n) * sizeof *numbers);
+    Arg args[] = {VEC("f64", sorted, n)};
+    bool unscaled = strchr(full, '0'), quartile = strstr(full, "Qn");
+    if (!isfinite(sorted[n - 1] - sorted[0])) {
+        expect_failure(engine, full, args, 1, "a difference that overflows");
+    } else {
+        if (quartile)
+            expected = (unscaled ? gsl_stats_Qn0_from_sorted_data
+                                 : gsl_stats_Qn_from_sorted_data)(sorted, 1, (size_t)n, work, numbers);
+        else
+            expected = (unscaled ? gsl_stats_Sn0_from_sorted_data
+                                 : gsl_stats_Sn_from_sorted_data)(sorted, 1, (size_t)n, work);
+        expect_exactly(full, number(engine, full, args, 1), expected);
+    }
+    free(sorted), free(work), free(numbers);
+}
+static void scale_row(int engine, const char *full) {
+    double falling[] = {2, 1, 3}, nan[] = {1, NAN, 3};
+    Arg down[] = {VEC("f64", falling, 3)}, bad[] = {VEC("f64", nan, 3)};
+    expect_failure(engine, full, down, 1, "data that are not sorted");
+    expect_failure(engine, full, bad, 1, "a NaN");
+    expect_empty_fails(engine, full);
+    each_data(engine, full, scale_of, 1);
+}
+
 static void mad_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
     (void)y;
     double *work = random_doubles(n);
