@@ -53,6 +53,13 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
             return worker_fail(worker, E_ZipMismatch, call->span, like->length, vec->length);
         break;
     }
+    case EXCHANGE_host:
+    case EXCHANGE_serve:
+    case EXCHANGE_pull:
+    case EXCHANGE_push:
+    case EXCHANGE_take:
+        error_set(&worker->error, E_Cluster, call->span, "a parameter server needs weld.cluster=mpi");
+        return E_Cluster;
     default: break;
     }
     memcpy(call->out, call->operands[0], (size_t)call->type->size);

@@ -439,6 +439,12 @@ static Verdict windowed(Infer *in, Node *node) {
     return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), number));
 }
 
+/* What a parameter server does with parameters or sums goes by a vector of numbers, by three, or by one. */
+static Verdict served(Infer *in, Node *node, Type *given, Type *by) {
+    if (!infer_expect(in, node->kids[1], by, "what a parameter server goes by")) return FAIL;
+    return infer_give(in, node, given);
+}
+
 Verdict infer_Exchange(Infer *in, Node *node) {
     Type *number = infer_scalar(in, TY_i64), *cuts = type_vec(in->types, number);
     switch ((ExchangeKind)node->bits) {
@@ -457,6 +463,14 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_spread: return spread(in, node);
     case EXCHANGE_fetch: return fetched(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
+    case EXCHANGE_host: return served(in, node, infer_type(in, node->kids[0]), cuts);
+    case EXCHANGE_pull:
+    case EXCHANGE_take: return served(in, node, infer_type(in, node->kids[0]), number);
+    case EXCHANGE_push: return served(in, node, number, number);
+    case EXCHANGE_serve: {
+        Type *clocks[] = {number, number, infer_scalar(in, TY_bool)};
+        return served(in, node, number, type_make(in->types, TY_struct, OP_none, 3, clocks));
+    }
     default: return with_vector(in, node, "an exchange", NULL);
     }
 }

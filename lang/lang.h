@@ -335,6 +335,8 @@ typedef struct Distribution {
         LOOKUPS_MERGE, /* dictionaries that loops look up are whole on all ranks */
         LOOKUPS_FETCH  /* each of their keys is on one rank, where the others fetch it */
     } lookups;
+    bool server;                /* trainings have a parameter server, where they can */
+    int64_t servers, staleness; /* how many ranks are servers, 0: all; how many steps a worker may be ahead */
 } Distribution;
 
 /* A program and everything that belongs to it. After program_read: root is a Lambda (of no parameters for a
@@ -356,6 +358,8 @@ struct Program {
     const Type *const *callbacks;
     const Annotation *const *callback_notes; /* of their calls */
     Distribution distribution;
+    const char
+        *training; /* how iterates came to train on ranks, a line for each; NULL: none was asked about */
     Names names;
     Node *root;
     bool bare;

@@ -17,6 +17,7 @@
 
 static _Atomic(const Engine *) opened;
 static pthread_mutex_t one_run = PTHREAD_MUTEX_INITIALIZER;
+static Exchanges exchanges; /* of the one run; its figures are those of all */
 
 static const Span nowhere = {0, 0, 0};
 
@@ -67,6 +68,13 @@ const Engine *cluster_open(const Options *options, Error *error) {
     return NULL;
 }
 
+ServerStats cluster_served(void) {
+    pthread_mutex_lock(&one_run);
+    ServerStats stats = exchanges.stats;
+    pthread_mutex_unlock(&one_run);
+    return stats;
+}
+
 bool cluster_launched(void) {
     static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK",
                                             "SLURM_STEP_NUM_TASKS"};
@@ -88,7 +96,9 @@ bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Erro
         return error_set(error, code, nowhere, "%s", error_message(code));
     }
     run->engine = engine;
-    run->exchanger = (Exchanger){engine_exchange, (void *)engine};
+    exchanges.engine = engine;
+    exchanges.server = NULL;
+    run->exchanger = (Exchanger){engine_exchange, &exchanges};
     worker->exchanger = &run->exchanger;
     return true;
 }
@@ -104,6 +114,7 @@ ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
         snprintf(outcome.text, sizeof outcome.text, "%s", error->code ? error->text : error_message(code));
     Error failure = {.code = E_None};
     ErrorCode ended = engine->end(&outcome, &failure);
+    if (ended == E_None) server_free(exchanges.server); /* else others may still reach it */
     pthread_mutex_unlock(&one_run);
     if (ended != E_None) {
         *error = failure.code ? failure : (Error){.code = ended};

@@ -97,6 +97,31 @@ typedef const Engine *EngineOpen(const EngineHost *host, Error *error);
 
 /* ---- exchange.c: what ranks exchange, by an engine ---- */
 
-ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call);
+typedef struct Server Server;
+typedef struct ServerStats {
+    int servers;            /* 0: there was none */
+    int64_t steps;          /* of this rank */
+    int64_t pushed, pulled; /* bytes, to and from other ranks */
+    int64_t lag;            /* the most steps that any rank was ahead of the slowest */
+} ServerStats;
+/* What the exchanges of a run share. */
+typedef struct Exchanges {
+    const Engine *engine;
+    Server *server; /* or NULL */
+    ServerStats stats;
+} Exchanges;
+
+ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call);
+/* `count` elements into as many others. */
+void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count);
+
+/* ---- exchange_server.c: a parameter server ---- */
+
+ErrorCode server_exchange(Exchanges *exchanges, Worker *worker, const ExchangeCall *call);
+void server_free(Server *server); /* takes NULL; when nobody can write to it any more */
+
+/* ---- cluster.c ---- */
+
+ServerStats cluster_served(void); /* by parameter servers, in all runs of the process so far */
 
 #endif

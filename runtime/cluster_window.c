@@ -129,6 +129,20 @@ static void deallocate(void) {
     window.failed = MPI_Win_unlock_all(window.win) != MPI_SUCCESS || MPI_Win_free(&window.win) != MPI_SUCCESS;
 }
 
+/* aborts: it does not wait for a rank that has failed. */
+static ErrorCode close_window(bool aborts, const volatile int32_t *cancel, Error *error) {
+    if (!window.open) return E_None;
+    window.open = false;
+    window.stuck = true;
+    ErrorCode code = do_job(deallocate, cancel, aborts, error);
+    window.stuck = atomic_load(&window.carrier.busy);
+    return code;
+}
+
+ErrorCode window_close(Error *error) {
+    return close_window(false, NULL, error);
+}
+
 ErrorCode window_open(const WindowHost *host, int64_t bytes, void **own, const volatile int32_t *cancel,
                       Error *error) {
     window.host = host;
@@ -136,10 +150,11 @@ ErrorCode window_open(const WindowHost *host, int64_t bytes, void **own, const v
         error_set(error, E_Cluster, nowhere, "a run failed while it opened a window: none can be opened");
         return E_Cluster;
     }
-    if (window.open && window_close(error) != E_None) return E_Cluster;
+    ErrorCode code = close_window(true, cancel, error);
+    if (code) return code;
     window.bytes = bytes;
     window.stuck = true;
-    ErrorCode code = do_job(allocate, cancel, true, error);
+    code = do_job(allocate, cancel, true, error);
     window.stuck = atomic_load(&window.carrier.busy);
     window.open = code == E_None;
     if (code == E_None) *own = window.own;
@@ -152,15 +167,6 @@ bool window_is_open(void) {
 
 void window_forget(void) {
     window.open = false;
-}
-
-ErrorCode window_close(Error *error) {
-    if (!window.open) return E_None;
-    window.open = false;
-    window.stuck = true;
-    ErrorCode code = do_job(deallocate, NULL, false, error);
-    window.stuck = atomic_load(&window.carrier.busy);
-    return code;
 }
 
 void window_leave(void) {

@@ -353,7 +353,7 @@ static void combine_extremes(const Type *type, Op op, const char *nothing, char 
         combine(type, op, into, from);
 }
 
-static void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count) {
+void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count) {
     _Alignas(16) char nothing[256];
     if ((op == OP_min || op == OP_max) && element->size <= (int64_t)sizeof nothing) {
         combine_identity(element, op, nothing);
@@ -578,8 +578,9 @@ static void share(const Exchange *x) {
 
 /* ---- all of them ---- */
 
-ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call) {
-    Exchange exchange = {.engine = engine, .worker = worker, .call = call, .span = call->span},
+ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call) {
+    Exchanges *all = exchanges;
+    Exchange exchange = {.engine = all->engine, .worker = worker, .call = call, .span = call->span},
              *x = &exchange;
     x->rank = x->engine->rank;
     x->ranks = x->engine->ranks;
@@ -604,6 +605,11 @@ ErrorCode engine_exchange(void *engine, Worker *worker, const ExchangeCall *call
     case EXCHANGE_shuffle:
     case EXCHANGE_spread:
     case EXCHANGE_fetch: return exchange_dict(x);
+    case EXCHANGE_host:
+    case EXCHANGE_serve:
+    case EXCHANGE_pull:
+    case EXCHANGE_push:
+    case EXCHANGE_take: return server_exchange(all, worker, call);
     case EXCHANGE_block: {
         Vec own = block(x, element, a);
         memcpy(call->out, &own, sizeof own);

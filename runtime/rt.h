@@ -471,7 +471,7 @@ struct Unit {
     _Atomic int refs;
     /* Fixed once it was made: */
     Options options;
-    char *texts[10]; /* of options */
+    char *texts[11]; /* of options */
     Signature *signature;
     Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
     struct {

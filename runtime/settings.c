@@ -140,7 +140,10 @@ PassOptions options_passes(const Options *options) {
                                                                            : RESULT_ALL,
                                  .lookups = strcmp(lookups, "merge") == 0   ? LOOKUPS_MERGE
                                             : strcmp(lookups, "fetch") == 0 ? LOOKUPS_FETCH
-                                                                            : LOOKUPS_AUTO};
+                                                                            : LOOKUPS_AUTO,
+                                 .server = strcmp(options->cluster_training, "server") == 0,
+                                 .servers = options->cluster_servers,
+                                 .staleness = options->cluster_staleness};
     return (PassOptions){.level = (int)options->level,
                          .passes = options->passes,
                          .verify = options->verify,

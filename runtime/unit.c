@@ -417,7 +417,8 @@ static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
                             &unit->options.processor,      &unit->options.cache,
                             &unit->options.cluster,        &unit->options.cluster_blocks,
                             &unit->options.cluster_result, &unit->options.cluster_parts,
-                            &unit->options.cluster_root,   &unit->options.checkpoint_file};
+                            &unit->options.cluster_root,   &unit->options.cluster_training,
+                            &unit->options.checkpoint_file};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (!*texts[i]) continue;
         *texts[i] = unit->texts[i] = strdup(*texts[i]);

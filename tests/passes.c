@@ -13,11 +13,14 @@
 #include "../weldc/weldc.h"
 
 /* The program, after the passes, as text. */
-static void optimized(const char *text, size_t length, const char *pass, Buf *out) {
+static void optimized(const char *text, size_t length, const char *pass, const char *title, Buf *out) {
     PassOptions options = {.passes = pass, .verify = true};
     if (strcmp(pass, "distribute") == 0)
-        options.distribution =
-            (Distribution){.together = true, .blocks = "own", .parts = "part", .root = "root"};
+        options.distribution = (Distribution){.together = true,
+                                              .blocks = "own",
+                                              .parts = "part",
+                                              .root = "root",
+                                              .server = strncmp(title, "served", strlen("served")) == 0};
     Program *program = program_new(pass, text, length);
     bool done = program && program_read(program) && program_infer(program, NULL) &&
                 program_optimize(program, &options);
@@ -31,8 +34,8 @@ static void optimized(const char *text, size_t length, const char *pass, Buf *ou
 static void check_case(void *data, const char *title, const char *text, size_t length, Buf *all) {
     const char *pass = data;
     Buf once = {0}, again = {0};
-    optimized(text, length, pass, &once);
-    optimized(once.text, once.length, pass, &again);
+    optimized(text, length, pass, title, &once);
+    optimized(once.text, once.length, pass, title, &again);
     cr_expect_str_eq(once.text, again.text, "%s: %s: a second time it gives\n%s", pass, title, again.text);
     buf_put(all, once.text, once.length);
     buf_release(&once);

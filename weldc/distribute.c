@@ -314,7 +314,7 @@ const Layout *distribute(Distribute *d, Node **slot) {
     case N_Sort: return distribute_sort(d, slot);
     case N_For: return distribute_for(d, slot, false);
     case N_Result: return distribute_result(d, slot, KEYS_WHOLE);
-    case N_Iterate: return distribute_iterate(d, node);
+    case N_Iterate: return distribute_iterate(d, slot);
     case N_Exchange:
         whole_kids(d, node);
         return node->bits == EXCHANGE_scatter ? &layout_evenly : &layout_whole;

@@ -47,6 +47,8 @@ typedef struct Distribute {
     Merges merges;
     int merges_room; /* of merges.roots */
     bool exchanges;  /* the program does by itself */
+    int steps;       /* of how many iterates the step is looked at */
+    bool serves;     /* a step is distributed for a parameter server: sums stay as they are */
     bool gave_up;    /* there was no memory */
 } Distribute;
 
@@ -90,6 +92,8 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
 /* What becomes of a dictionary: all ranks get the whole, each key stays on one, or it stays as it is, LAYOUT_PARTIAL. */
 typedef enum Keys { KEYS_WHOLE, KEYS_APART, KEYS_PARTIAL } Keys;
 const Layout *distribute_result(Distribute *d, Node **slot, Keys keys);
+/* Does every iteration merge once into this leaf of the builder? */
+bool merges_once(Distribute *d, const Node *lambda, int leaf);
 
 /* ---- distribute_window.c ---- */
 Node *pair_field(Program *program, Span span, Symbol *pair, int index);
@@ -142,7 +146,7 @@ const Layout *distribute_sort(Distribute *d, Node **slot);
 const Layout *distribute_slice(Distribute *d, Node **slot);
 
 /* ---- distribute_iterate.c ---- */
-const Layout *distribute_iterate(Distribute *d, Node *node);
+const Layout *distribute_iterate(Distribute *d, Node **slot);
 
 /* ---- distribute_ends.c ---- */
 /* Sets the layouts of the parameters. */

@@ -5,7 +5,7 @@
  * The state keeps a layout that a step leads back to: a step is tried on copies until one does, where layouts only
  * become less whole. What is not settled after a few tries is whole.
  */
-#include "distribute.h"
+#include "distribute_server.h"
 
 #include <string.h>
 
@@ -66,6 +66,7 @@ void make_layout(Distribute *d, Node **slot, const Layout *from, const Layout *t
 static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *state) {
     place_of(d, lambda->params[0])->layout = state;
     place_of(d, lambda->params[0])->bound = true;
+    d->steps++;
     const Layout *both = distribute(d, &lambda->kids[0]);
     Node **end = &lambda->kids[0];
     while ((*end)->kind == N_Let) end = &(*end)->kids[1];
@@ -79,6 +80,7 @@ static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *
         if (want->parts) make_layout(d, end, both, want);
     }
     lambda->kids[0] = bind_derived(d, lambda->params[0], lambda->kids[0]);
+    d->steps--;
     return next;
 }
 
@@ -99,8 +101,12 @@ static void note_layout(Distribute *d, Node *iterate, const Layout *state) {
 }
 
 /* The layouts can only become less whole, a few times; what is not settled by then is whole. */
-const Layout *distribute_iterate(Distribute *d, Node *node) {
+const Layout *distribute_iterate(Distribute *d, Node **slot) {
     enum { TRIES = 4 };
+    Node *node = *slot;
+    bool trains = d->program->distribution.server && !d->steps;
+    const Layout *served = trains ? distribute_served(d, slot) : NULL;
+    if (served) return served;
     const Layout *from = distribute(d, &node->kids[0]), *state = from;
     const Type *type = node->type;
     bool settled = false;

@@ -133,7 +133,7 @@ static void seed_builder(Distribute *d, Node *builder) {
     }
 }
 
-static bool merges_once(Distribute *d, const Node *lambda, int leaf) {
+bool merges_once(Distribute *d, const Node *lambda, int leaf) {
     Program *program = d->program;
     if (program->symbols > d->merges_room) {
         d->merges_room = program->symbols * 2;
@@ -247,6 +247,6 @@ const Layout *distribute_result(Distribute *d, Node **slot, Keys keys) {
     }
     default:
         *slot = exchange_node(d, EXCHANGE_reduce, type->op, result, NULL);
-        return type->kind == TY_vecmerger ? &layout_splits : &layout_whole;
+        return type->kind == TY_vecmerger && !d->serves ? &layout_splits : &layout_whole;
     }
 }

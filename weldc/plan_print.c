@@ -37,6 +37,13 @@ static void begin_line(Printer *p, int deeper) {
     for (int i = 0; i < p->indent + deeper; i++) put(p, "    ");
 }
 
+size_t program_line(const Program *program, Span span) {
+    const Source *source = &program->source[span.source < (uint32_t)program->sources ? span.source : 0];
+    size_t line = 1;
+    for (size_t at = 0; at < span.begin && at < source->length; at++) line += source->text[at] == '\n';
+    return line;
+}
+
 static size_t line_of(Printer *p, Span span) {
     uint32_t number = span.source < (uint32_t)p->program->sources ? span.source : 0;
     const Source *source = &p->program->source[number];
@@ -402,6 +409,7 @@ void plan_print(Buf *out, Program *program, const Plan *plan) {
     Printer p = {.out = out, .program = program};
     if (program->distribution.together)
         p.spread = arena_alloc(&program->arena, sizeof *p.spread * (size_t)(numbers_of(plan) + 1));
+    if (program->training) buf_printf(out, "%s", program->training);
     put_plan(&p, plan);
     PlanMemory memory = plan_memory(program, plan);
     put_memory(&p, &memory);

@@ -70,6 +70,8 @@ bool distribution_cuts(Program *optimized, int parameter);
 
 /* ---- plan.c, plan_print.c: the graph of fragments -------------------------------------------------------- */
 
+size_t program_line(const Program *program, Span span); /* of its source, from 1 on */
+
 typedef enum FragmentKind {
 #define FRAGMENT(id, spelling, counts, doc) FRAGMENT_##id,
 #include "fragments.def"

@@ -180,3 +180,16 @@ refuses unsaved "No such file" -e "$squares" 5L --save "$dir/nowhere/x.npy"
 "$weldc" run -e '|v| result(for(v, merger[f64,+], |b, i, x| merge(b, x)))' "@$dir/alone.npy" | cmp - "$dir/root" ||
     { echo "scattered: another result"; exit 1; }
 echo "3 ranks: the same as alone"
+
+# The same training with a parameter server: the plan says so, or why not, and --stats what was sent.
+served="--set weld.cluster=mpi --set weld.cluster.training=server"
+"$weldc" explain --stage plan $served examples/logistic.weld >"$dir/plan"
+grep -q 'line 17 of examples/logistic.weld: a parameter server, staleness 0, servers: all; vectors in ranges: 1, sums: 2' "$dir/plan" ||
+    { echo "explain does not tell of the server"; head -1 "$dir/plan"; exit 1; }
+"$weldc" explain --stage plan $served examples/kmeans.weld | grep -q 'kmeans.weld: all-reduce, as a vector of sums' ||
+    { echo "explain does not tell why there is no server"; exit 1; }
+"$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval --stats $served --set weld.cluster.servers=2 examples/logistic.weld \
+    "x=@$dir/points.npy" "y=@$dir/labels.npy" steps=5L rate=0.1 2>"$dir/err" >/dev/null
+grep -q '"training": "server", "servers": 2, "steps": 5' "$dir/err" && [ "$(field largest_lag "$dir/err")" = 0 ] &&
+    [ "$(field pushed_bytes "$dir/err")" -gt 0 ] && [ "$(field pulled_bytes "$dir/err")" -gt 0 ] ||
+    { echo "--stats does not report the server"; cat "$dir/err"; exit 1; }

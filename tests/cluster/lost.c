@@ -1,8 +1,8 @@
 /* lost.c: a rank dies, or hangs, in the middle of runs: the others get a status, in time, and can go on alone.
  *
- *     mpirun -n 3 lost die|stop|FILE [TRANSPORT]
+ *     mpirun -n 3 lost die|stop|FILE [TRANSPORT|server]
  *
- * The last rank kills or stops itself after some runs, or makes the file, upon which somebody ends its host; then it goes on. Each of the others must then see a run fail with Cluster, naming that rank,
+ * The last rank kills or stops itself after some runs, with `server` in the middle of a training, or makes the file, upon which somebody ends its host; then it goes on. Each of the others must then see a run fail with Cluster, naming that rank,
  * within the bound, and a later one too, and evaluate alone. Rank 0 at last kills the stopped rank. Exit status: 0 all did.
  */
 #include <mpi.h>
@@ -10,14 +10,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../../runtime/rt.h"
 
-enum { BOUND = 15, RUNS_BEFORE = 20 };
+enum { BOUND = 15, RUNS_BEFORE = 20, AMID_MS = 400 };
 
-static const char text[] = "|n: i64| result(for(rangeiter(0L, n, 1L), merger[i64,+], |b, i, x| merge(b, x)))";
+static const char sum[] = "|n: i64| result(for(rangeiter(0L, n, 1L), merger[i64,+], |b, i, x| merge(b, x)))";
+
+/* The same, as a training with as many steps. */
+static const char training[] =
+    "|n: i64|"
+    "  let zeros = result(for(rangeiter(0L, 5000L, 1L), appender[f64], |b, i, k| merge(b, 0.0)));"
+    "  let fit = iterate({zeros, 0L}, |s|"
+    "    let g = result(for(rangeiter(0L, n, 1L), vecmerger[f64,+](zeros), |b, i, k|"
+    "      merge(b, {k % 5000L, 1.0 - lookup(s.$0, k % 5000L)})));"
+    "    {{result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 + 0.001 * e.$1))), s.$1 + 1L},"
+    "     s.$1 + 1L < 4000L});"
+    "  if(fit.$1 == 4000L && lookup(fit.$0, 0L) > 0.9, n * (n - 1L) / 2L, 0L)";
+
+static const char *text = sum;
 
 static double now(void) {
     struct timespec time;
@@ -32,12 +46,12 @@ static bool fails(const char *what) {
 
 /* One run in a context of this configuration. */
 static bool evaluate(weld_conf_t conf, Error *error) {
-    int64_t n = 100000, sum = 0;
+    int64_t n = 100000, found = 0;
     weld_context_t context = weld_context_new(conf);
     weld_module_t module = module_compile("lost", text, strlen(text), NULL, conf, error, NULL);
     weld_value_t value = module ? module_run(module, context, &n, NULL, error) : NULL;
-    if (value) memcpy(&sum, weld_value_data(value), sizeof sum);
-    bool right = value && sum == n * (n - 1) / 2;
+    if (value) memcpy(&found, weld_value_data(value), sizeof found);
+    bool right = value && found == n * (n - 1) / 2;
     if (value && !right) error_set(error, E_Internal, (Span){0}, "the sum is wrong");
     weld_value_free(value);
     weld_module_free(module);
@@ -72,6 +86,23 @@ static bool wait_for_end(weld_conf_t conf, const char *file) {
     return fails("nobody ended the last rank");
 }
 
+static bool stopped; /* is the last rank to stop, or to die */
+
+static void end_now(int signal) {
+    (void)signal;
+    while (stopped) raise(SIGSTOP); /* whoever wakes it */
+    raise(SIGKILL);
+}
+
+/* Ends the last rank in the middle of a run. */
+static void end_amid(weld_conf_t conf) {
+    struct itimerval soon = {{0, 0}, {0, AMID_MS * 1000}};
+    Error error = {.code = E_None};
+    signal(SIGALRM, end_now);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    while (evaluate(conf, &error)) continue;
+}
+
 int main(int count, char **words) {
     int rank, ranks;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
@@ -82,14 +113,20 @@ int main(int count, char **words) {
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.cluster", "mpi");
     weld_conf_set(conf, "weld.cache", "memory");
-    if (count > 2) weld_conf_set(conf, "weld.transport", words[2]);
+    bool serves = count > 2 && strcmp(words[2], "server") == 0;
+    if (count > 2 && !serves) weld_conf_set(conf, "weld.transport", words[2]);
+    weld_conf_set(conf, "weld.cluster.training", serves ? "server" : "allreduce");
+    weld_conf_set(conf, "weld.cluster.staleness", "2");
+    stopped = stops;
     pid_t *processes = calloc((size_t)ranks, sizeof *processes), own = getpid();
     MPI_Allgather(&own, sizeof own, MPI_BYTE, processes, sizeof own, MPI_BYTE, MPI_COMM_WORLD);
-    for (int i = 0; i < RUNS_BEFORE; i++) {
+    if (serves) text = training;
+    for (int i = 0; i < (serves ? 1 : RUNS_BEFORE); i++) {
         Error error = {.code = E_None};
         if (!evaluate(conf, &error)) return fails(error.text), 1;
     }
     if (rank == ranks - 1 && !stops && !dies) return !wait_for_end(conf, how);
+    if (rank == ranks - 1 && serves) end_amid(conf);
     if (rank == ranks - 1) raise(stops ? SIGSTOP : SIGKILL);
     bool ok = survives(conf, ranks - 1);
     if (ok) printf("rank %d was told within %d s, and goes on alone\n", rank, BOUND);

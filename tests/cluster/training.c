@@ -1,9 +1,10 @@
 /* training.c: trainings on the ranks of a cluster come to what one rank alone comes to, up to rounding.
  *
- *     mpirun -n 4 training
+ *     mpirun -n 4 training [NAME]
  *
  * Each program runs alone, on every rank, then on all together: given the whole data, given blocks of it, and while the
- * last rank is slow: a timer stops it for most of the time. Exit status: 0 all came to the same.
+ * last rank is slow: a timer stops it for most of the time. Then with parameter servers, on all ranks or on some, which come to the same where
+ * nobody may be ahead, and elsewhere converge; one that fails on a rank comes before, and leaves nothing. Exit status: 0 all did.
  */
 #include <math.h>
 #include <mpi.h>
@@ -14,6 +15,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "../../runtime/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { ROWS = 211, COLUMNS = 7, TEXT = 1 << 20 };
@@ -46,15 +48,68 @@ static const char layers[] =
     "[slope.$0]])},"
     "     s.$4 + 1L < steps})";
 
+/* Of a long table each row needs a few elements: most of what a step could push or pull is nothing new. */
+static const char table[] =
+    "|x: {vec[f64], i64, i64}, y: vec[f64], steps: i64, rate: f64|"
+    "  let zeros = result(for(rangeiter(0L, 50000L, 1L), appender[f64], |b, i, k| merge(b, 0.0)));"
+    "  iterate({zeros, 0L, []: vec[f64]}, |s|"
+    "    let sums = for(y, {vecmerger[f64,+](zeros), merger[f64,+]}, |b, i, e|"
+    "      let at = i * 7L + i64(e) * 30000L;"
+    "      let miss = lookup(s.$0, at) + lookup(s.$0, at + 3L) - e - 1.0;"
+    "      {merge(merge(b.$0, {at, miss}), {at + 3L, miss}), merge(b.$1, miss * miss)});"
+    "    let g = result(sums.$0);"
+    "    {{result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 - 0.3 * rate * e.$1))), s.$1 + 1L,"
+    "      flatten([s.$2, [result(sums.$1)]])}, s.$1 + 1L < steps})";
+
+/* Two matrices whose product fits numbers, by gradients and momentum. */
+static const char factors[] =
+    "|x: {vec[f64], i64, i64}, y: vec[f64], steps: i64, rate: f64|"
+    "  let small = |n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, k| merge(b, 0.3 * "
+    "sin(f64(k)))));"
+    "  let square = |v: vec[f64]| result(for(v, merger[f64, +], |b, i, e| merge(b, e * e)));"
+    "  let error = |u: vec[f64], v: vec[f64]| result(for(y, merger[f64, +], |b, i, e|"
+    "    let guess = result(for(zip(slice(u, i % 170L * 4L, 4L), slice(v, i % 230L * 4L, 4L)), merger[f64, "
+    "+],"
+    "      |c, k, f| merge(c, f.$0 * f.$1)));"
+    "    merge(b, (guess - e) * (guess - e)))) / f64(x.$1);"
+    "  let slope = grad(|u, v| error(u, v) + 0.0001 * (square(u) + square(v)));"
+    "  let still = |p: vec[f64]| {p, nn.zeros_like(p)};"
+    "  iterate({still(small(680L)), still(small(920L)), 0L, []: vec[f64]}, |s|"
+    "    let g = slope(s.$0.$0, s.$1.$0).$1;"
+    "    {{nn.momentum(s.$0, g.$0, rate, 0.5), nn.momentum(s.$1, g.$1, rate, 0.5), s.$2 + 1L,"
+    "      flatten([s.$3, [error(s.$0.$0, s.$1.$0)]])}, s.$2 + 1L < steps})";
+
 typedef struct Training {
     const char *name, *file, *text; /* a file of examples/, or the text */
     bool drawn;                     /* takes a Drawn */
+    int losses;                     /* the field of the result with the losses; -1: it has no server */
+    bool sparse;                    /* a step changes a small part of the parameters */
 } Training;
 static const Training trainings[] = {
-    {"logistic regression", "logistic.weld", NULL, false},
-    {"two layers", NULL, layers, false},
-    {"mini-batches", "mlp.weld", NULL, true},
+    {"logistic regression", "logistic.weld", NULL, false, 1, false},
+    {"two layers", NULL, layers, false, -1, false},
+    {"factors", NULL, factors, false, 3, false},
+    {"a long table", NULL, table, false, 2, true},
+    {"mini-batches", "mlp.weld", NULL, true, -1, false},
 };
+
+/* How a training is run on all ranks. A stale one comes to another result. */
+typedef struct Mode {
+    const char *name;
+    bool blocks, slow;
+    const char *training, *servers, *staleness;
+} Mode;
+static const Mode modes[] = {
+    {"whole data", false, false, "allreduce", "0", "0"},
+    {"data in blocks", true, false, "allreduce", "0", "0"},
+    {"data in blocks, a slow rank", true, true, "allreduce", "0", "0"},
+    {"a parameter server", true, false, "server", "0", "0"},
+    {"one server, whole data", false, false, "server", "1", "0"},
+    {"a parameter server, a slow rank", true, true, "server", "0", "0"},
+    {"a parameter server, stale", true, false, "server", "0", "4"},
+    {"two servers, stale, a slow rank", true, true, "server", "2", "4"},
+};
+enum { STALENESS = 4, WITHOUT_SERVER = 4 };
 
 static int rank, ranks, failed;
 
@@ -119,6 +174,58 @@ static weld_value_t train(const Training *t, const char *text, const char *mode,
     return value;
 }
 
+/* ---- parameter servers ---- */
+
+static Vec losses_of(const Training *t, weld_value_t value) {
+    Vec losses;
+    memcpy(&losses, (char *)weld_value_data(value) + value_type(value)->offsets[t->losses], sizeof losses);
+    return losses;
+}
+
+/* Steps that see older parameters come nearly as far: of what the loss falls by at least three quarters. */
+static bool converges(const Training *t, weld_value_t alone, weld_value_t together) {
+    Vec wanted = losses_of(t, alone), got = losses_of(t, together);
+    if (wanted.length != got.length) return false;
+    const double *a = wanted.data, *b = got.data;
+    int64_t last = wanted.length - 1;
+    bool far = a[last] < a[0] && b[0] - b[last] >= 0.75 * (a[0] - a[last]);
+    if (!far)
+        fprintf(stderr, "rank %d: the loss fell from %g to %g, alone to %g\n", rank, b[0], b[last], a[last]);
+    return far;
+}
+
+/* Was there a server, or none where there can be none; did nobody get further ahead than is allowed; was no more sent than had to be? */
+static bool served_well(const Training *t, const Mode *mode, const ServerStats *before) {
+    ServerStats after = cluster_served();
+    int64_t steps = after.steps - before->steps, most = steps * 50000 * 8 / 5;
+    bool server = t->losses >= 0 && strcmp(mode->training, "server") == 0;
+    if ((steps > 0) != server) return false;
+    if (after.lag > (*mode->staleness == '0' && before->lag == 0 ? 0 : STALENESS)) return false;
+    if (!t->sparse || !server) return true;
+    return after.pushed - before->pushed < most && after.pulled - before->pulled < most + 50000 * 8;
+}
+
+static void run_mode(const Training *t, const Mode *mode, const char *text, weld_context_t context,
+                     weld_conf_t conf, const void *args, weld_value_t alone) {
+    ServerStats before = cluster_served();
+    weld_conf_set(conf, "weld.cluster.blocks", mode->blocks ? "x,y" : "");
+    weld_conf_set(conf, "weld.cluster.training", mode->training);
+    weld_conf_set(conf, "weld.cluster.servers", mode->servers);
+    weld_conf_set(conf, "weld.cluster.staleness", mode->staleness);
+    if (mode->slow && rank == ranks - 1) be_slow(true);
+    weld_value_t together = train(t, text, mode->name, context, conf, args);
+    be_slow(false);
+    bool stale = t->losses >= 0 && *mode->staleness != '0', same = false;
+    if (together && stale) same = converges(t, alone, together);
+    if (together && !stale)
+        same = close_to(value_type(alone), weld_value_data(alone), weld_value_data(together));
+    if (together && !same) fprintf(stderr, "rank %d: %s, %s: another result\n", rank, t->name, mode->name);
+    bool well = served_well(t, mode, &before);
+    if (!well) fprintf(stderr, "rank %d: %s, %s: not as it should be done\n", rank, t->name, mode->name);
+    failed += !same || !well;
+    weld_value_free(together);
+}
+
 static void run(const Training *t, const Data *data) {
     static char text[TEXT];
     char path[1000];
@@ -143,34 +250,62 @@ static void run(const Training *t, const Data *data) {
     weld_context_t context = weld_context_new(conf);
     weld_value_t alone = train(t, text, "alone", context, conf, whole);
     weld_conf_set(conf, "weld.cluster", "mpi");
-    for (int mode = 0; mode < 3 && alone; mode++) {
-        static const char *const names[] = {"whole data", "data in blocks", "data in blocks, a slow rank"};
-        weld_conf_set(conf, "weld.cluster.blocks", mode ? "x,y" : "");
-        if (mode == 2 && rank == ranks - 1) be_slow(true);
-        weld_value_t together = train(t, text, names[mode], context, conf, mode ? parts : whole);
-        be_slow(false);
-        bool same =
-            together && close_to(value_type(alone), weld_value_data(alone), weld_value_data(together));
-        if (together && !same)
-            fprintf(stderr, "rank %d: %s, %s: another result\n", rank, t->name, names[mode]);
-        failed += !same;
-        weld_value_free(together);
-    }
+    size_t count = sizeof modes / sizeof *modes;
+    if (t->losses < 0) count = WITHOUT_SERVER; /* one says that it is all-reduced all the same */
+    for (size_t i = 0; alone && i < count; i++)
+        run_mode(t, &modes[i], text, context, conf, modes[i].blocks ? parts : whole, alone);
     weld_value_free(alone);
     weld_context_free(context);
     weld_conf_free(conf);
 }
 
-int main(void) {
+/* A training that fails on one rank, at some step, while others may be ahead: all get its error. */
+static void fail(const Data *data) {
+    static const char text[] =
+        "|x: {vec[f64], i64, i64}, y: vec[f64], steps: i64, rate: f64|"
+        "  let zeros = result(for(rangeiter(0L, 9L, 1L), appender[f64], |b, i, k| merge(b, 0.0)));"
+        "  iterate({zeros, 0L}, |s|"
+        "    let g = result(for(y, vecmerger[f64,+](zeros), |b, i, e|"
+        "      merge(b, {if(i == 210L && s.$1 == 20L, 9L, i % 9L), e - lookup(s.$0, i % 9L)})));"
+        "    {{result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 + 0.001 * e.$1))), s.$1 + 1L},"
+        "     s.$1 + 1L < steps})";
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.cache", "memory");
+    weld_conf_set(conf, "weld.cluster", "mpi");
+    weld_conf_set(conf, "weld.cluster.training", "server");
+    weld_conf_set(conf, "weld.cluster.staleness", "4");
+    weld_context_t context = weld_context_new(conf);
+    Error error = {.code = E_None};
+    weld_module_t module = module_compile("fails", text, strlen(text), NULL, conf, &error, NULL);
+    weld_value_t value = module ? module_run(module, context, data, NULL, &error) : NULL;
+    if (value || error.code != E_OutOfBounds) {
+        fprintf(stderr, "rank %d: a training that fails: %s\n", rank, error.text);
+        failed++;
+    }
+    weld_value_free(value);
+    weld_module_free(module);
+    weld_context_free(context);
+    weld_conf_free(conf);
+}
+
+int main(int count, char **words) {
     Data data;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     fill(&data);
-    for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) run(&trainings[i], &data);
+    fail(&data);
+    for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
+        if (count < 2 || strcmp(words[1], trainings[i].name) == 0) run(&trainings[i], &data);
+    }
     free(data.x.data);
     free(data.y.data);
-    if (rank == 0) fprintf(stderr, "%d ranks: %d failures on rank 0\n", ranks, failed);
+    ServerStats stats = cluster_served();
+    /* A slow rank must have let the others get ahead, else staleness was not tried. */
+    if (ranks > 1 && stats.lag == 0) failed++;
+    if (rank == 0)
+        fprintf(stderr, "%d ranks: %d failures on rank 0; the largest lag was %lld\n", ranks, failed,
+                (long long)stats.lag);
     MPI_Finalize();
     return failed != 0;
 }

@@ -99,7 +99,8 @@ static bool exchange_once(Bench *bench, ExchangeKind kind, Worker *worker, const
     cuts = (Vec){cut, bench->engine->ranks - 1};
     ExchangeCall call = {
         .kind = kind, .op = OP_add, .type = &vec_type, .operands = {vec, &cuts}, .out = &out};
-    if (engine_exchange((void *)bench->engine, worker, &call) != E_None) {
+    Exchanges exchanges = {.engine = bench->engine};
+    if (engine_exchange(&exchanges, worker, &call) != E_None) {
         bench->error = worker->error;
         return false;
     }

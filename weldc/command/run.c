@@ -158,6 +158,14 @@ static void print_stats(Run *run) {
                 (long long)(run->after.copied_bytes - run->before.copied_bytes),
                 (long long)run->after.registrations, run->after.latency_us, run->after.bandwidth_mbs,
                 run->cluster->reason);
+        ServerStats served = cluster_served();
+        fprintf(stderr, ", \"training\": \"%s\"", served.servers ? "server" : "allreduce");
+        if (served.servers)
+            fprintf(stderr,
+                    ", \"servers\": %d, \"steps\": %lld, \"pushed_bytes\": %lld, \"pulled_bytes\": %lld, "
+                    "\"largest_lag\": %lld",
+                    served.servers, (long long)served.steps, (long long)served.pushed,
+                    (long long)served.pulled, (long long)served.lag);
     }
     fputs("}\n", stderr);
 }
