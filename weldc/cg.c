@@ -301,6 +301,7 @@ static Leaf *cg_Lookup(Cg *cg, const Node *node) {
     if (container->kind == TY_vec) {
         LLVMValueRef inside = LLVMBuildICmp(cg->builder, LLVMIntULT, key[0], data[1], "");
         if (!cg_is_proven(cg, node)) cg_check(cg, inside, E_OutOfBounds, node, key[0], data[1]);
+        cg_rows_note(cg, node);
         return cg_load_new(cg, node->type, cg_element(cg, node->type, data[0], key[0]));
     }
     LLVMValueRef value = cg_dict_value(cg, container, data[0], key, node->kids[1]);

@@ -55,6 +55,7 @@ typedef struct Fn {
     LLVMValueRef ahead_n;         /* its number in its block */
     const Node *proven[PROVEN];   /* whose index was checked before the loop (cg_proof.c) */
     int nproven;
+    const struct Rows *rows;        /* that are relied on, or NULL */
     LLVMMetadataRef scopes[SCOPES]; /* alias scopes of what the loops around read through their iterators */
     int nscopes;
     LLVMValueRef scope; /* the list of these, or NULL: no builder writes there */
@@ -88,6 +89,7 @@ typedef struct Cg {
     Merges merges;
     int loops;      /* so far: names of alias scopes */
     int math_calls; /* so far: of functions that have vector counterparts */
+    int picks;      /* so far: lookups of elements of rows, without a check (cg_rows.c) */
 
     const Type **types; /* handed to runtime calls by number */
     int ntypes, types_capacity;
@@ -244,6 +246,11 @@ typedef struct Loop Loop;
  * nproven back behind the loop. */
 void cg_prove(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool walks);
 bool cg_is_proven(const Cg *cg, const Node *node);
+/* Cheap, and of names from outside only; inside: the stamp of names that a loop binds. */
+bool cg_is_invariant(const Cg *cg, int inside, const Node *node);
+typedef struct Cursor Cursor;
+/* The greatest of a cursor's integers begin .. end - 1, at least one, compared without sign, as an index. */
+LLVMValueRef cg_greatest(Cg *cg, const Cursor *cursor, LLVMValueRef begin, LLVMValueRef end);
 /* A slice whose start is steps of its vector's elements, `size` long if that is whole. */
 typedef struct Moving {
     const Type *element;
@@ -260,6 +267,28 @@ typedef struct Slices {
 /* The slices of what the loop does not change that move with the iteration, in iterations [begin, end). Where fn->whole is
  * set, they rely on being whole. */
 void cg_prove_slices(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end, Slices *out);
+
+/* ---- cg_rows.c: indices in rows, checked for many of these at once ---- */
+
+enum { ROW_SLICES = 2, ROW_LOOKUPS = 8, ROW_LETS = 16 };
+typedef struct Rows {
+    const Node *iter[ROW_SLICES], *slice[ROW_SLICES]; /* an iterator over a slice, the iteration's row */
+    struct {
+        const Node *node;
+        int slice;
+    } lookup[ROW_LOOKUPS];      /* whose index is an element of such a row */
+    const Node *lets[ROW_LETS]; /* of the body: what slices use, among others */
+    bool known[ROW_LETS];       /* is a scalar that costs little and cannot fail but for lookups */
+    int nslices, nlookups, nlets;
+} Rows;
+/* The loop's builders are bound. False: it has none. */
+bool cg_rows_find(Cg *cg, const Loop *loop, Rows *rows);
+/* Are all these slices whole and indices right in iterations [from, to)? Also false where looking does not pay. NULL: that cannot be known
+ * before. Asked behind cg_prove. */
+LLVMValueRef cg_rows_check(Cg *cg, const Loop *loop, const Rows *rows, LLVMValueRef from, LLVMValueRef to);
+/* From now on these nodes are proven, until the caller sets nproven, rows and whole of the function back. */
+void cg_rows_rely(Cg *cg, const Rows *rows);
+void cg_rows_note(Cg *cg, const Node *lookup); /* counts it in picks, if it is relied on */
 
 /* ---- cg_prefetch.c: memory asked for ahead ---- */
 
@@ -370,7 +399,7 @@ void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef
 /* ---- cg_loop.c: the pieces that loops are made of ---- */
 
 /* An iterator that was checked. */
-typedef struct Cursor {
+struct Cursor {
     const Node *iter;
     const Type *element;
     LLVMValueRef data, start, stride, bounds; /* bounds: of an nditer, a NdBounds in memory */
@@ -378,7 +407,7 @@ typedef struct Cursor {
     bool in_segment;                          /* of an nditer: start and stride hold, see loop_segments */
     LLVMValueRef
         bytes; /* from data to the element of the iteration that is bound next, where known; or NULL */
-} Cursor;
+};
 struct Loop {
     const Node *node, *lambda;
     const Type *builder;

@@ -1,5 +1,5 @@
-/* cg_blocks.c: loops that run block by block, for one of two reasons: the memory of a block's keys is asked for
- * ahead (cg_prefetch.c), or the loop has stages (cg_stages.c).
+/* cg_blocks.c: loops that run block by block, for one of three reasons: the memory of a block's keys is asked for
+ * ahead (cg_prefetch.c), the loop has stages (cg_stages.c), or it looks up what its rows say (cg_rows.c).
  *
  * Of a block in stages, iterations go in groups where that pays. Stage 1 computes WELD_LANES at once
  * (cg_lanes.c), or sums of DOT_ROWS (cg_dots.c). Stage 3 adds rows to a vector together:
@@ -451,14 +451,39 @@ static void stages_block(Cg *cg, const Loop *loop, Stages *stages, LLVMValueRef 
     cg->fn->nproven = proven;
 }
 
-/* The same in blocks, if there is a reason: before each the memory of its keys is asked for (cg_prefetch.c),
- * or it runs in stages (cg_stages.c). */
+/* The iterations of a block without checks of what its rows have looked up, if that is right (cg_rows.c), else with them. */
+static void rows_block(Cg *cg, Loop *loop, const Rows *rows, LLVMValueRef from, LLVMValueRef to) {
+    Fn *fn = cg->fn;
+    int before = fn->nproven;
+    cg_prove(cg, loop, from, to, false);
+    int proven = fn->nproven;
+    LLVMValueRef ok = cg_rows_check(cg, loop, rows, from, to);
+    LLVMBasicBlockRef right = cg_block(cg, ""), wary = cg_block(cg, ""), after = cg_block(cg, "");
+    cg_likely(cg, LLVMBuildCondBr(cg->builder, ok ? ok : LLVMConstNull(cg->i1), right, wary), true);
+    cg_goto(cg, right);
+    cg_rows_rely(cg, rows);
+    cg_loop_by_lanes(cg, loop, from, to);
+    fn->nproven = proven;
+    fn->rows = NULL;
+    fn->whole = false;
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, wary);
+    cg_loop_by_lanes(cg, loop, from, to);
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+    fn->nproven = before;
+}
+
+/* The same in blocks, if there is a reason: before each the memory of its keys is asked for (cg_prefetch.c), it runs in stages
+ * (cg_stages.c), or its rows are looked at (cg_rows.c). */
 void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     LLVMBuilderRef builder = cg->builder;
     cg_bind(cg, loop->lambda->params[0], loop->builders);
     Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
     Stages stages = loop->mark ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
-    if (!plan.count && !stages.count) {
+    Rows rows;
+    bool picks = !plan.count && !stages.count && cg_rows_find(cg, loop, &rows);
+    if (!plan.count && !stages.count && !picks) {
         cg_loop_by_lanes(cg, loop, begin, end);
         return;
     }
@@ -480,6 +505,8 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     if (plan.count) prefetch_block(cg, loop, &plan, true, from, to);
     if (stages.count) {
         stages_block(cg, loop, &stages, from, to);
+    } else if (picks) {
+        rows_block(cg, loop, &rows, from, to);
     } else {
         loop->plan = plan.count ? &plan : NULL;
         cg_loop_range(cg, loop, from, to, false);

@@ -502,11 +502,23 @@ void cg_count_short(Cg *cg, LLVMValueRef count, int size, ShortBody *body, void 
     cg_goto(cg, end);
 }
 
+/* Two iterations side by side, each by itself: a processor has as many loads a cycle as it has for vectors of what lies apart,
+ * and of few iterations more would leave more over. */
+static void mark_picks(Cg *cg, LLVMValueRef back) {
+    LLVMMetadataRef options[3] = {NULL, loop_option(cg, "llvm.loop.interleave.count", cg_i32(cg, 2)),
+                                  loop_option(cg, "llvm.loop.vectorize.width", cg_i32(cg, 1))};
+    give_options(cg, back, options, 3);
+}
+
 /* All iterations of a loop that has few. */
 static void loop_short(Cg *cg, Loop *loop) {
-    int roomy = cg->fn->nroomy;
+    int roomy = cg->fn->nroomy, picks = cg->picks;
     make_room(cg, loop, loop->builder, 0, loop->count, false);
-    mark_loop(cg, cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true), 1, cg->masks);
+    LLVMValueRef back = cg_loop_range(cg, loop, cg_i64(cg, 0), loop->count, true);
+    if (cg->picks > picks)
+        mark_picks(cg, back);
+    else
+        mark_loop(cg, back, 1, cg->masks);
     cg->fn->nroomy = roomy;
 }
 

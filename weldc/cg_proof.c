@@ -44,22 +44,26 @@ typedef struct Proof {
     Slices *slices;         /* if they are looked for, instead of indices */
 } Proof;
 
-static bool is_inside(const Proof *proof, const Symbol *symbol) {
-    return proof->cg->stamps[symbol->id] == proof->inside || !proof->cg->values[symbol->id];
+static bool is_inside(const Cg *cg, int inside, const Symbol *symbol) {
+    return cg->stamps[symbol->id] == inside || !cg->values[symbol->id];
 }
 
-static bool names_outside(const Proof *proof, const Node *node) {
-    if (node->kind == N_Ident) return !is_inside(proof, node->symbol);
+static bool names_outside(const Cg *cg, int inside, const Node *node) {
+    if (node->kind == N_Ident) return !is_inside(cg, inside, node->symbol);
     if (node->kind == N_Let) return false;
     for (int i = 0; i < node->count; i++) {
-        if (!names_outside(proof, node->kids[i])) return false;
+        if (!names_outside(cg, inside, node->kids[i])) return false;
     }
     return true;
 }
 
-static bool is_invariant(const Proof *proof, const Node *node) {
+bool cg_is_invariant(const Cg *cg, int inside, const Node *node) {
     int budget = 16;
-    return node_is_cheap(node, &budget) && names_outside(proof, node);
+    return node_is_cheap(node, &budget) && names_outside(cg, inside, node);
+}
+
+static bool is_invariant(const Proof *proof, const Node *node) {
+    return cg_is_invariant(proof->cg, proof->inside, node);
 }
 
 static const Node *let_of(const Proof *proof, const Symbol *symbol) {
@@ -163,24 +167,25 @@ static LLVMValueRef lies_within(const Proof *proof, Steps steps, LLVMValueRef le
     return ok;
 }
 
-/* The greatest of the iterator's elements, compared without sign, as an index. */
-static LLVMValueRef greatest_element(const Proof *proof, int number) {
-    Cg *cg = proof->cg;
-    const Cursor *cursor = &proof->loop->cursors[number];
+LLVMValueRef cg_greatest(Cg *cg, const Cursor *cursor, LLVMValueRef begin, LLVMValueRef end) {
     const Type *type = cursor->element;
-    if (proof->greatest[number]) return proof->greatest[number];
     LLVMTypeRef scalar = cg_scalar_type(cg, type);
     LLVMValueRef slot = cg_slot(cg, 8, 8);
     LLVMBuildStore(cg->builder, LLVMConstNull(scalar), slot);
-    Counter counter = cg_counter_open(cg, proof->begin, proof->end);
+    Counter counter = cg_counter_open(cg, begin, end);
     LLVMValueRef pair[2] = {LLVMBuildLoad2(cg->builder, scalar, slot, "")};
     cg_cursor_element(cg, cursor, counter.index, &pair[1]);
     LLVMBuildStore(cg->builder, cg_intrinsic(cg, "llvm.umax", &scalar, 1, pair, 2), slot);
     cg_counter_close(cg, &counter);
     LLVMValueRef found = LLVMBuildLoad2(cg->builder, scalar, slot, "");
     LLVMOpcode widen = type_is_signed(type) ? LLVMSExt : LLVMZExt;
-    if (type->size < 8) found = LLVMBuildCast(cg->builder, widen, found, cg->i64, "");
-    return proof->greatest[number] = found;
+    return type->size < 8 ? LLVMBuildCast(cg->builder, widen, found, cg->i64, "") : found;
+}
+
+static LLVMValueRef greatest_element(const Proof *proof, int number) {
+    LLVMValueRef *known = &proof->greatest[number];
+    if (!*known) *known = cg_greatest(proof->cg, &proof->loop->cursors[number], proof->begin, proof->end);
+    return *known;
 }
 
 /* The iterator of unit stride whose element is the index, as it is or as an i64; or -1. */
@@ -204,7 +209,7 @@ static void prove(const Proof *proof, const Node *node, LLVMValueRef length, con
     Fn *fn = cg->fn;
     Steps steps;
     LLVMValueRef ok, worst;
-    if (fn->nproven == PROVEN) return;
+    if (fn->nproven == PROVEN || cg_is_proven(cg, node)) return;
     int number = index_element(proof, index);
     if (steps_of(proof, index, 0, &steps)) {
         ok = lies_within(proof, steps, length, &worst);
@@ -259,7 +264,8 @@ static LLVMValueRef fixed_state(const Proof *proof, const Node *node) {
     }
     if (node->kind != N_Ident) return NULL;
     bool own = node->symbol == proof->loop->lambda->params[0];
-    return own || !is_inside(proof, node->symbol) ? proof->cg->values[node->symbol->id][at] : NULL;
+    return own || !is_inside(proof->cg, proof->inside, node->symbol) ? proof->cg->values[node->symbol->id][at]
+                                                                     : NULL;
 }
 
 static void prove_node(Proof *proof, const Node *node) {
