@@ -426,6 +426,7 @@ typedef struct SortKey {
     bool descending;
     int64_t offset;
 } SortKey;
+enum { NAN_LAST = 1 << 9 }; /* a bit of a key as compiled code packs it: NaNs come behind all others */
 /* Stable, from data to out; takes memory for two records of 8 or 16 bytes an element while it runs. A NaN
  * goes anywhere. */
 ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count, int64_t size,

@@ -183,7 +183,10 @@ ErrorCode sort_run_by_key(Worker *worker, const void *data, void *out, int64_t c
 /* What slice(sorted, start, count) would be; start and count are not negative. */
 ErrorCode sort_top_by_key(Worker *worker, const void *data, int64_t length, int64_t size, const SortKey *key,
                           int64_t start, int64_t count, Vec *out, Span span);
-/* The same with a function. False: nothing was done, sorting all is as good. */
+/* The same of {x, i} for each scalar x, by x, where i is its number; nan_last: NaNs come behind all others. */
+ErrorCode sort_top_numbered(Worker *worker, const void *data, int64_t length, const SortKey *key,
+                            bool nan_last, int64_t start, int64_t count, Vec *out, Span span);
+/* The same as the first with a function. False: nothing was done, sorting all is as good. */
 bool sort_top(Worker *worker, const void *data, int64_t length, int64_t size, SortCompare compare,
               void *closure, int64_t start, int64_t count, Vec *out, Span span, ErrorCode *code);
 

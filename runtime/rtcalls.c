@@ -223,6 +223,12 @@ static I rt_top_key(P worker, P data, L length, L size, L key, L start, L count,
     return (I)sort_top_by_key(worker, data, length, size, &order, start, count, out, span_of(span));
 }
 
+static I rt_top_numbered(P worker, P data, L length, L key, L start, L count, P out, L span) {
+    SortKey order = key_of(key);
+    return (I)sort_top_numbered(worker, data, length, &order, (key & NAN_LAST) != 0, start, count, out,
+                                span_of(span));
+}
+
 static I rt_compare(P type, P a, P b) {
     return value_compare(type, a, b);
 }

@@ -14,6 +14,9 @@
  * By a function, one thread keeps copies of candidates in order and sorts them in anew when they are twice as many.
  *
  * Memory: some times `keep`, for each thread. When that is not small beside the data, all is sorted.
+ *
+ * Where what is sorted are scalars beside their numbers, {x, i}, no such pairs are made of those that are not in the slice:
+ * the candidates have the numbers.
  */
 #include "sort.h"
 
@@ -46,6 +49,8 @@ typedef struct Top {
     const SortKey *key;
     Wording how;
     const SortKernel *kernel; /* or NULL: elements are looked at one by one */
+    bool numbered;            /* what comes out are a Numbered each */
+    bool nan_last;            /* a NaN has the greatest word */
     int threads;
     Member *members;
     _Atomic int64_t next;
@@ -53,7 +58,29 @@ typedef struct Top {
     _Atomic bool over;
 } Top;
 
+/* A scalar of at most 8 bytes and its number, as the program's {T, i64} lies in memory. */
+typedef struct Numbered {
+    char scalar[8];
+    int64_t number;
+} Numbered;
+
 /* ---- by a key: one member ---- */
+
+/* word_at, of a NaN the greatest one where NaNs are last. */
+static inline int64_t word_in(const Top *top, const char *at, int bytes) {
+    int64_t greatest = (int64_t)(UINT64_MAX >> 1 >> (64 - 8 * bytes));
+    if (!top->nan_last) return word_at(&top->how, at, bytes);
+    if (bytes == 4) {
+        float x;
+        memcpy(&x, at, sizeof x);
+        if (x != x) return greatest;
+    } else if (bytes == 8) {
+        double x;
+        memcpy(&x, at, sizeof x);
+        if (x != x) return greatest;
+    }
+    return word_at(&top->how, at, bytes);
+}
 
 static ErrorCode member_open(Top *top, Member *member) {
     Worker *outer = top->outer, *worker = &member->worker;
@@ -101,7 +128,7 @@ static ErrorCode member_drop(Top *top, Member *member) {
 static inline ErrorCode look_at(Top *top, Member *member, int64_t begin, int64_t end, int bytes) {
     const char *at = top->data + top->key->offset + begin * top->size;
     for (int64_t i = begin; i < end; i++, at += top->size) {
-        int64_t word = word_at(&top->how, at, bytes);
+        int64_t word = word_in(top, at, bytes);
         if (member->bounded && word >= member->below) continue;
         member->words[member->length] = word;
         member->numbers[member->length++] = i;
@@ -194,17 +221,49 @@ static ErrorCode collect_all(Top *top, Candidate **out, int64_t *length, Span sp
     return E_None;
 }
 
-static ErrorCode fetch(Top *top, int64_t start, int64_t count, Vec *out, Span span) {
-    Candidate *all = NULL;
-    int64_t length = 0, size = top->size;
-    char *copy = worker_alloc(top->outer, count * size, span);
-    ErrorCode code = copy ? collect_all(top, &all, &length, span) : E_OutOfMemory;
-    if (code) return code;
-    for (int64_t i = 0; i < count; i++)
-        memcpy(copy + i * size, top->data + all[start + i].number * size, (size_t)size);
-    region_grow(top->outer->region, all, 0);
+/* The elements of these candidates. */
+static ErrorCode copy_elements(const Top *top, const Candidate *of, int64_t count, Vec *out, Span span) {
+    int64_t size = top->size, each = top->numbered ? (int64_t)sizeof(Numbered) : size;
+    char *copy = worker_alloc(top->outer, count * each, span);
+    if (!copy) return E_OutOfMemory;
+    if (top->numbered) memset(copy, 0, (size_t)(count * each));
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(copy + i * each, top->data + of[i].number * size, (size_t)size);
+        if (top->numbered)
+            memcpy(copy + i * each + offsetof(Numbered, number), &of[i].number, sizeof of[i].number);
+    }
     *out = (Vec){copy, count};
     return E_None;
+}
+
+static ErrorCode fetch(Top *top, int64_t start, int64_t count, Vec *out, Span span) {
+    Candidate *all = NULL;
+    int64_t length = 0;
+    ErrorCode code = collect_all(top, &all, &length, span);
+    if (code == E_None) code = copy_elements(top, all + start, count, out, span);
+    region_grow(top->outer->region, all, 0);
+    return code;
+}
+
+/* Where selecting does not pay: all are candidates. */
+static ErrorCode rank_all(Top *top, int64_t start, int64_t count, Vec *out, Span span) {
+    static const SortKey by_word = {TY_i64, false, offsetof(Candidate, word)};
+    int64_t size = sizeof(Candidate), bytes;
+    Worker *outer = top->outer;
+    if (__builtin_mul_overflow(top->count, 2 * size, &bytes)) bytes = INT64_MAX;
+    Candidate *all = region_grow(outer->region, NULL, bytes);
+    if (!all) return worker_fail(outer, E_OutOfMemory, span, bytes, region_budget(outer->region)->limit);
+    Candidate *sorted = all + top->count;
+    for (int64_t i = 0; i < top->count; i++) {
+        const char *at = top->data + i * top->size;
+        bool wide = top->how.bytes > 2; /* smaller scalars are no floats */
+        int64_t word = !wide ? word_at(&top->how, at, top->how.bytes) : word_in(top, at, top->how.bytes);
+        all[i] = (Candidate){word, i};
+    }
+    ErrorCode code = sort_run_by_key(outer, all, sorted, top->count, size, &by_word, span);
+    if (code == E_None) code = copy_elements(top, sorted + start, count, out, span);
+    region_grow(outer->region, all, 0);
+    return code;
 }
 
 static ErrorCode select_by_key(Top *top, int64_t start, int64_t count, Vec *out, Span span) {
@@ -321,6 +380,27 @@ ErrorCode sort_top_by_key(Worker *worker, const void *data, int64_t length, int6
     ErrorCode code = sort_run_by_key(worker, data, copy, length, size, key, span);
     if (code == E_None) *out = (Vec){copy + start * size, count};
     return code;
+}
+
+ErrorCode sort_top_numbered(Worker *worker, const void *data, int64_t length, const SortKey *key,
+                            bool nan_last, int64_t start, int64_t count, Vec *out, Span span) {
+    int64_t keep = clamp(length, &start, &count);
+    *out = (Vec){NULL, 0};
+    if (count == 0) return E_None;
+    Top top = {.outer = worker,
+               .data = data,
+               .count = length,
+               .keep = keep,
+               .room = 2 * keep + SLACK,
+               .key = key,
+               .how = wording_of(key->kind, key->descending),
+               .numbered = true,
+               .nan_last = nan_last && (key->kind == TY_f32 || key->kind == TY_f64),
+               .bound = INT64_MAX};
+    top.size = top.how.bytes;
+    if (!pays(keep, length, top.size)) return rank_all(&top, start, count, out, span);
+    top.kernel = sort_kernel(top.how.bytes);
+    return select_by_key(&top, start, count, out, span);
 }
 
 bool sort_top(Worker *worker, const void *data, int64_t length, int64_t size, SortCompare compare,

@@ -246,6 +246,8 @@ void keys_all_valid(Buf *out, Row *row, const Keys *keys); /* "" if none may be 
 void keys_value(char *out, const char *path, const Keys *keys, int64_t j, bool valid, bool bare);
 /* The order of two values without NaN, an i32: negative if x goes before y. */
 void keys_compare_values(Buf *out, Kind kind, bool descending, const char *x, const char *y);
+/* The same with NaN behind all others. */
+void keys_compare_scalars(Buf *out, Kind kind, bool descending, const char *x, const char *y);
 /* The order of two keys. */
 void keys_compare(Buf *out, const char *a, const char *b, const Keys *keys, bool bare);
 

@@ -94,7 +94,7 @@ void keys_compare_values(Buf *out, Kind kind, bool descending, const char *x, co
                descending ? x : y);
 }
 
-static void put_compare(Buf *out, Kind kind, bool descending, const char *x, const char *y) {
+void keys_compare_scalars(Buf *out, Kind kind, bool descending, const char *x, const char *y) {
     const char *first = descending ? y : x, *second = descending ? x : y;
     if (kind_is_float(kind))
         buf_printf(out, "if(%1$s != %1$s, if(%2$s != %2$s, 0, 1), if(%2$s != %2$s, -1, compare(%3$s, %4$s)))",
@@ -112,8 +112,8 @@ void keys_compare(Buf *out, const char *a, const char *b, const Keys *keys, bool
             keys_value(y, b, keys, i, valid, bare);
             bool last = ++step == steps;
             if (!last) buf_printf(out, "let o%lld = ", (long long)step);
-            put_compare(out, valid ? WELD_FRAME_BOOL : keys->columns[i].kind, !valid && keys->descending[i],
-                        x, y);
+            keys_compare_scalars(out, valid ? WELD_FRAME_BOOL : keys->columns[i].kind,
+                                 !valid && keys->descending[i], x, y);
             if (!last) buf_printf(out, "; if(o%lld != 0, o%lld, (", (long long)step, (long long)step);
         }
     }

@@ -2,10 +2,8 @@
  *
  *     s = sort([{keys.., row number}..], order); columns map(s, |p| lookup(x, p.$n))
  *
- * Of the first k rows by one column none of which is missing, the column itself first tells the k-th value, for finding that takes
- * no memory; then one loop finds the rows that are not behind it, which are few, and only these are sorted:
- *
- *     top 2 of 5 1 7 4 7, descending: bound 7; rows {7, 2} {7, 4}
+ * The first k rows by one column none of which is missing are a slice of the sort of all {key, row number}, which the
+ * runtime selects without making them all; its order puts NaN last.
  */
 #include "frame.h"
 
@@ -71,38 +69,26 @@ static bool is_single(const Keys *keys) {
     return keys->count == 1 && (keys->columns[0].valid || kind_is_float(keys->columns[0].kind));
 }
 
-/* May its values be found by comparing a column with a bound? */
-static bool is_bounded(const Keys *keys) {
+/* May its first rows be selected by the column alone? */
+static bool is_selected(const Keys *keys) {
     return keys->count == 1 && !keys->columns[0].valid &&
            (kind_is_number(keys->columns[0].kind) || keys->columns[0].kind == WELD_FRAME_DATE);
 }
 
-/* if(k is small and there is no NaN, the bounded way, or what follows. */
-static void put_bounded(Fragment *fragment, const Keys *keys, long long k, const char *limit) {
+/* if(k is small, slice(sort({key, row number}), 0l, k), or what follows. */
+static void put_selected(Fragment *fragment, const Keys *keys, long long k, const char *limit) {
     enum { FRACTION = 16 }; /* of the rows: of more the runtime sorts all (runtime/top.c) */
     const Column *column = &keys->columns[0];
-    const char *code = kind_code(column->kind), *zero = kind_zero(column->kind);
-    bool descending = keys->descending[0];
     long long x = fragment_add(fragment, column->data);
-    Buf values = {0}, rows = {0};
-    keys_compare_values(&values, column->kind, descending, "a", "b");
-    keys_compare_values(&rows, column->kind, descending, "a.$0", "b.$0");
-    buf_printf(&fragment->body, "if(p%lld <= len(p%lld) / %dl", k, x, FRACTION);
-    if (kind_is_float(column->kind))
-        buf_printf(&fragment->body,
-                   " && result(for(p%lld, merger[i64,+], |b, i, e| if(e == e, b, merge(b, 1l)))) == 0l", x);
-    buf_printf(&fragment->body, ", let first = slice(sort(p%lld, |a, b| %s)%s; ", x, buf_text(&values),
-               limit);
-    buf_printf(&fragment->body, "let bound = if(len(first) > 0l, lookup(first, len(first) - 1l), %s); ",
-               zero);
+    Buf order = {0};
+    keys_compare_scalars(&order, column->kind, keys->descending[0], "a.$0", "b.$0");
     buf_printf(
         &fragment->body,
-        "slice(sort(result(for(p%lld, appender[{%s,i64}], |b, i, e| if(e %s bound, merge(b, {e, i}), b))), "
-        "|a, b| %s)%s, ",
-        x, code, descending ? ">=" : "<=", buf_text(&rows), limit);
-    if (values.failed || rows.failed) fragment->failed = true;
-    fragment_drop(fragment, &values);
-    fragment_drop(fragment, &rows);
+        "if(p%lld <= len(p%lld) / %dl, "
+        "slice(sort(result(for(p%lld, appender[{%s,i64}], |b, i, e| merge(b, {e, i}))), |a, b| %s)%s, ",
+        k, x, FRACTION, x, kind_code(column->kind), buf_text(&order), limit);
+    if (order.failed) fragment->failed = true;
+    fragment_drop(fragment, &order);
 }
 
 /* A vector of structs, of which field `number` is a row; all of it, or its first `count`. */
@@ -112,14 +98,14 @@ static weld_lazy_t sorted(const char *function, const Keys *keys, weld_lazy_t co
     char limit[60] = "";
     long long k = count ? fragment_add(&fragment, count) : -1;
     if (count) snprintf(limit, sizeof limit, ", 0l, p%lld)", k);
-    bool bounded = count && is_bounded(keys);
-    if (bounded) put_bounded(&fragment, keys, k, limit);
+    bool selected = count && is_selected(keys);
+    if (selected) put_selected(&fragment, keys, k, limit);
     *number = is_single(keys) ? 1 : keys_width(keys);
     if (is_single(keys))
         put_single(&fragment, keys, limit);
     else
         put_several(&fragment, keys, limit);
-    if (bounded) buf_printf(&fragment.body, ")");
+    if (selected) buf_printf(&fragment.body, ")");
     return fragment_close(&fragment);
 }
 
