@@ -112,10 +112,11 @@ static char *map_more(char *base, size_t span, size_t wanted) {
     return NULL;
 }
 
-/* What the block no longer uses goes back; its addresses stay. */
+/* What the block no longer uses goes back, but for the rest of a huge page: to split one would cost more each time than it
+ * gives. Its addresses stay. */
 static void drop_end(char *base, size_t bytes, size_t span) {
     enum { SMALL_PAGE = 4096 };
-    size_t from = (bytes + SMALL_PAGE - 1) / SMALL_PAGE * SMALL_PAGE;
+    size_t page = bytes >= HUGE ? HUGE : SMALL_PAGE, from = (bytes + page - 1) / page * page;
     if (from < span && !pinned_owns(base)) madvise(base + from, span - from, MADV_DONTNEED);
 }
 
