@@ -166,8 +166,9 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
         dict->index ? region_settle(worker->region, dict->index, slots * (int64_t)sizeof *index) : NULL;
     TableSlot *table =
         dict->table ? region_settle(worker->region, dict->table, slots * (int64_t)sizeof *table) : NULL;
-    char *entries = region_settle(worker->region, dict->entries, dict->length * entry->size);
-    if ((dict->index && !index) || (dict->table && !table) || !entries) {
+    char *entries =
+        dict->entries ? region_settle(worker->region, dict->entries, dict->length * entry->size) : NULL;
+    if ((dict->index && !index) || (dict->table && !table) || (dict->entries && !entries)) {
         worker_fail(worker, E_OutOfMemory, span, slots, region_budget(worker->region)->limit);
         return false;
     }

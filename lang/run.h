@@ -226,7 +226,7 @@ typedef struct Dict {
     uint64_t *index;          /* or NULL: it has a table, or is neither searched nor grows */
     struct TableSlot *table;  /* instead of an index (table.c), or NULL */
     uint64_t vacant;          /* the word of the table's free slots */
-    char *entries;
+    char *entries;            /* or NULL: DICT_PROBED */
     /* of a groupmerger that still grows: */
     int64_t values, room; /* how many values are there, and fit */
     char *value;          /* all values in merge order */
@@ -242,6 +242,7 @@ typedef enum DictForm {
     DICT_GROWS,    /* or is searched */
     DICT_LISTED,   /* it will be finished, and only its entries are looked at: it needs no index */
     DICT_SEARCHED, /* it will be finished, and may be searched: it may have a table instead of an index */
+    DICT_PROBED, /* the same, and it will only be searched, or asked how long it is: with a table it needs no entries */
 } DictForm;
 
 /* The slots of a table, as many as an index would have; compiled code inlines the probe of it, too. */

@@ -14,6 +14,8 @@
  *     part 0   a/0 b/7 c/9      stretch 0..3    bits 1011    a/0 d/2 e/3  ->  places 0 1 2
  *     part 1   d/2 e/3 f/8      stretch 4..7    bits 0001    b/7          ->  place  3
  *
+ * A dictionary that is only searched needs no entries where it has a table.
+ *
  * At last the index is filled: a slot is a hash's highest bits, so each partition has a range of slots of its own;
  * the few entries that would run over its end are entered when all are done. A table (lang/table.c) is filled in the
  * same way.
@@ -278,27 +280,35 @@ static void set_places(Gather *g) {
     }
 }
 
-/* Makes dict of what lies in g->parts, whose merges have numbers below that. */
-static bool assemble(Gather *g, Dict *dict, int64_t merges, DictForm form) {
-    g->entries = 0;
-    for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts[part].length;
+/* Lays the entries out, in the order of first merges, which have numbers below that. */
+static bool make_entries(Gather *g, int64_t merges) {
     int64_t scratch = set_stretches(g, merges);
     g->scratch = take(g, g->threads, scratch);
     g->starts = g->scratch ? take(g, PARTITIONS * (g->stretches + 1), sizeof *g->starts) : NULL;
     g->places = g->starts ? take(g, g->stretches + 1, sizeof *g->places) : NULL;
-    g->dict = (Dict){.length = g->entries, .capacity = g->entries};
     g->dict.entries = g->places ? take(g, g->entries, g->entry->size) : NULL;
     bool ok = g->dict.entries != NULL;
     if (ok) {
         together(g, find_starts);
         set_places(g);
         together(g, lay_out);
-        set_slots(g);
-        ok = form == DICT_LISTED || (form == DICT_SEARCHED && make_table(g)) || make_index(g);
     }
     region_grow(g->worker->region, g->places, 0);
     region_grow(g->worker->region, g->starts, 0);
     region_grow(g->worker->region, g->scratch, 0);
+    return ok;
+}
+
+/* Makes dict of what lies in g->parts. */
+static bool assemble(Gather *g, Dict *dict, int64_t merges, DictForm form) {
+    g->entries = 0;
+    for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts[part].length;
+    g->dict = (Dict){.length = g->entries, .capacity = g->entries};
+    set_slots(g);
+    bool ok = form == DICT_PROBED && make_table(g);
+    if (!ok)
+        ok = make_entries(g, merges) &&
+             (form == DICT_LISTED || (form == DICT_SEARCHED && make_table(g)) || make_index(g));
     if (ok) {
         region_grow(g->worker->region, dict->direct, 0);
         *dict = g->dict;

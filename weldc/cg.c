@@ -670,7 +670,7 @@ bool cg_program(Cg *cg) {
     Walk walk = {cg->program, keeps_builders, NULL, cg};
     cg->heap_builders = root->kids[0]->type->builders;
     node_walk(&walk, &root);
-    if (!cg_release_open(cg)) return false;
+    if (!cg_release_open(cg) || !cg_probes_open(cg)) return false;
     LLVMTypeRef params[3] = {cg->ptr, cg->ptr, cg->ptr};
     Fn fn = {.outlines = true};
     cg_fn_open(cg, &fn, "weld_run", params, 3);

@@ -113,6 +113,8 @@ typedef struct Cg {
     Began *began;         /* iterates that lets have as values (cg_renew.c) */
     const Node *listed;   /* a loop whose dictionary will be listed only, never searched; or NULL */
     const Node *finished; /* the loop whose result is being made, if its builder has no name */
+    const Node *probed;   /* the same, if its dictionary will only be probed; or NULL */
+    int *other_uses; /* by symbol id: uses other than those that only probe the dictionary of this name */
     CompressKind compress;
 } Cg;
 
@@ -542,6 +544,8 @@ typedef struct Probe {
 /* A dictionary that is not NULL. node: the key's, or NULL. */
 Probe cg_dict_probe(Cg *cg, const Type *entry, LLVMValueRef dict, const Leaf *key, const Node *node);
 LLVMValueRef cg_slot_of(Cg *cg, LLVMValueRef dict, LLVMValueRef hash); /* where a probe begins */
+bool cg_probes_open(Cg *cg);                                           /* counts how dictionaries are used */
+bool cg_is_probed(const Cg *cg, const Node *result); /* is it only looked up, or asked for its length? */
 LLVMValueRef cg_dict_value(Cg *cg, const Type *dict, Leaf pointer, const Leaf *key,
                            const Node *node); /* pointer to it, or NULL; node: the key's */
 

@@ -247,6 +247,7 @@ Leaf *cg_merge_if(Cg *cg, const Node *node) {
 Leaf *cg_result(Cg *cg, const Node *node) {
     const Type *builder = node->kids[0]->type;
     if (node->kids[0]->kind == N_For) cg->finished = node->kids[0];
+    cg->probed = cg_is_probed(cg, node) ? node->kids[0] : NULL;
     LLVMValueRef state = cg_one(cg, node->kids[0]);
     if (builder->kind == TY_appender || builder->kind == TY_vecmerger)
         return appender_result(cg, builder, state, node);

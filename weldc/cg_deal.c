@@ -288,7 +288,8 @@ void cg_deal(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Leaf *pair, co
 static DictForm form_of(const Cg *cg, const Node *loop) {
     const Node *made = loop->kids[loop->count - 2];
     if (cg->listed == loop) return DICT_LISTED;
-    return cg->finished == loop && made->kind == N_NewBuilder ? DICT_SEARCHED : DICT_GROWS;
+    if (cg->finished != loop || made->kind != N_NewBuilder) return DICT_GROWS;
+    return cg->probed == loop ? DICT_PROBED : DICT_SEARCHED;
 }
 
 /* After the loop: its partitions become dictionaries. */

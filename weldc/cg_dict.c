@@ -13,6 +13,39 @@
 
 #include <stddef.h>
 
+/* ---- what is only probed ---- */
+
+/* Of a node that only probes a dictionary: its name, or NULL. */
+static const Node *probed_name(const Node *node) {
+    const Node *dict = NULL;
+    if (node->kind == N_OptLookup || node->kind == N_KeyExists || node->kind == N_Lookup)
+        dict = node->kids[0];
+    if (node->kind == N_Len && node->kids[0]->kind == N_ToVec) dict = node->kids[0]->kids[0];
+    return dict && dict->kind == N_Ident && dict->type->kind == TY_dict ? dict : NULL;
+}
+
+static void count_probes(Walk *walk, Node **slot) {
+    int *others = walk->data;
+    const Node *name = probed_name(*slot);
+    if (name) others[name->symbol->id]--;
+    if ((*slot)->kind == N_Ident) others[(*slot)->symbol->id]++;
+}
+
+bool cg_probes_open(Cg *cg) {
+    cg->other_uses =
+        arena_alloc(&cg->program->arena, sizeof *cg->other_uses * (size_t)(cg->program->symbols + 1));
+    if (!cg->other_uses) return error_set(cg->error, E_OutOfMemory, (Span){0}, "out of memory");
+    Walk walk = {cg->program, NULL, count_probes, cg->other_uses};
+    node_walk(&walk, &cg->program->root);
+    return true;
+}
+
+bool cg_is_probed(const Cg *cg, const Node *result) {
+    return cg->let && cg->let->kids[0] == result && cg->other_uses[cg->let->symbol->id] == 0;
+}
+
+/* ---- probing ---- */
+
 static const Type *entry_type(Cg *cg, const Type *type) {
     return dict_entry_type(&cg->program->types, type);
 }
