@@ -6,14 +6,13 @@
  *     let e = if(spread.$1, d, exchange[fetch](d, result(for(w, appender[K], |c, i, x| merge(c, x)))));
  *     exchange[reduce,+](result(for(w, merger[V,+], |b, i, x| merge(b, lookup(e, x)))))
  *
- * The loop stays as it is, over its own rows, in their order: e is a dictionary that has of d what it asks for. How many keys it
- * asks for is known when d is made only as a bound, so it is then that the ranks decide, by bytes: spread.$1 says
- * whether all have the whole of d. weld.cluster.lookups decides it here: merge is as if there was no such layout, with fetch
- * each key is on one rank.
+ * The loop stays as it is, over its own rows, in their order: e is a dictionary that has of d what it asks for. How many keys
+ * these are is known when d is made, as a bound, so the ranks decide then, by bytes: spread.$1 says whether all have the whole
+ * of d. With weld.cluster.lookups=merge there is no such layout, and with fetch each key is on one rank.
  *
- * Only a dictionary that is used in no other way, but that it may be listed, is laid out so: its list is in blocks, of the keys that a rank
- * has, or cut. A use that turns out to be none of these (the loop cannot be
- * distributed, or its keys cannot be collected) gets the whole, by a merge behind the dictionary's name.
+ * Only a dictionary that is used in no other way, but that it may be listed, is laid out so: its list is in blocks, of the keys
+ * that a rank has, or cut. A use that turns out to be none of these (the loop cannot be distributed, or its keys cannot be
+ * collected) gets the whole, by a merge behind the dictionary's name.
  */
 #include "distribute.h"
 

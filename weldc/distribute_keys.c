@@ -9,8 +9,9 @@
  *
  *     if(keyexists(d, k), merge(b, lookup(d, k + 1L)), b)    =>    merge(merge(c, k), k + 1L)
  *
- * it goes, too, if the keys cannot fail and cost little. A lookup of another dictionary may be part of a key. There are no such keys where one depends on a value of the same dictionary, where a lookup is in a step of an
- * iterate, in an order, or beside a call that must be made as often as it stands there.
+ * it goes, too, if the keys cannot fail and cost little. A lookup of another dictionary may be part of a key. There are no
+ * such keys where one depends on a value of the same dictionary, where a lookup is in a step of an iterate, in an order, or
+ * beside a call that must be made as often as it stands there.
  */
 #include "distribute.h"
 
