@@ -6,6 +6,7 @@
  *     level1.h, complex1.h  rows that are code, on real and on complex numbers
  *     matrix_rows.h  rows that call      matrix.h  the C functions that these call      adjoints.h  their derivatives
  *     banded_rows.h, banded.h, banded_adjoints.h: likewise, of banded and packed matrices
+ *     complex_matrix_rows.h, complex_matrix.h: likewise, of complex numbers
  *
  * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
  * that number in the last digits.
@@ -81,6 +82,38 @@ typedef struct ModifiedFloat {
 
 #include "banded.h"
 
+/* Conjugated counts together with transposed. */
+static enum CBLAS_TRANSPOSE turned(bool transposed, bool conjugated) {
+    return !transposed ? CblasNoTrans : conjugated ? CblasConjTrans : CblasTrans;
+}
+
+typedef struct ComplexDoubles {
+    double (*data)[2];
+    int64_t length;
+} ComplexDoubles;
+typedef struct ComplexFloats {
+    float (*data)[2];
+    int64_t length;
+} ComplexFloats;
+
+#undef REAL
+#undef CBLAS
+#undef SHIM
+#define REAL double
+#define Complexes ComplexDoubles
+#define CBLAS(name) cblas_z##name
+#define SHIM(name) weld_cblas_z##name
+#include "complex_matrix.h"
+#undef REAL
+#undef Complexes
+#undef CBLAS
+#undef SHIM
+#define REAL float
+#define Complexes ComplexFloats
+#define CBLAS(name) cblas_c##name
+#define SHIM(name) weld_cblas_c##name
+#include "complex_matrix.h"
+
 #include "adjoints.h"
 
 #include "banded_adjoints.h"
@@ -141,6 +174,7 @@ static const weld_function_t functions[] = {
 #define Z ""
 #define NORM NORM_C64
 #include "complex1.h"
+#include "complex_matrix_rows.h"
 #undef P
 #undef R
 #undef T
@@ -154,6 +188,7 @@ static const weld_function_t functions[] = {
 #define Z "f"
 #define NORM NORM_C32
 #include "complex1.h"
+#include "complex_matrix_rows.h"
     {"dsdot", "double cblas_dsdot(int n, const float *x, int incx, const float *y, int incy)",
      "|x: vec[f32], y: vec[f32]| "
      "result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1))))",

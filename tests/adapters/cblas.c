@@ -29,6 +29,8 @@
 #define REAL_OF(name) cblas_dz##name
 #define CBLAS_IAMAX cblas_izamax
 #include "cblas_complex.h"
+
+#include "cblas_complex_matrix.h"
 #undef BY_REAL
 #undef REAL_OF
 #undef ROW
@@ -67,6 +69,8 @@
 #define REAL_OF(name) cblas_sc##name
 #define CBLAS_IAMAX cblas_icamax
 #include "cblas_complex.h"
+
+#include "cblas_complex_matrix.h"
 #undef BY_REAL
 #undef REAL_OF
 #undef ROW
@@ -104,17 +108,57 @@ static void sdsdot(int engine, const char *full) {
         {d z "nrm2", test##_complex_nrm2}, {                                                                 \
         "i" z "amax", test##_complex_iamax                                                                   \
     }
+#define COMPLEX_MATRIX(z, test)                                                                             \
+    {z "gemv", test##_gemv}, {z "hemv", test##_hemv}, {z "geru", test##_geru}, {z "gerc", test##_gerc},     \
+        {z "her", test##_her}, {z "her2", test##_her2}, {z "trmv", test##_trmv}, {z "trsv", test##_trsv},   \
+        {z "gemm", test##_gemm}, {z "symm", test##_symm}, {z "hemm", test##_hemm}, {z "syrk", test##_syrk}, \
+        {z "herk", test##_herk}, {z "syr2k", test##_syr2k}, {z "her2k", test##_her2k},                      \
+        {z "trmm", test##_trmm}, {                                                                          \
+        z "trsm", test##_trsm                                                                               \
+    }
 static const RowTest tests[] = {
-    BOTH(dot),           BOTH(axpy),          BOTH(axpby),          BOTH(scal),
-    BOTH(copy),          BOTH(swap),          BOTH(nrm2),           BOTH(asum),
-    BOTH(rot),           BOTH(rotm),          BOTH(rotg),           BOTH(rotmg),
-    {"idamax", d_iamax}, {"isamax", s_iamax}, BOTH(gemv),           BOTH(symv),
-    BOTH(ger),           BOTH(syr),           BOTH(syr2),           BOTH(trmv),
-    BOTH(trsv),          BOTH(gemm),          BOTH(symm),           BOTH(syrk),
-    BOTH(gbmv),          BOTH(sbmv),          BOTH(spmv),           BOTH(spr),
-    BOTH(spr2),          BOTH(tbmv),          BOTH(tbsv),           BOTH(tpmv),
-    BOTH(tpsv),          BOTH(syr2k),         BOTH(trmm),           BOTH(trsm),
-    {"dsdot", dsdot},    {"sdsdot", sdsdot},  COMPLEX("z", "d", z), COMPLEX("c", "s", c),
+    BOTH(dot),
+    BOTH(axpy),
+    BOTH(axpby),
+    BOTH(scal),
+    BOTH(copy),
+    BOTH(swap),
+    BOTH(nrm2),
+    BOTH(asum),
+    BOTH(rot),
+    BOTH(rotm),
+    BOTH(rotg),
+    BOTH(rotmg),
+    {"idamax", d_iamax},
+    {"isamax", s_iamax},
+    BOTH(gemv),
+    BOTH(symv),
+    BOTH(ger),
+    BOTH(syr),
+    BOTH(syr2),
+    BOTH(trmv),
+    BOTH(trsv),
+    BOTH(gemm),
+    BOTH(symm),
+    BOTH(syrk),
+    BOTH(gbmv),
+    BOTH(sbmv),
+    BOTH(spmv),
+    BOTH(spr),
+    BOTH(spr2),
+    BOTH(tbmv),
+    BOTH(tbsv),
+    BOTH(tpmv),
+    BOTH(tpsv),
+    BOTH(syr2k),
+    BOTH(trmm),
+    BOTH(trsm),
+    {"dsdot", dsdot},
+    {"sdsdot", sdsdot},
+    COMPLEX("z", "d", z),
+    COMPLEX_MATRIX("z", z),
+    COMPLEX("c", "s", c),
+    COMPLEX_MATRIX("c", c),
 };
 
 Test(cblas, rows) {
