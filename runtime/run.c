@@ -54,10 +54,11 @@ static ErrorCode execute(Unit *unit, Worker *worker, const void *args, Value *va
 
 /* Executes, and leaves in the context how long fragments took, if somebody asks. */
 static ErrorCode measure(Unit *unit, Worker *worker, Context *context, const void *args, Value *value) {
+    free(context->timings);
+    context->timings = NULL;
     if (!worker->watch) return execute(unit, worker, args, value);
     stopwatch_begin(worker->watch);
     ErrorCode status = execute(unit, worker, args, value);
-    free(context->timings);
     context->timings = stopwatch_end(worker->watch, unit->program);
     return status;
 }

@@ -58,6 +58,25 @@ Test(timings, name_the_library_functions) {
     free(numbers);
 }
 
+/* They are of the last run: one without the setting has none, though one before it had. */
+Test(timings, are_of_the_last_run) {
+    weld_conf_t conf = weld_conf_new();
+    weld_module_t plain = weld_module_compile("sort([2l, 1l], |a, b| compare(a, b))", conf, NULL);
+    weld_conf_set(conf, "weld.timings", "true");
+    weld_module_t timed = weld_module_compile("sort([2l, 1l], |a, b| compare(a, b))", conf, NULL);
+    weld_context_t context = weld_context_new(conf);
+    cr_assert(plain && timed && context);
+    weld_value_free(weld_module_run(timed, context, NULL, NULL));
+    char *text = weld_context_timings(context);
+    cr_expect_not_null(text);
+    free(text);
+    weld_value_free(weld_module_run(plain, context, NULL, NULL));
+    cr_expect_null(weld_context_timings(context));
+    weld_context_free(context);
+    weld_module_free(plain), weld_module_free(timed);
+    weld_conf_free(conf);
+}
+
 /* What an iterate runs counts for itself, as often as it ran. */
 Test(timings, count_each_step) {
     weld_lazy_t n = lazy_number(7);
