@@ -72,7 +72,9 @@ weld_conf_t conf_copy(weld_conf_t conf); /* takes NULL; NULL: no memory */
 /* What was set, or the default of settings.def, or NULL. Takes a NULL conf. */
 const char *conf_get(weld_conf_t conf, const char *key);
 bool conf_options(weld_conf_t conf, Options *out, Error *error); /* false: a bad value, code Setting */
-PassOptions options_passes(const Options *options);              /* its texts stay the options' */
+/* Copies all texts of the options into one block, which the caller frees, and makes them those. NULL: no memory. */
+char *options_own(Options *options);
+PassOptions options_passes(const Options *options); /* its texts stay the options' */
 /* Appends what was set, in the order of settings.def; code: only what may change the code. */
 void conf_print(weld_conf_t conf, bool code, Buf *out);
 
@@ -474,7 +476,7 @@ struct Unit {
     _Atomic int refs;
     /* Fixed once it was made: */
     Options options;
-    char *texts[11]; /* of options */
+    char *texts; /* of options */
     Signature *signature;
     Recipe *recipe; /* what the program was merged by, or NULL: it has a text */
     struct {

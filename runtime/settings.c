@@ -241,3 +241,29 @@ bad:
     return error_set(error, E_Setting, nowhere, "%s cannot be \"%.200s\"; it must be %s", setting->key, text,
                      wrong);
 }
+
+/* block NULL: only counts. */
+static void own_text(const char **text, char *block, size_t *used) {
+    size_t length = *text ? strlen(*text) + 1 : 0;
+    if (block && length) *text = memcpy(block + *used, *text, length);
+    *used += length;
+}
+
+static size_t own_texts(Options *options, char *block) {
+    size_t used = 0;
+#define OWN_BOOL(text)
+#define OWN_INT(text)
+#define OWN_BYTES(text)
+#define OWN_TEXT(text) own_text(&(text), block, &used);
+#define OWN_CHOICE OWN_TEXT
+#define OWN_WORDS OWN_TEXT
+#define SETTING(id, name, kind, fallback, accepts, doc) OWN_##kind(options->id)
+#include "settings.def"
+    return used;
+}
+
+char *options_own(Options *options) {
+    char *block = malloc(own_texts(options, NULL) + 1);
+    if (block) own_texts(options, block);
+    return block;
+}

@@ -413,17 +413,8 @@ Program *unit_optimized(const Unit *unit) {
 static bool keep_options(Unit *unit, weld_conf_t conf, Error *error) {
     if (!conf_options(conf, &unit->options, error)) return false;
     if (unit->options.passes && !passes_check(unit->options.passes, error)) return false;
-    const char **texts[] = {&unit->options.engine,         &unit->options.passes,
-                            &unit->options.processor,      &unit->options.cache,
-                            &unit->options.cluster,        &unit->options.cluster_blocks,
-                            &unit->options.cluster_result, &unit->options.cluster_parts,
-                            &unit->options.cluster_root,   &unit->options.cluster_training,
-                            &unit->options.checkpoint_file};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (!*texts[i]) continue;
-        *texts[i] = unit->texts[i] = strdup(*texts[i]);
-        if (!unit->texts[i]) return no_memory(error);
-    }
+    unit->texts = options_own(&unit->options);
+    if (!unit->texts) return no_memory(error);
     return true;
 }
 
@@ -512,7 +503,7 @@ void unit_drop(Unit *unit) {
     recipe_drop(unit->recipe);
     free(unit->foreign);
     signature_drop(unit->signature);
-    for (size_t i = 0; i < sizeof unit->texts / sizeof *unit->texts; i++) free(unit->texts[i]);
+    free(unit->texts);
     buf_release(&unit->key);
     buf_release(&unit->disk_key);
     pthread_mutex_destroy(&unit->lock);
