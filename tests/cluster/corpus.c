@@ -165,7 +165,7 @@ static bool is_for_ranks(const Case *c) {
         if (strcmp(c->file, others[i]) == 0) return false;
     }
     static const char *const ordered[] = {"many_keys_in_order_of_appearance", "distinct_keys",
-                                          "groups_in_loop_order"};
+                                          "groups_in_loop_order", "dealt_beyond_the_usual_threshold"};
     for (size_t i = 0; i < sizeof ordered / sizeof *ordered; i++) {
         if (strcmp(c->name, ordered[i]) == 0) return false;
     }
