@@ -285,8 +285,8 @@ typedef struct Rows {
 } Rows;
 /* The loop's builders are bound. False: it has none. */
 bool cg_rows_find(Cg *cg, const Loop *loop, Rows *rows);
-/* Are all these slices whole and indices right in iterations [from, to)? Also false where looking does not pay. NULL: that cannot be known
- * before. Asked behind cg_prove. */
+/* Are all these slices whole and indices right in iterations [from, to)? Also false where looking does not pay. NULL:
+ * that cannot be known before. Asked behind cg_prove. */
 LLVMValueRef cg_rows_check(Cg *cg, const Loop *loop, const Rows *rows, LLVMValueRef from, LLVMValueRef to);
 /* From now on these nodes are proven, until the caller sets nproven, rows and whole of the function back. */
 void cg_rows_rely(Cg *cg, const Rows *rows);
