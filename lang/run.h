@@ -245,8 +245,8 @@ typedef enum DictForm {
     DICT_PROBED, /* the same, and it will only be searched, or asked how long it is: with a table it needs no entries */
 } DictForm;
 
-/* The slots of a table, as many as an index would have; compiled code inlines the probe of it, too. */
-enum { TABLE_LINE = 4, TABLE_VALUE = 8 };
+/* The slots of a table, of which at most half are used, as a step leads over a line; compiled code inlines the probe of it, too. */
+enum { TABLE_LINE = 4, TABLE_VALUE = 8, TABLE_SPARSE = 2 };
 typedef struct TableSlot {
     uint64_t word; /* key_word of the key */
     char value[TABLE_VALUE];
