@@ -42,10 +42,17 @@ static bool is_literal(const Node *node) {
     return node->kind == N_Literal;
 }
 
+/* A name, or a field of one. */
+static bool is_path(const Node *node) {
+    while (node->kind == N_Field) node = node->kids[0];
+    return node->kind == N_Ident;
+}
+
 /* May it go unseen? */
 static bool may_drop(const Node *node, int *budget) {
     if (--*budget < 0 || node_keeps(node)) return false;
-    if (node->type->builders || node->kind == N_Result) return false;
+    if (node->kind == N_Result) return is_path(node->kids[0]); /* else what it holds may do something */
+    if (node->type->builders) return false;
     for (int i = 0; i < node->count; i++) {
         if (!may_drop(node->kids[i], budget)) return false;
     }
@@ -230,6 +237,19 @@ static Node *simplify_Result(Simplify *s, Node *node) {
 
 /* ---- structs ---- */
 
+/* result(b).$1 => result(b.$1), by a name unless b is one: then it is seen that nobody needs the other builders. */
+static Node *result_of_part(Simplify *s, const Node *node, Node *result) {
+    Node *builders = result->kids[0];
+    bool named = is_path(builders);
+    Symbol *symbol = named ? NULL : symbol_new(s->program, "builders", builders->type);
+    Node *whole = named ? builders : node_ident(s->program, builders->span, symbol);
+    Node *part = node_make(s->program, N_Field, node->span, builders->type->args[node->index], 1, whole);
+    part->index = node->index;
+    result->kids[0] = part;
+    result->type = node->type;
+    return named ? result : node_let(s->program, node->span, symbol, builders, result);
+}
+
 static Node *simplify_Field(Simplify *s, Node *node) {
     Node *kid = node->kids[0];
     if (kid->kind == N_Ident && kid->symbol->id < s->limit) {
@@ -249,6 +269,7 @@ static Node *simplify_Field(Simplify *s, Node *node) {
         last->kids[1] = inner ? inner : node;
         return kid;
     }
+    if (kid->kind == N_Result && kid->kids[0]->type->kind == TY_struct) return result_of_part(s, node, kid);
     if (kid->kind != N_Struct || kid->type->builders) return NULL;
     for (int i = 0; i < kid->count; i++) {
         if (i != node->index && !is_droppable(kid->kids[i])) return NULL;
