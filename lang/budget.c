@@ -6,12 +6,12 @@
  *     step 1 of a training   takes 8M for a gradient, 2M for a layer's output; gives both        two allocations
  *     step 2                 takes 2M and 8M: the spares                                         none
  *
- * What a plan promises (weldc/plan_price.c) is the most bytes that are wanted at once and an eighteenth. Spares must fit
+ * What a plan promises (weldc/plan_price.c) is the most bytes that are wanted at once and a sixteenth. Spares must fit
  * in there, too: before a block is allocated, others go until all together fit. What a spare is larger than was wanted is
- * `waste`, at most an eighteenth in sum: so when all spares are gone, what is in use fits whatever comes. The least spare
+ * `waste`, at most a sixteenth in sum: so when all spares are gone, what is in use fits whatever comes. The least spare
  * that makes room enough goes, else the largest: those that are left are the many that a step wants again.
  *
- *     most so far 100M; in use 70M, spares 20M and 16M; 12M wanted: none fits, 118M are more than 105.5M, the 16M go
+ *     most so far 100M; in use 70M, spares 20M and 16M; 12M wanted: none fits, 118M are more than 106M, the 16M go
  *
  * Spares lie in bins by size, eight for each power of two, the latest first: its memory is most likely in a cache. Threads of
  * a run share them, under a lock that is held for some instructions; blocks are allocated and freed outside of it. Under
@@ -78,7 +78,7 @@ static void budget_discount(Budget *budget, int64_t bytes) {
 }
 
 int64_t budget_allowance(int64_t bytes) {
-    return bytes / 18;
+    return bytes / 16;
 }
 
 /* ---- spares, under the lock ---- */

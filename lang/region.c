@@ -3,7 +3,7 @@
  * Every piece of memory that a region has from its budget opens with a Block header, and hangs in one of
  * three lists:
  *
- *     chunk ->  [64K ......next|free] -> [32K .....] -> ... -> [1K ....]     small things, bump-allocated
+ *     chunk ->  [32K ......next|free] -> [16K .....] -> ... -> [1K ....]     small things, bump-allocated
  *     block ->  [header|64K] -> [header|8M] -> ...                          one large thing each, newest
  * first builders  a ring of the blocks of builders that still grow, in no order
  *
@@ -33,7 +33,7 @@ enum {
     POISON = 0xa5,
     FIRST_CHUNK = 1024,
     NEXT_CHUNK = 16 << 10,
-    LAST_CHUNK = 64 << 10
+    LAST_CHUNK = 32 << 10
 };
 enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
 

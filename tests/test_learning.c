@@ -215,7 +215,8 @@ Test(learning, a_step_takes_what_was_planned) {
                         " let s = {step(w, g.$1.$0), step(c, g.$1.$1), step(v, g.$1.$2), step(d, g.$1.$3)};"
                         " {lookup(s.$0, 5L), lookup(s.$1, 5L), lookup(s.$2, 5L), lookup(s.$3, 5L)}' 256l");
     double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
-           least = stat_of(run.out, "\"least_bytes");
+           least = stat_of(run.out, "\"least_bytes"), unshared = stat_of(run.out, "\"unshared_bytes");
     cr_expect(run.status == 0 && planned > 0 && peak <= planned && planned <= 1.1 * least, "%s", run.out);
+    cr_expect(planned < 0.76 * unshared, "%s", run.out);
     free(run.out);
 }

@@ -6,7 +6,7 @@
  *
  * The plan (plan.c) says which fragment needs a buffer last, or what may point into it. Behind that fragment's code
  * comes a call that releases the block, if the buffer owns one: an appender's or a vecmerger's that the loop was given
- * new, a sort's, a serialize's. In an iterate it runs in every step, so that a step lives from what the one before left.
+ * new, a sort's, a serialize's, a cfill's. In an iterate it runs in every step, so that a step lives from what the one before left.
  *
  * The plan's order is that in which code is generated, but this file does not rely on it: a fragment counts as past
  * only when all before it in its plan have their code, so that what is generated late, or never, only keeps more.

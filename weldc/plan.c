@@ -528,7 +528,8 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     fragment->cost = cost_of(kind == FRAGMENT_sort ? node->kids[1] : node);
     View view = view_new(p, name, node->type, fragment, &open.outputs);
     if (view.buffer && has_length(node->type)) view.buffer->size = size_of(node, data);
-    if (kind == FRAGMENT_sort || kind == FRAGMENT_serialize) view.buffer->owns = OWNS_VECTOR;
+    bool filled = node->kind == N_Cfill && node->type->kind == TY_vec && !node->type->args[0]->pointers;
+    if (kind == FRAGMENT_sort || kind == FRAGMENT_serialize || filled) view.buffer->owns = OWNS_VECTOR;
     if (begins) {
         view.buffer->owns = OWNS_BUILDER;
         view.buffer->size = length_of(data.buffer);

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-enum { SMALL = 144 << 10, ROUNDS = 3, DEEPEST = 64, MOST_WORK = 1 << 16 };
+enum { SMALL = 108 << 10, ROUNDS = 3, DEEPEST = 64, MOST_WORK = 1 << 16 };
 
 typedef enum Known { UNKNOWN, MOST, EXACT } Known;
 
@@ -565,7 +565,8 @@ static Abstract eval_fill(Pricer *p, const Node *node) {
         value.known = size.known;
         value.n = size.n;
     }
-    take(p, reach(p, &value, node));
+    bool owned = !p->inner && node->index > 0 && value.type->kind == TY_vec; /* the fragment takes it */
+    if (!owned || !value.known) take(p, reach(p, &value, node));
     return value;
 }
 
