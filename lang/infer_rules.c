@@ -464,7 +464,10 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_fetch: return fetched(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     case EXCHANGE_host: return served(in, node, infer_type(in, node->kids[0]), cuts);
-    case EXCHANGE_pull:
+    case EXCHANGE_pull: {
+        Type *ranges = type_vec(in->types, type_vec(in->types, infer_pair(in, number, number)));
+        return served(in, node, infer_type(in, node->kids[0]), infer_pair(in, number, ranges));
+    }
     case EXCHANGE_take: return served(in, node, infer_type(in, node->kids[0]), number);
     case EXCHANGE_push: return served(in, node, number, number);
     case EXCHANGE_serve: {

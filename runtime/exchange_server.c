@@ -4,7 +4,7 @@
  *     exchange[host]({{w, m}, sums}, plan)    the first `servers` ranks own a range of each parameter; rank r has begin..end of w and m
  *     exchange[serve]({w, m}, {k, t, more})   the ranges after k updates may be read. Waits until this rank shall
  *                                             make update k (0), or may begin step t (1), or all is done (2)
- *     exchange[pull]({w, m}, t)               w and m, as long as they are: ranges of all servers, each at most `staleness`
+ *     exchange[pull]({w, m}, {t, reads})      w and m, as long as they are, where they are read: each range at most `staleness`
  *                                             updates older than step t
  *     exchange[push](sums, t)                 what this rank's step t adds to the sums goes to the owners; gives t + 1
  *     exchange[take](sums, k)                 on an owner, the sums of all ranks' steps k, combined in the order of the ranks
@@ -26,7 +26,8 @@
  * updates, nor does one need a step older than t - staleness: with a ring of staleness + 1 places no one writes what another may
  * still read.
  *
- * Only what says something travels: of a push the pages that differ from what changes nothing, of a pull those that have changed since this rank's last one.
+ * Only what says something travels: of a push the pages that differ from what changes nothing, of a pull those that are read and
+ * have changed since this rank has pulled them.
  */
 #include "cluster.h"
 
@@ -57,9 +58,11 @@ struct Server {
     const Type *parts_type, *sums_type;
     int nparts, nsums;
     char *window;
-    int64_t *seen;   /* by server: the version of what was pulled last */
-    char **mirrors;  /* by server: what it showed */
-    int64_t **marks; /* by server: its pages */
+    /* By server, of each page that it shows: */
+    char **mirrors;  /* what it was */
+    int64_t **have;  /* after which update; -1: it was never pulled */
+    int64_t **marks; /* after which it last changed */
+    char **needed;   /* the step reads it */
     char **outboxes; /* by rank */
     Access *accesses;
     int count, room;
@@ -215,33 +218,37 @@ static void describe(Server *s, const ExchangeCall *call, const int64_t *plan) {
 
 static bool allocate(Server *s) {
     size_t ranks = (size_t)s->ranks;
-    s->seen = malloc(ranks * sizeof *s->seen);
     s->mirrors = calloc(ranks, sizeof *s->mirrors);
+    s->have = calloc(ranks, sizeof *s->have);
     s->marks = calloc(ranks, sizeof *s->marks);
+    s->needed = calloc(ranks, sizeof *s->needed);
     s->outboxes = calloc(ranks, sizeof *s->outboxes);
-    bool ok = s->seen && s->mirrors && s->marks && s->outboxes;
+    bool ok = s->mirrors && s->have && s->marks && s->needed && s->outboxes;
     for (int peer = 0; ok && peer < s->ranks; peer++) {
-        int64_t shown = shown_bytes(s, peer);
-        s->seen[peer] = -1;
-        s->mirrors[peer] = malloc((size_t)shown + 1);
-        s->marks[peer] = malloc((size_t)(shown / PAGE * 8) + 1);
+        size_t shown = (size_t)shown_bytes(s, peer), pages = shown / PAGE;
+        s->mirrors[peer] = calloc(1, shown + 1);
+        s->have[peer] = malloc(pages * 8 + 1);
+        s->marks[peer] = malloc(pages * 8 + 1);
+        s->needed[peer] = malloc(pages + 1);
         s->outboxes[peer] = malloc((size_t)push_bytes(s, peer) + 1);
-        ok = s->mirrors[peer] && s->marks[peer] && s->outboxes[peer];
+        ok = s->mirrors[peer] && s->have[peer] && s->marks[peer] && s->needed[peer] && s->outboxes[peer];
+        for (size_t page = 0; ok && page < pages; page++) s->have[peer][page] = -1;
     }
     return ok;
 }
 
+static void free_lists(void *lists, int count) {
+    for (int i = 0; lists && i < count; i++) free(((void **)lists)[i]);
+    free(lists);
+}
+
 void server_free(Server *s) {
-    for (int peer = 0; s && peer < s->ranks; peer++) {
-        if (s->mirrors) free(s->mirrors[peer]);
-        if (s->marks) free(s->marks[peer]);
-        if (s->outboxes) free(s->outboxes[peer]);
-    }
     if (!s) return;
-    free(s->seen);
-    free(s->mirrors);
-    free(s->marks);
-    free(s->outboxes);
+    free_lists(s->mirrors, s->ranks);
+    free_lists(s->have, s->ranks);
+    free_lists(s->marks, s->ranks);
+    free_lists(s->needed, s->ranks);
+    free_lists(s->outboxes, s->ranks);
     free(s->accesses);
     free(s);
 }
@@ -388,19 +395,64 @@ static ErrorCode serve(Server *s, Worker *worker, const ExchangeCall *call) {
 
 /* ---- pull ---- */
 
-/* The pages of a server that have changed since the last pull, where some lie side by side at once. */
-static bool add_pages(Server *s, int server, int64_t version) {
-    int64_t pages = shown_bytes(s, server) / PAGE, first = 0;
+/* Marks the pages of a vector's elements from `first` on. offset: where each server's range of it begins, among what that shows. */
+static void need_range(Server *s, const Item *item, const int64_t *offset, int64_t first, int64_t length) {
+    int64_t size = item->type->size, end;
+    if (first < 0) first = 0;
+    if (length < 0 || __builtin_add_overflow(first, length, &end) || end > item->length)
+        end = length < 0 ? first : item->length;
+    for (int server = 0; server < s->servers; server++) {
+        int64_t begin = begin_of(s, item->length, server), stop = begin + length_at(s, item, server);
+        int64_t low = first > begin ? first : begin, high = end < stop ? end : stop;
+        if (low >= high) continue;
+        int64_t from = (offset[server] + (low - begin) * size) / PAGE;
+        int64_t to = (offset[server] + (high - begin) * size - 1) / PAGE;
+        memset(s->needed[server] + from, 1, (size_t)(to - from + 1));
+    }
+}
+
+/* What the step reads: [{first, length}, ..] of each parameter. */
+static ErrorCode need_pages(Server *s, Worker *worker, const ExchangeCall *call) {
+    const char *by = call->operands[1];
+    Vec all;
+    memcpy(&all, by + 8, sizeof all);
+    int64_t *offset = worker_alloc(worker, s->servers * (int64_t)sizeof *offset, call->span);
+    if (!offset) return E_OutOfMemory;
+    if (all.length != s->nparts) return worker_fail(worker, E_Internal, call->span, 0, 0);
+    memset(offset, 0, (size_t)s->servers * sizeof *offset);
+    for (int server = 0; server < s->servers; server++)
+        memset(s->needed[server], 0, (size_t)(shown_bytes(s, server) / PAGE));
+    for (int i = 0; i < s->nparts; i++) {
+        const Item *item = &s->parts[i];
+        const Vec *ranges = (const Vec *)all.data + i;
+        const int64_t *range = ranges->data;
+        if (!item->shown) continue;
+        for (int64_t k = 0; k < ranges->length; k++)
+            need_range(s, item, offset, range[2 * k], range[2 * k + 1]);
+        for (int server = 0; server < s->servers; server++)
+            offset[server] += padded(bytes_at(s, item, server));
+    }
+    return E_None;
+}
+
+/* Is a page still to be fetched? marked: its mark has come, else that is what is fetched. */
+static bool is_due(const Server *s, int server, int64_t page, bool marked) {
+    return s->needed[server][page] && (!marked || s->marks[server][page] > s->have[server][page]);
+}
+
+/* Asks for the pages of a server that are due, or their marks; what lies side by side at once. */
+static bool add_due(Server *s, int server, bool marked, int64_t version) {
+    int64_t pages = shown_bytes(s, server) / PAGE, size = marked ? PAGE : 8, first = 0;
+    int64_t there = marked ? shown_at(s, server, version) : changed_at(s);
+    char *here = marked ? s->mirrors[server] : (char *)s->marks[server];
     while (first < pages) {
         int64_t end = first;
-        while (end < pages && s->marks[server][end] > s->seen[server]) end++;
-        if (end > first) {
-            int64_t at = first * PAGE, bytes = (end - first) * PAGE;
-            if (!add(s, (Access){ACCESS_GET, server, shown_at(s, server, version) + at,
-                                 s->mirrors[server] + at, bytes}))
-                return false;
-            if (server != s->rank) s->stats->pulled += bytes;
+        for (; end < pages && is_due(s, server, end, marked); end++) {
+            if (marked) s->have[server][end] = version;
         }
+        int64_t at = first * size, bytes = (end - first) * size;
+        if (bytes && !add(s, (Access){ACCESS_GET, server, there + at, here + at, bytes})) return false;
+        if (server != s->rank) s->stats->pulled += bytes;
         first = end + 1;
     }
     return true;
@@ -408,25 +460,21 @@ static bool add_pages(Server *s, int server, int64_t version) {
 
 static ErrorCode refresh(Server *s, Worker *worker, Span span) {
     int64_t *versions = worker_alloc(worker, s->servers * (int64_t)sizeof *versions, span);
-    bool ok = versions != NULL;
-    for (int server = 0; ok && server < s->servers; server++) {
-        int64_t bytes = shown_bytes(s, server) / PAGE * 8;
+    if (!versions) return E_OutOfMemory;
+    for (int server = 0; server < s->servers; server++)
         versions[server] = clock_at(s, version_at(server)) - 1;
-        if (!bytes || versions[server] == s->seen[server]) continue;
-        ok = add(s, (Access){ACCESS_GET, server, changed_at(s), s->marks[server], bytes});
-        if (server != s->rank) s->stats->pulled += bytes;
+    for (int marked = 0; marked < 2; marked++) {
+        bool ok = true;
+        for (int server = 0; ok && server < s->servers; server++)
+            ok = add_due(s, server, marked, versions[server]);
+        if (!ok) return say(worker, span, E_OutOfMemory);
+        TRY(carry_out(s, worker, span));
     }
-    if (!ok) return say(worker, span, E_OutOfMemory);
-    TRY(carry_out(s, worker, span));
-    for (int server = 0; ok && server < s->servers; server++) {
-        if (versions[server] == s->seen[server]) continue;
-        ok = add_pages(s, server, versions[server]);
-        s->seen[server] = versions[server];
-    }
-    return ok ? carry_out(s, worker, span) : say(worker, span, E_OutOfMemory);
+    return E_None;
 }
 
 static ErrorCode pull(Server *s, Worker *worker, const ExchangeCall *call) {
+    TRY(need_pages(s, worker, call));
     TRY(refresh(s, worker, call->span));
     int64_t *at = worker_alloc(worker, s->servers * (int64_t)sizeof *at, call->span);
     if (!at) return E_OutOfMemory;

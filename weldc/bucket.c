@@ -51,8 +51,7 @@ static void append(Bucket *b, Node *let) {
     b->lets[b->count++] = let;
 }
 
-/* Kids that are evaluated whenever the node is, from the first on. */
-static int certain_kids(const Node *node) {
+int certain_kids(const Node *node) {
     switch (node->kind) {
     case N_If:
     case N_And:

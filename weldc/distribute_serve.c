@@ -239,16 +239,45 @@ static Node *make_update(Build *b) {
     return node_let(b->program, b->span, g, take, lets_close(b, &lets, body));
 }
 
-static Node *make_work(Build *b) {
+/* What is read of each parameter: [{first, length}, ..] */
+static Node *reads_of(Build *b) {
+    Type *numbers[] = {b->number, b->number};
+    Type *types = type_vec(&b->program->types, type_make(&b->program->types, TY_struct, OP_none, 2, numbers));
+    Node *all = node_new(b->program, N_Vec, b->span, type_vec(&b->program->types, types), b->nranged);
+    for (int i = 0; i < b->nranged; i++) {
+        const StateLeaf *leaf = &b->step->leaves[b->ranged[i]];
+        if (leaf->reads) {
+            all->kids[i] = node_clone(b->program, b->by[leaf->reads->id]);
+            continue;
+        }
+        Node *list = all->kids[i] = node_new(b->program, N_Vec, b->span, types, leaf->pulled);
+        if (leaf->pulled) list->kids[0] = pair(b, number(b, 0), number(b, INT64_MAX));
+    }
+    return all;
+}
+
+/* Entries that a worker needs: those that depend on parameters, or the others. */
+static Lets work_entries(Build *b, bool late) {
     const Chain *chain = &b->step->chain;
-    Node *pull = exchange_of(b, EXCHANGE_pull, b->parts, ranges_of(b, outer(b, 0)), clock_of(b));
-    b->view = symbol_new(b->program, "view", b->parts);
-    b->leaf_of = worker_leaf;
+    uint64_t ranged = 0;
     Lets lets = lets_new(b);
+    for (int i = 0; i < b->nranged; i++) ranged |= 1ull << b->ranged[i];
     for (int i = 0; i < chain->count && !b->d->gave_up; i++) {
         const Entry *entry = &chain->entries[i];
-        if (entry->works && !entry->hoisted) lets_add(b, &lets, entry);
+        bool depends = (entry->leaves & ranged) != 0;
+        if (entry->works && !entry->hoisted && depends == late) lets_add(b, &lets, entry);
     }
+    return lets;
+}
+
+static Node *make_work(Build *b) {
+    const Chain *chain = &b->step->chain;
+    b->view = symbol_new(b->program, "view", b->parts);
+    b->leaf_of = worker_leaf;
+    Lets early = work_entries(b, false);
+    Node *pull =
+        exchange_of(b, EXCHANGE_pull, b->parts, ranges_of(b, outer(b, 0)), pair(b, clock_of(b), reads_of(b)));
+    Lets lets = work_entries(b, true);
     Node *kids[SERVED_MOST];
     for (int i = 0; i < b->nsums; i++)
         kids[i] = copy_of(b, chain->entries[b->step->sums[b->sums[i]].entry].value->kids[0]);
@@ -256,7 +285,7 @@ static Node *make_work(Build *b) {
     Node *push = exchange_of(b, EXCHANGE_push, b->number, structure(b, b->nsums, kids), clock_of(b));
     Node *body = outcome(b, outer(b, 0), outer(b, 1), clocks_of(b, use(b, t), next_leaf), next_again(b));
     body = lets_close(b, &lets, node_let(b->program, b->span, t, push, body));
-    return node_let(b->program, b->span, b->view, pull, body);
+    return lets_close(b, &early, node_let(b->program, b->span, b->view, pull, body));
 }
 
 static Node *choice(Build *b, Symbol *what, int64_t value, Node *then, Node *otherwise) {

@@ -39,20 +39,6 @@ static bool is_sum(const Node *node) {
     return node->kind == N_Exchange && node->bits == EXCHANGE_reduce;
 }
 
-/* Kids that are evaluated whenever the node is, and before anything else of it. */
-static int certain_kids(const Node *node) {
-    switch (node->kind) {
-    case N_If:
-    case N_And:
-    case N_Or: return 1;
-    case N_For:
-    case N_Sort:
-    case N_Iterate: return node->count - 1;
-    case N_Lambda: return 0;
-    default: return node->count;
-    }
-}
-
 /* Lets within a value come before it, and every sum gets one. */
 static void unfold(Distribute *d, Chain *chain, Node **slot, bool named) {
     for (; (*slot)->kind == N_Let; *slot = (*slot)->kids[1]) {
@@ -91,7 +77,7 @@ static Entry *entry_of(const Step *step, const Symbol *symbol) {
     return number ? &step->chain.entries[number - 1] : NULL;
 }
 
-static bool is_structural(const Node *node) {
+bool step_is_structural(const Node *node) {
     return node->kind == N_Ident || node->kind == N_Field || node->kind == N_Struct;
 }
 
@@ -99,7 +85,7 @@ static bool is_structural(const Node *node) {
 static Node *origin(const Step *step, Node *node) {
     if (node->kind == N_Ident) {
         const Entry *entry = entry_of(step, node->symbol);
-        return entry && is_structural(entry->value) ? origin(step, entry->value) : node;
+        return entry && step_is_structural(entry->value) ? origin(step, entry->value) : node;
     }
     if (node->kind != N_Field) return node;
     Node *whole = origin(step, node->kids[0]);
@@ -243,6 +229,27 @@ static void mark_entries(Step *step, Node *node, bool works) {
     node_walk(&walk, &node);
 }
 
+uint64_t step_leaves(Step *step, Node *node) {
+    return needs_of(step, node).leaves;
+}
+
+bool step_is_leaf(Step *step, Node *node, int leaf) {
+    int first;
+    Node *from = node->kind == N_Ident || node->kind == N_Field ? origin(step, node) : node;
+    return from->type->kind != TY_struct && state_part(step, from, &first) && first == leaf;
+}
+
+Symbol *step_add(Step *step, const char *name, Node *value) {
+    Symbol *symbol = symbol_new(step->d->program, name, value->type);
+    append(step->d, &step->chain, symbol, value);
+    Entry *entry = &step->chain.entries[step->chain.count - 1];
+    entry->leaves = step_leaves(step, value);
+    entry->hoisted = !entry->leaves;
+    entry->works = true;
+    mark_entries(step, value, true);
+    return symbol;
+}
+
 static Node *again_of(Step *step) {
     if (step->chain.again) return step->chain.again;
     Node *field = node_make(step->d->program, N_Field, step->chain.end->span, step->chain.end->type->args[1],
@@ -362,7 +369,7 @@ static int group_of(Step *step, Node *node) {
 /* Sets the group of a value, or spoils those of what it uses. */
 static int settle_value(Step *step, Node *value) {
     int group = group_of(step, value);
-    if (group < 0 && !is_structural(value)) spoil_all(step, value);
+    if (group < 0 && !step_is_structural(value)) spoil_all(step, value);
     for (int i = 0; group < 0 && value->kind == N_Struct && i < value->count; i++)
         settle_value(step, value->kids[i]);
     return group;
@@ -492,4 +499,5 @@ void step_study(Step *step, Distribute *d, Type *state, Node *lambda) {
     choose_ranges(step);
     find_clocks(step);
     find_work(step);
+    if (!step->why) step_find_reads(step);
 }

@@ -29,10 +29,11 @@ typedef struct Chain {
 /* A part of the state that is no struct. */
 typedef struct StateLeaf {
     Type *type;
-    int group;   /* -1: it is no vector that can be in ranges */
-    bool ranged; /* every server has its range */
-    bool clock;  /* it depends on nothing but such: workers have their own */
-    bool pulled; /* workers read it */
+    int group;     /* -1: it is no vector that can be in ranges */
+    bool ranged;   /* every server has its range */
+    bool clock;    /* it depends on nothing but such: workers have their own */
+    bool pulled;   /* workers read it */
+    Symbol *reads; /* of an entry: the ranges that they read; NULL: it may be any */
 } StateLeaf;
 
 typedef struct StepSum {
@@ -64,6 +65,16 @@ bool chain_of(Distribute *d, Node *lambda, Chain *chain);
 /* The part of a value of the state's type that is this leaf. */
 Node *step_part(Step *step, Node *whole, int leaf);
 int state_leaves(const Type *type);
+/* The leaves of the state that a name, or a field of one, depends on. */
+uint64_t step_leaves(Step *step, Node *node);
+bool step_is_leaf(Step *step, Node *node, int leaf); /* is it this leaf, through lets and structs */
+bool step_is_structural(const Node *node); /* nothing but names, their fields, and structs of these */
+/* One more entry, which workers need. */
+Symbol *step_add(Step *step, const char *name, Node *value);
+
+/* ---- distribute_reads.c ---- */
+/* Adds entries for what workers read of the parameters. */
+void step_find_reads(Step *step);
 
 /* ---- distribute_serve.c ---- */
 /* Makes an iterate one with a parameter server, if it can be one. NULL: it cannot, and is as it was. */

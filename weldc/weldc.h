@@ -62,6 +62,10 @@ typedef struct Merges {
 /* How often one evaluation of node merges into that leaf of the builder that symbol names. */
 MergeBound merge_bound(Merges *merges, const Node *node, const Symbol *builder, int leaf);
 
+/* ---- bucket.c ---------------------------------------------------------------------------------------- */
+
+int certain_kids(const Node *node); /* how many are evaluated whenever the node is, from the first on */
+
 /* ---- distribute_ends.c: what programs for ranks take ---- */
 
 /* Of a program that was optimized for ranks which have their blocks of a parameter: does it take no more? Then they need not
