@@ -190,6 +190,6 @@ grep -q 'line 17 of examples/logistic.weld: a parameter server, staleness 0, ser
     { echo "explain does not tell why there is no server"; exit 1; }
 "$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval --stats $served --set weld.cluster.servers=2 examples/logistic.weld \
     "x=@$dir/points.npy" "y=@$dir/labels.npy" steps=5L rate=0.1 2>"$dir/err" >/dev/null
-grep -q '"training": "server", "servers": 2, "steps": 5' "$dir/err" && [ "$(field largest_lag "$dir/err")" = 0 ] &&
+grep -q '"training": "server", "windows": "mpi", "servers": 2, "steps": 5' "$dir/err" && [ "$(field largest_lag "$dir/err")" = 0 ] &&
     [ "$(field pushed_bytes "$dir/err")" -gt 0 ] && [ "$(field pulled_bytes "$dir/err")" -gt 0 ] ||
     { echo "--stats does not report the server"; cat "$dir/err"; exit 1; }

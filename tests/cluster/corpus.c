@@ -184,6 +184,7 @@ static void run_all(Bench *bench, const Corpus *corpus) {
     mode_settings(bench->conf, bench->mode);
     weld_conf_set(bench->conf, "weld.cluster.lookups", bench->mode == WHOLE ? "auto" : "fetch");
     weld_conf_set(bench->conf, "weld.transport", bench->transport);
+    weld_conf_set(bench->conf, "weld.cluster.training", bench->mode == WHOLE ? "allreduce" : "server");
     weld_conf_set(bench->conf, "weld.cache", "off");
     weld_conf_set(bench->conf, "weld.verify", "true");
     weld_conf_set(bench->conf, "weld.engine", "jit");

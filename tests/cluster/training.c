@@ -180,13 +180,19 @@ static void be_slow(bool slow) {
     setitimer(ITIMER_REAL, &every, NULL);
 }
 
+static weld_value_t attempt(const char *name, const char *text, weld_context_t context, weld_conf_t conf,
+                            const void *args, Error *error) {
+    weld_module_t module = module_compile(name, text, strlen(text), NULL, conf, error, NULL);
+    weld_value_t value = module ? module_run(module, context, args, NULL, error) : NULL;
+    weld_module_free(module);
+    return value;
+}
+
 /* NULL: complained. */
 static weld_value_t train(const Training *t, const char *text, const char *mode, weld_context_t context,
                           weld_conf_t conf, const void *args) {
     Error error = {.code = E_None};
-    weld_module_t module = module_compile(t->name, text, strlen(text), NULL, conf, &error, NULL);
-    weld_value_t value = module ? module_run(module, context, args, NULL, &error) : NULL;
-    weld_module_free(module);
+    weld_value_t value = attempt(t->name, text, context, conf, args, &error);
     if (!value) fprintf(stderr, "rank %d: %s, %s: %s\n", rank, t->name, mode, error.text);
     failed += !value;
     return value;
@@ -294,14 +300,12 @@ static void fail(const Data *data) {
     weld_conf_set(conf, "weld.cluster.staleness", "4");
     weld_context_t context = weld_context_new(conf);
     Error error = {.code = E_None};
-    weld_module_t module = module_compile("fails", text, strlen(text), NULL, conf, &error, NULL);
-    weld_value_t value = module ? module_run(module, context, data, NULL, &error) : NULL;
+    weld_value_t value = attempt("fails", text, context, conf, data, &error);
     if (value || error.code != E_OutOfBounds) {
         fprintf(stderr, "rank %d: a training that fails: %s\n", rank, error.text);
         failed++;
     }
     weld_value_free(value);
-    weld_module_free(module);
     weld_context_free(context);
     weld_conf_free(conf);
 }

@@ -162,7 +162,8 @@ static void print_stats(Run *run) {
         fprintf(stderr, ", \"training\": \"%s\"", served.servers ? "server" : "allreduce");
         if (served.servers)
             fprintf(stderr,
-                    ", \"servers\": %d, \"steps\": %lld, \"pushed_bytes\": %lld, \"pulled_bytes\": %lld, "
+                    ", \"windows\": \"mpi\", \"servers\": %d, \"steps\": %lld, \"pushed_bytes\": %lld, "
+                    "\"pulled_bytes\": %lld, "
                     "\"largest_lag\": %lld",
                     served.servers, (long long)served.steps, (long long)served.pushed,
                     (long long)served.pulled, (long long)served.lag);
