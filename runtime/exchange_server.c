@@ -371,6 +371,7 @@ static ErrorCode serve(Server *s, Worker *worker, const ExchangeCall *call) {
     int spins = 0;
     memcpy(numbers, call->operands[1], sizeof numbers);
     int64_t k = numbers[0], t = numbers[1];
+    if (k < 0 || k > s->published || t != s->pushed) return worker_fail(worker, E_Internal, call->span, k, t);
     if (k >= s->published) TRY(publish(s, worker, call, k));
     while (what < 0) {
         int64_t arrived = least_clock(s, arrived_at(s, 0), s->ranks), oldest = t - s->staleness;
@@ -554,6 +555,7 @@ static bool add_push(Server *s, int rank, int64_t t) {
 static ErrorCode push(Server *s, Worker *worker, const ExchangeCall *call) {
     int64_t t;
     memcpy(&t, call->operands[1], sizeof t);
+    if (t != s->pushed) return worker_fail(worker, E_Internal, call->span, t, s->pushed);
     s->pushed = t + 1;
     for (int i = 0; i < s->nsums; i++) {
         Vec vec;
@@ -594,6 +596,7 @@ static ErrorCode take(Server *s, Worker *worker, const ExchangeCall *call) {
     int64_t k;
     Place place = first_place(s, s->rank);
     memcpy(&k, call->operands[1], sizeof k);
+    if (k < 0 || k >= s->pushed) return worker_fail(worker, E_Internal, call->span, k, s->pushed);
     for (int i = 0; i < s->nsums; i++) {
         const Item *item = &s->sums[i];
         int64_t bytes = bytes_at(s, item, s->rank), length = length_at(s, item, s->rank);
