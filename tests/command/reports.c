@@ -15,9 +15,10 @@ static double stat_of(const char *json, const char *name) {
 }
 
 Test(reports, stats) {
-    static const char *const names[] = {"load_ms",   "parse_ms",   "infer_ms",   "optimize_ms",  "codegen_ms",
-                                        "run_ms",    "run_ms_min", "total_ms",   "tier",         "threads",
-                                        "fragments", "peak_bytes", "live_bytes", "allocations", "planned_bytes"};
+    static const char *const names[] = {"load_ms",    "parse_ms",    "infer_ms",     "optimize_ms",
+                                        "codegen_ms", "run_ms",      "run_ms_min",   "total_ms",
+                                        "tier",       "threads",     "fragments",    "peak_bytes",
+                                        "live_bytes", "allocations", "planned_bytes"};
     static const char *const engines[][2] = {{"--eval", "\"tier\": \"eval\""},
                                              {"--no-eval", "\"tier\": \"jit\""}};
     for (int e = 0; e < 2; e++) {
