@@ -245,8 +245,9 @@ typedef enum DictForm {
     DICT_PROBED, /* the same, and it will only be searched, or asked how long it is: with a table it needs no entries */
 } DictForm;
 
-/* The slots of a table, of which at most half are used, as a step leads over a line; compiled code inlines the probe of it, too. */
-enum { TABLE_LINE = 4, TABLE_VALUE = 8, TABLE_SPARSE = 2 };
+/* The slots of a table, of eight of which at most three are used, as a step leads over four; compiled code inlines the probe of
+ * it, too. */
+enum { TABLE_LINE = 4, TABLE_VALUE = 8, TABLE_USED = 3 };
 typedef struct TableSlot {
     uint64_t word; /* key_word of the key */
     char value[TABLE_VALUE];

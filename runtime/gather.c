@@ -219,10 +219,10 @@ static void *take(Gather *g, int64_t count, int64_t size) {
     return block;
 }
 
-/* So many for an entry. */
-static void set_slots(Gather *g, int sparse) {
+/* Of eight at most so many are used. */
+static void set_slots(Gather *g, int used) {
     uint64_t slots = DICT_SPARSE * PARTITIONS;
-    while (slots < (uint64_t)sparse * (uint64_t)g->entries) slots *= 2;
+    while (slots * (uint64_t)used < 8 * (uint64_t)g->entries) slots *= 2;
     g->dict.mask = slots - 1;
     g->dict.shift = (uint64_t)(64 - __builtin_ctzll(slots));
 }
@@ -241,7 +241,7 @@ static bool has_word(const void *data, uint64_t word) {
 static bool make_table(Gather *g) {
     Dict *dict = &g->dict;
     if (!table_fits(g->entry) || !table_choose_vacant(g->entry, has_word, g, &dict->vacant)) return false;
-    set_slots(g, TABLE_SPARSE);
+    set_slots(g, TABLE_USED);
     memset(g->spilled, 0, sizeof g->spilled);
     dict->table =
         region_grow(g->worker->region, NULL, (int64_t)(dict->mask + 1) * (int64_t)sizeof *dict->table);
@@ -253,7 +253,7 @@ static bool make_table(Gather *g) {
 }
 
 static bool make_index(Gather *g) {
-    set_slots(g, DICT_SPARSE);
+    set_slots(g, 8 / DICT_SPARSE);
     uint64_t slots = g->dict.mask + 1;
     memset(g->spilled, 0, sizeof g->spilled);
     g->dict.index = take(g, (int64_t)slots, sizeof *g->dict.index);
@@ -308,7 +308,7 @@ static bool assemble(Gather *g, Dict *dict, int64_t merges, DictForm form) {
     g->entries = 0;
     for (int part = 0; part < PARTITIONS; part++) g->entries += g->parts[part].length;
     g->dict = (Dict){.length = g->entries, .capacity = g->entries};
-    set_slots(g, DICT_SPARSE);
+    set_slots(g, 8 / DICT_SPARSE);
     bool ok = form == DICT_PROBED && make_table(g);
     if (!ok)
         ok = make_entries(g, merges) &&
