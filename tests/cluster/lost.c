@@ -1,9 +1,11 @@
 /* lost.c: a rank dies, or hangs, in the middle of runs: the others get a status, in time, and can go on alone.
  *
- *     mpirun -n 3 lost die|stop|FILE [TRANSPORT|server]
+ *     mpirun -n 3 lost die|stop|FILE [TRANSPORT|JOB [MILLISECONDS]]
  *
- * The last rank kills or stops itself after some runs, with `server` in the middle of a training, or makes the file, upon which somebody ends its host; then it goes on. Each of the others must then see a run fail with Cluster, naming that rank,
- * within the bound, and a later one too, and evaluate alone. Rank 0 at last kills the stopped rank. Exit status: 0 all did.
+ * JOB is what the ranks do, again and again: a row of jobs below. The last rank kills or stops itself after some runs, of a job
+ * that was named in the middle of one, so many milliseconds later, or makes the file, upon which somebody ends its host; then it
+ * goes on. Each of the others must then see a run fail with Cluster, naming that rank, within the bound, and a later one too, and
+ * evaluate alone. Rank 0 at last kills the stopped rank. Exit status: 0 all did.
  */
 #include <mpi.h>
 #include <signal.h>
@@ -30,6 +32,30 @@ static const char training[] =
     "    {{result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 + 0.001 * e.$1))), s.$1 + 1L},"
     "     s.$1 + 1L < 4000L});"
     "  if(fit.$1 == 4000L && lookup(fit.$0, 0L) > 0.9, n * (n - 1L) / 2L, 0L)";
+
+static const char shuffle[] =
+    "|n: i64|"
+    "  let d = result(for(rangeiter(0L, n, 1L), dictmerger[i64,i64,+], |b, i, x| merge(b, {x % 20000L, x})));"
+    "  result(for(tovec(d), merger[i64,+], |b, i, e| merge(b, e.$1)))";
+
+static const char reduce[] =
+    "|n: i64|"
+    "  let zeros = result(for(rangeiter(0L, 50000L, 1L), appender[i64], |b, i, k| merge(b, 0L)));"
+    "  let s = result(for(rangeiter(0L, n, 1L), vecmerger[i64,+](zeros), |b, i, x| merge(b, {x % 50000L, "
+    "x})));"
+    "  let total = result(for(s, merger[i64,+], |b, i, x| merge(b, x)));"
+    "  if(lookup(s, 7L) >= 0L, total, 0L)";
+
+typedef struct Job {
+    const char *name, *text, *training;
+} Job;
+
+static const Job jobs[] = {
+    {"sum", sum, "allreduce"},
+    {"shuffle", shuffle, "allreduce"},
+    {"reduce", reduce, "allreduce"},
+    {"server", training, "server"},
+};
 
 static const char *text = sum;
 
@@ -95,8 +121,8 @@ static void end_now(int signal) {
 }
 
 /* Ends the last rank in the middle of a run. */
-static void end_amid(weld_conf_t conf) {
-    struct itimerval soon = {{0, 0}, {0, AMID_MS * 1000}};
+static void end_amid(weld_conf_t conf, int milliseconds) {
+    struct itimerval soon = {{0, 0}, {milliseconds / 1000, milliseconds % 1000 * 1000 + 1}};
     Error error = {.code = E_None};
     signal(SIGALRM, end_now);
     setitimer(ITIMER_REAL, &soon, NULL);
@@ -113,20 +139,22 @@ int main(int count, char **words) {
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.cluster", "mpi");
     weld_conf_set(conf, "weld.cache", "memory");
-    bool serves = count > 2 && strcmp(words[2], "server") == 0;
-    if (count > 2 && !serves) weld_conf_set(conf, "weld.transport", words[2]);
-    weld_conf_set(conf, "weld.cluster.training", serves ? "server" : "allreduce");
+    const Job *job = NULL;
+    for (size_t i = 0; count > 2 && i < sizeof jobs / sizeof *jobs; i++)
+        job = strcmp(words[2], jobs[i].name) == 0 ? &jobs[i] : job;
+    if (count > 2 && !job) weld_conf_set(conf, "weld.transport", words[2]);
+    weld_conf_set(conf, "weld.cluster.training", job ? job->training : "allreduce");
     weld_conf_set(conf, "weld.cluster.staleness", "2");
     stopped = stops;
     pid_t *processes = calloc((size_t)ranks, sizeof *processes), own = getpid();
     MPI_Allgather(&own, sizeof own, MPI_BYTE, processes, sizeof own, MPI_BYTE, MPI_COMM_WORLD);
-    if (serves) text = training;
-    for (int i = 0; i < (serves ? 1 : RUNS_BEFORE); i++) {
+    if (job) text = job->text;
+    for (int i = 0; i < (job ? 1 : RUNS_BEFORE); i++) {
         Error error = {.code = E_None};
         if (!evaluate(conf, &error)) return fails(error.text), 1;
     }
     if (rank == ranks - 1 && !stops && !dies) return !wait_for_end(conf, how);
-    if (rank == ranks - 1 && serves) end_amid(conf);
+    if (rank == ranks - 1 && job) end_amid(conf, count > 3 ? atoi(words[3]) : AMID_MS);
     if (rank == ranks - 1) raise(stops ? SIGSTOP : SIGKILL);
     bool ok = survives(conf, ranks - 1);
     if (ok) printf("rank %d was told within %d s, and goes on alone\n", rank, BOUND);
