@@ -123,8 +123,11 @@ ErrorCode eval_Deserialize(Eval *e, const Node *node, void *out) {
 /* ---- ranks ---- */
 
 ErrorCode eval_Exchange(Eval *e, const Node *node, void *out) {
-    ExchangeCall call = {
-        .kind = (ExchangeKind)node->bits, .op = node->op, .type = node->type, .out = out, .span = node->span};
+    ExchangeCall call = {.kind = (ExchangeKind)node->bits,
+                         .op = node->op,
+                         .type = exchange_type(node),
+                         .out = out,
+                         .span = node->span};
     Cell cells[2];
     for (int i = 0; i < node->count; i++) TRY(eval_operand(e, node->kids[i], &cells[i], &call.operands[i]));
     return exchange(e->worker, &call);

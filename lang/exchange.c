@@ -20,6 +20,11 @@ int64_t block_begin(int64_t length, int64_t rank, int64_t ranks) {
     return length / ranks * rank + (length % ranks < rank ? length % ranks : rank);
 }
 
+const Type *exchange_type(const Node *node) {
+    bool numbers = node->bits == EXCHANGE_serve || node->bits == EXCHANGE_push;
+    return numbers ? node->kids[0]->type : node->type;
+}
+
 static ErrorCode pick(Worker *worker, const ExchangeCall *call) {
     const Vec *vec = call->operands[0];
     int64_t index;

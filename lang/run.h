@@ -112,7 +112,8 @@ typedef struct Host {
 typedef struct ExchangeCall {
     ExchangeKind kind;
     Op op;
-    const Type *type; /* of the result, and of the first operand but for a pick, a window and a spread */
+    const Type *
+        type; /* exchange_type: of the result, and of the first operand but for a pick, a window and a spread */
     const void *
         operands[2]; /* the second: of a part or an align only the length counts, whatever its elements are */
     void *out;       /* room for the result, which may point into the operands and the worker's region */
@@ -382,6 +383,8 @@ ErrorCode checkpoint_step(Worker *worker, const KeptState *kept, const void *sta
 /* ---- exchange.c: what ranks do together -------------------------------------------------------------------- */
 
 ErrorCode exchange(Worker *worker, const ExchangeCall *call); /* by the worker's exchanger, or alone */
+/* The type that a node's call has: of what it gives, or where that is a number by what it takes, of that. */
+const Type *exchange_type(const Node *node);
 /* Where block number `rank` of a vector of that length begins; of block number `ranks` its end. */
 int64_t block_begin(int64_t length, int64_t rank, int64_t ranks);
 

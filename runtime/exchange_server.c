@@ -29,7 +29,7 @@
  * Only what says something travels: of a push the pages that differ from what changes nothing, of a pull those that are read and
  * have changed since this rank has pulled them.
  */
-#include "cluster.h"
+#include "exchange.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -68,12 +68,6 @@ struct Server {
     int count, room;
     ServerStats *stats;
 };
-
-#define TRY(call)                 \
-    do {                          \
-        ErrorCode code_ = (call); \
-        if (code_) return code_;  \
-    } while (0)
 
 /* ---- where things are ---- */
 
@@ -293,6 +287,22 @@ static bool is_plan(const ExchangeCall *call, const Vec *plan) {
     return fits;
 }
 
+/* All ranks must be told the same: they write where, by these, the others' windows have it. */
+static ErrorCode agree(const Server *s, Worker *worker, const ExchangeCall *call) {
+    Exchange x = {s->engine, worker, call, call->span, s->rank, s->ranks};
+    int64_t own[2 + MOST] = {s->staleness, s->servers};
+    int count = 2 + s->nparts;
+    for (int i = 0; i < s->nparts; i++) own[2 + i] = s->parts[i].length;
+    int64_t *all = exchange_take(&x, s->ranks * count * (int64_t)sizeof *all);
+    if (!all) return E_OutOfMemory;
+    TRY(exchange_numbers(&x, own, count, all));
+    for (int i = 0; i < s->ranks * count; i++) {
+        int64_t here = own[i % count];
+        if (all[i] != here) return worker_fail(worker, E_ZipMismatch, call->span, here, all[i]);
+    }
+    return E_None;
+}
+
 static ErrorCode host(Exchanges *x, Worker *worker, const ExchangeCall *call) {
     enum { STALENESS, SERVERS, ITEMS };
     const int64_t *plan = ((const Vec *)call->operands[1])->data;
@@ -308,6 +318,7 @@ static ErrorCode host(Exchanges *x, Worker *worker, const ExchangeCall *call) {
     s->servers = plan[SERVERS] && plan[SERVERS] < s->ranks ? (int)plan[SERVERS] : s->ranks;
     s->ring = s->staleness + 1;
     describe(s, call, plan + ITEMS);
+    TRY(agree(s, worker, call));
     if (!allocate(s)) return say(worker, call->span, E_OutOfMemory);
     x->stats.servers = s->servers;
     void *own;
@@ -621,10 +632,23 @@ static ErrorCode take(Server *s, Worker *worker, const ExchangeCall *call) {
     return E_None;
 }
 
+/* Are values of both laid out alike? */
+static bool is_like(const Type *a, const Type *b) {
+    bool like = a == b || (a->kind == b->kind && a->count == b->count && a->size == b->size);
+    for (int i = 0; a != b && like && i < a->count; i++) like = is_like(a->args[i], b->args[i]);
+    return like;
+}
+
+/* A program that the compiler did not make could go by other types than it has told the host. */
+static bool is_hosted(const Server *s, const ExchangeCall *call) {
+    bool parts = call->kind == EXCHANGE_serve || call->kind == EXCHANGE_pull;
+    return s && s->window && is_like(call->type, parts ? s->parts_type : s->sums_type);
+}
+
 ErrorCode server_exchange(Exchanges *exchanges, Worker *worker, const ExchangeCall *call) {
     Server *s = exchanges->server;
     if (call->kind == EXCHANGE_host) return host(exchanges, worker, call);
-    if (!s) return worker_fail(worker, E_Internal, call->span, 0, 0);
+    if (!is_hosted(s, call)) return worker_fail(worker, E_Internal, call->span, 0, 0);
     switch (call->kind) {
     case EXCHANGE_serve: return serve(s, worker, call);
     case EXCHANGE_pull: return pull(s, worker, call);

@@ -475,8 +475,8 @@ static Leaf *cg_Exchange(Cg *cg, const Node *node) {
     LLVMValueRef other = second ? cg_spill(cg, second->type, cg_expr(cg, second)) : LLVMConstNull(cg->ptr);
     LLVMValueRef out = cg_slot(cg, type->size, type->align);
     LLVMValueRef what = cg_i64(cg, (int64_t)(node->bits << 8 | (uint64_t)node->op));
-    cg_try(cg, cg_call(cg, RT_exchange, cg->fn->worker, what, cg_type_pointer(cg, type), operand, other, out,
-                       cg_span(cg, node)));
+    cg_try(cg, cg_call(cg, RT_exchange, cg->fn->worker, what, cg_type_pointer(cg, exchange_type(node)),
+                       operand, other, out, cg_span(cg, node)));
     return cg_load_new(cg, type, out);
 }
 

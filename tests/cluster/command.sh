@@ -115,12 +115,12 @@ sends few $((2500 * 16 * 3)) -e "$join" "@$dir/same.npy" "@$dir/few.npy"
 "$weldc" explain --stage plan --set weld.cluster=mpi -e "$join" >"$dir/plan"
 grep -q '(n - 1) \* 16 bytes \* len(#[0-9]*), or (n - 1) / n \* (16 bytes \* len(#[0-9]*) + 16 bytes \* (len(k#2)))' "$dir/plan" ||
     { echo "the plan does not show the bytes of both ways to join"; cat "$dir/plan"; exit 1; }
-# Of a dictionary by key, and of what is fetched of it, each rank holds its part.
+# Of a dictionary by key, and of what is fetched of it, each rank holds its part, with the spares of a run, a sixteenth of it.
 for ranks in 1 4; do
     "$mpirun" --oversubscribe -n $ranks "$weldc" run --no-eval --set weld.cluster.lookups=fetch -e "$join" "@$dir/distinct.npy" "@$dir/distinct.npy" --stats \
         2>"$dir/by_key.$ranks" >/dev/null
 done
-[ "$(field peak_bytes "$dir/by_key.4")" -lt $(($(field peak_bytes "$dir/by_key.1") * 26 / 100 + 4096)) ] ||
+[ "$(field peak_bytes "$dir/by_key.4")" -lt $(($(field peak_bytes "$dir/by_key.1") * 27 / 100 + 4096)) ] ||
     { echo "memory of a dictionary by key does not fall as 1/n"; cat "$dir"/by_key.*; exit 1; }
 sends rounds $((60000 + 10 * (60000 + 60000))) -e '|from: vec[i64], to: vec[i64], n: i64|
     let zeros = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, 0.0)));
@@ -171,6 +171,7 @@ sed '4998s/^[0-9]*,/oops,/' "$file" >"$dir/wrong.csv"
 line=$(grep -n '^oops' "$dir/wrong.csv" | cut -d: -f1)
 refuses line "wrong.csv:$line:1: error" -e '|t: {vec[i64], vec[f64], vec[vec[i8]]}| result(for(t.$0, merger[i64,+], |b, i, x| merge(b, x)))' \
     "@$dir/wrong.csv"
+refuses unhosted "error\[Internal\]" --no-eval -e '|v: vec[f64]| let h = exchange[host]({{v}, {v}}, [0L, 0L, 1L, 0L, 1L]); {h, exchange[push]({5L}, 0L)}' "[1.0, 2.0]"
 refuses unsaved "No such file" -e "$squares" 5L --save "$dir/nowhere/x.npy"
 
 # What rank 0 alone reads.
