@@ -328,16 +328,13 @@ static ErrorCode take_aborts(const int32_t *states, Error *error) {
 
 /* The window of a run that failed, which some may not have opened. */
 static ErrorCode close_windows(Error *error) {
-    ErrorCode code = window_settle(error);
-    int32_t own = window_is_open(), *all = code ? NULL : calloc((size_t)mpi.ranks, sizeof *all);
-    if (!all) return code ? code : E_OutOfMemory;
-    code = gather(&own, sizeof own, all, error);
-    bool every = code == E_None;
-    for (int peer = 0; every && peer < mpi.ranks; peer++) every = all[peer];
+    int64_t own = window_steps(), most = 0, *all = calloc((size_t)mpi.ranks, sizeof *all);
+    if (!all) return E_OutOfMemory;
+    ErrorCode code = gather(&own, sizeof own, all, error);
+    for (int peer = 0; peer < mpi.ranks; peer++) most = all[peer] > most ? all[peer] : most;
     free(all);
-    if (every) return window_close(error);
-    window_forget();
-    return code;
+    if (code == E_None) code = window_join(&mpi.windows, most, error);
+    return code ? code : window_close(error);
 }
 
 /* A run has failed somewhere: leaves nothing of it. */

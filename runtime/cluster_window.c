@@ -4,9 +4,13 @@
  *     access   MPI_Put, MPI_Get, a flush; then MPI_Accumulate with REPLACE and MPI_Fetch_and_op with NO_OP, a flush
  *     close    MPI_Win_free
  *
- * So when a word that was set is seen, what was put before is there. Most of these calls wait in MPI, for ever if the other rank has died. Hence a thread of its
- * own makes them, the *carrier*, one job at a time, while the caller looks after the other ranks. If one is lost, the job
- * is left to itself, with its memory. Where MPI allows no second thread the caller does them, and lost ranks are left to the launcher.
+ * So when a word that was set is seen, what was put before is there. Most of these calls wait in MPI, for ever if the other rank
+ * has died. Hence a thread of its own makes them, the *carrier*, one job at a time, while the caller looks after the other ranks. If
+ * one is lost, the job is left to itself, with its memory. Where MPI allows no second thread the caller does them, and lost ranks are
+ * left to the launcher.
+ *
+ * Opening and closing are *steps* that all ranks take together, in turn. A rank that fails may not come to one that others are in
+ * already; when the run ends on all, those that took fewer steps than another take them then (window_join).
  */
 #include "cluster_window.h"
 
@@ -31,8 +35,9 @@ typedef struct Window {
     Carrier carrier;
     MPI_Win win;
     void *own;
-    bool open, stuck; /* stuck: it was to be opened or closed, and a rank did not come */
-    bool failed;      /* the last job */
+    int64_t steps;      /* how many were begun */
+    bool present, open; /* present: the last step was to open; open: programs may use it */
+    bool failed;        /* the last job */
     /* of the job at hand */
     int64_t bytes;
     Access *accesses;
@@ -101,21 +106,13 @@ static ErrorCode do_job(void (*job)(void), const volatile int32_t *cancel, bool 
     return E_Cluster;
 }
 
-ErrorCode window_settle(Error *error) {
-    int spins = 0;
-    while (!window.stuck && atomic_load(&window.carrier.busy)) {
-        ErrorCode code = window.host->settling(&spins, error);
-        if (code) return code;
-    }
-    return E_None;
-}
-
 /* ---- opening and closing ---- */
 
 static void allocate(void) {
     int *model = NULL, known = 0;
     window.failed = MPI_Win_allocate((MPI_Aint)window.bytes, 1, MPI_INFO_NULL, window.host->comm, &window.own,
                                      &window.win) != MPI_SUCCESS;
+    if (window.failed) window.win = MPI_WIN_NULL;
     if (window.failed) return;
     MPI_Win_set_errhandler(window.win, MPI_ERRORS_RETURN);
     memset(window.own, 0, (size_t)window.bytes);
@@ -126,47 +123,52 @@ static void allocate(void) {
 }
 
 static void deallocate(void) {
+    if (window.win == MPI_WIN_NULL) return;
     window.failed = MPI_Win_unlock_all(window.win) != MPI_SUCCESS || MPI_Win_free(&window.win) != MPI_SUCCESS;
 }
 
-/* aborts: it does not wait for a rank that has failed. */
-static ErrorCode close_window(bool aborts, const volatile int32_t *cancel, Error *error) {
-    if (!window.open) return E_None;
+/* Opens a window of so many bytes, or closes the one there is. aborts: it does not wait for a rank that has failed. */
+static ErrorCode take_step(bool opens, int64_t bytes, bool aborts, const volatile int32_t *cancel,
+                           Error *error) {
+    if (window.host->threads && !start_carrier()) return E_OutOfMemory;
+    window.steps++;
+    window.present = opens;
     window.open = false;
-    window.stuck = true;
-    ErrorCode code = do_job(deallocate, cancel, aborts, error);
-    window.stuck = atomic_load(&window.carrier.busy);
-    return code;
-}
-
-ErrorCode window_close(Error *error) {
-    return close_window(false, NULL, error);
+    window.bytes = bytes;
+    return do_job(opens ? allocate : deallocate, cancel, aborts, error);
 }
 
 ErrorCode window_open(const WindowHost *host, int64_t bytes, void **own, const volatile int32_t *cancel,
                       Error *error) {
     window.host = host;
-    if (window.stuck) {
-        error_set(error, E_Cluster, nowhere, "a run failed while it opened a window: none can be opened");
-        return E_Cluster;
-    }
-    ErrorCode code = close_window(true, cancel, error);
-    if (code) return code;
-    window.bytes = bytes;
-    window.stuck = true;
-    code = do_job(allocate, cancel, true, error);
-    window.stuck = atomic_load(&window.carrier.busy);
+    ErrorCode code = window.present ? take_step(false, 0, true, cancel, error) : E_None;
+    if (code == E_None) code = take_step(true, bytes, true, cancel, error);
     window.open = code == E_None;
     if (code == E_None) *own = window.own;
     return code;
 }
 
-bool window_is_open(void) {
-    return window.open;
+int64_t window_steps(void) {
+    return window.steps;
 }
 
-void window_forget(void) {
-    window.open = false;
+/* What is under way ends: if a rank has taken a step more, all others have taken this one, or take it here. */
+ErrorCode window_join(const WindowHost *host, int64_t steps, Error *error) {
+    window.host = host;
+    for (;;) {
+        int spins = 0;
+        while (atomic_load(&window.carrier.busy)) {
+            ErrorCode code = host->settling(&spins, error);
+            if (code) return code;
+        }
+        if (window.steps >= steps) return E_None;
+        ErrorCode code = take_step(!window.present, sizeof(int64_t), false, NULL, error);
+        if (code) return code;
+    }
+}
+
+ErrorCode window_close(Error *error) {
+    return window.present ? take_step(false, 0, false, NULL, error) : E_None;
 }
 
 void window_leave(void) {

@@ -21,12 +21,12 @@ ErrorCode window_open(const WindowHost *host, int64_t bytes, void **own, const v
                       Error *error);
 ErrorCode window_access(const Access *accesses, int count, const volatile int32_t *cancel, Error *error);
 
-/* Waits until nothing is under way of what this rank began; there may be no other rank that is lost. */
-ErrorCode window_settle(Error *error);
-bool window_is_open(void);
-/* All ranks together, if all have one. */
+/* How often this rank began to open or to close a window, which all ranks do together, or one after the other. */
+int64_t window_steps(void);
+/* At the end of a run that failed, on all ranks: until as many steps are taken, the most of all ranks, and nothing is under way. */
+ErrorCode window_join(const WindowHost *host, int64_t steps, Error *error);
+/* All ranks together; what is not open stays closed. */
 ErrorCode window_close(Error *error);
-void window_forget(void); /* where some have none: it stays, and is used no more */
 /* At the end of the process. */
 void window_leave(void);
 

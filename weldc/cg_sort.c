@@ -159,8 +159,8 @@ Leaf *cg_sort(Cg *cg, const Node *node) {
 
 /* The vector of whose scalars and their numbers {x, i} this is made, or NULL. */
 static const Node *numbered(const Node *made) {
-    const Node *loop = made->kids[0];
-    if (made->kind != N_Result || loop->kind != N_For || loop->count != 3) return NULL;
+    const Node *loop = made->kind == N_Result ? made->kids[0] : NULL;
+    if (!loop || loop->kind != N_For || loop->count != 3) return NULL;
     const Node *iter = loop->kids[0], *lambda = loop->kids[2], *merge = lambda->kids[0];
     if (iter->iter != IT_scalar || iter->count != 1 || loop->kids[1]->kind != N_NewBuilder) return NULL;
     if (!type_is_scalar(iter->type) || merge->kind != N_Merge || merge->kids[0]->kind != N_Ident ||
