@@ -138,6 +138,8 @@ void fetches_begin(Distribute *d, Node *loop, Fetches *f);
 void fetches_end(Fetches *f, Node **slot);
 
 /* ---- distribute_keys.c ---- */
+/* The name of the dictionary that the node looks up in, or NULL: it does not, or in one without a name. */
+Symbol *dict_looked_up(const Node *node);
 /* The keys that the loop's function looks up in the dictionary of that name, as a vector; NULL: they cannot be collected. */
 Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict);
 

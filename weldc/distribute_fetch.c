@@ -48,9 +48,8 @@ static bool see_lookup(Walk *walk, Node **slot) {
     Search *s = walk->data, outside = *s;
     Node *node = *slot;
     int last = node->count - 1;
-    bool looks = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
-    if (looks && node->kids[0]->kind == N_Ident && node->kids[0]->type->kind == TY_dict)
-        note_fetch(s, node->kids[0]->symbol);
+    const Symbol *dict = dict_looked_up(node);
+    if (dict) note_fetch(s, dict);
     if (node->kind == N_Let) place_of(s->d, node->symbol)->steps = s->steps;
     if (last < 0 || node->kids[last]->kind != N_Lambda) return true;
     for (int i = 0; i < last; i++) node_walk(walk, &node->kids[i]);
@@ -206,10 +205,8 @@ static bool find_keyed(Walk *walk, Node **slot) {
     Fetches *f = walk->data;
     Distribute *d = f->d;
     Node *node = *slot;
-    bool looks = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
-    if (!looks || node->kids[0]->kind != N_Ident) return true;
-    Symbol *dict = node->kids[0]->symbol;
-    if (place_of(d, dict)->layout->kind != LAYOUT_KEYED) return true;
+    Symbol *dict = dict_looked_up(node);
+    if (!dict || place_of(d, dict)->layout->kind != LAYOUT_KEYED) return true;
     int i = 0;
     while (i < f->count && f->list[i].dict != dict) i++;
     if (i == MOST_FETCHES) return true;

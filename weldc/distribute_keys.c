@@ -48,9 +48,10 @@ static unsigned marks_of(const Collect *c, Node *node) {
     return marked.marks | (node_is_cheap(node, &budget) ? 0 : COSTLY);
 }
 
-static bool looks_up(const Node *node, const Symbol *dict) {
+Symbol *dict_looked_up(const Node *node) {
     bool looks = node->kind == N_Lookup || node->kind == N_OptLookup || node->kind == N_KeyExists;
-    return looks && node->kids[0]->kind == N_Ident && node->kids[0]->symbol == dict;
+    const Node *from = looks ? node->kids[0] : NULL;
+    return from && from->kind == N_Ident && from->type->kind == TY_dict ? from->symbol : NULL;
 }
 
 static bool merges_already(const Node *into, const Node *key) {
@@ -159,7 +160,7 @@ static Node *collect(Collect *c, Node *node, Node *into) {
     case N_OptLookup:
     case N_KeyExists: {
         into = collect_kids(c, node, into);
-        if (!looks_up(node, c->dict) || merges_already(into, node->kids[1])) return into;
+        if (dict_looked_up(node) != c->dict || merges_already(into, node->kids[1])) return into;
         c->failed |= c->guarded && marks_of(c, node->kids[1]);
         return node_make(c->program, N_Merge, node->span, c->builder, 2, into, node->kids[1]);
     }
