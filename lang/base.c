@@ -63,7 +63,7 @@ bool arena_init(Arena *arena) {
         arena->base = arena->next = arena->committed = base;
         arena->end = arena->base + reserve;
         if (mprotect(base, STEP, PROT_READ | PROT_WRITE) == 0) {
-            arena->committed += STEP;
+            arena->committed = arena->base + STEP;
             return true;
         }
         munmap(base, reserve);

@@ -36,7 +36,8 @@
 /* An arena is one reserved range of addresses, so that a pointer into it never moves and a small allocation
  * never fails: past its limit it sets `exhausted`, which a phase checks as it checks for errors. */
 typedef struct Arena {
-    char *base, *next, *committed, *end;
+    char *base, *next, *end;
+    _Atomic(char *) committed; /* other threads ask how much it is */
     bool exhausted;
 } Arena;
 
