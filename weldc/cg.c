@@ -2,7 +2,7 @@
  *
  * Each generator emits code at the builder's place and returns the leaves of the node's value (cg.h).
  * NameList map to leaves through an array by symbol id. Inside a generated function the names of the
- * functions around it are not reachable: what it uses of them travels through memory (cg_loop.c), for which
+ * functions around it are not reachable: what it uses of them travels through memory (cg_outline.c), for which
  * cg_free_names says which they are.
  */
 #include "cg.h"

@@ -398,7 +398,7 @@ void cg_stage_run(Cg *cg, const Stages *stages, int stage, LLVMValueRef number);
 /* Stores a let's value for the later stages. */
 void cg_stage_keep(Cg *cg, const StageLet *let, const Leaf *leaves, LLVMValueRef number);
 
-/* ---- cg_loop.c: the pieces that loops are made of ---- */
+/* ---- cg_cursor.c: iterators ---- */
 
 /* An iterator that was checked. */
 struct Cursor {
@@ -410,6 +410,15 @@ struct Cursor {
     LLVMValueRef
         bytes; /* from data to the element of the iteration that is bound next, where known; or NULL */
 };
+/* Evaluates an iterator and checks it. Returns how many elements it gives. */
+LLVMValueRef cg_cursor_open(Cg *cg, const Node *iter, Cursor *cursor);
+LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor); /* of a vector; returns its length */
+int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
+/* Of iteration `index` in the cursor's vector. */
+LLVMValueRef cg_position(Cg *cg, LLVMValueRef index, LLVMValueRef start, LLVMValueRef stride);
+
+/* ---- cg_loop.c: the pieces that loops are made of ---- */
+
 struct Loop {
     const Node *node, *lambda;
     const Type *builder;
@@ -427,10 +436,6 @@ typedef struct Counter {
     LLVMValueRef index, begin, end, phi;
     LLVMBasicBlockRef before, body, after;
 } Counter;
-/* Of iteration `index` in the cursor's vector. */
-LLVMValueRef cg_position(Cg *cg, LLVMValueRef index, LLVMValueRef start, LLVMValueRef stride);
-LLVMValueRef cg_cursor_whole(Cg *cg, const Node *iter, Cursor *cursor); /* of a vector; returns its length */
-int cg_cursor_element(Cg *cg, const Cursor *cursor, LLVMValueRef index, Leaf *out); /* how many leaves */
 /* Gives the names of the loop's function their values in an iteration. */
 void cg_bind_iteration(Cg *cg, const Loop *loop, LLVMValueRef index);
 /* Asks for what an iteration will look at first, a block after this one (cg_prefetch.c). */
@@ -443,6 +448,10 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
 /* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_least(Cg *cg, LLVMValueRef a, LLVMValueRef b); /* without sign */
+/* Room for what so many iterations append; exactly: only where it is known how much that is. */
+void cg_loop_room(Cg *cg, Loop *loop, const Type *builder, int leaf, LLVMValueRef iterations, bool exactly);
+void cg_loop_private(Cg *cg, Loop *loop); /* each iteration frees what it made, where nothing else sees it */
+bool cg_is_innermost(Cg *cg, const Loop *loop);
 void cg_loop_scope(Cg *cg, Loop *loop); /* until the caller sets fn->nscopes and fn->scope back */
 typedef void ShortBody(Cg *cg, LLVMValueRef index, void *user);
 int cg_word_size(const Loop *loop, const Type *type);
@@ -514,7 +523,11 @@ void cg_dots_run(Cg *cg, const Loop *loop, const Stages *stages, LLVMValueRef fr
  * one left, which is `begin` itself where the loop is not one for lanes. */
 LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 
-/* ---- cg_loop.c: for and iterate, cg_builder.c: builders, cg_dict.c: dictionaries
+/* ---- cg_outline.c: loops that are functions of their own ---- */
+
+void cg_loop_outlined(Cg *cg, Loop *loop);
+
+/* ---- cg_loop.c: for, cg_iterate.c: iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */
 Leaf *cg_for(Cg *cg, const Node *node);
 Leaf *cg_iterate(Cg *cg, const Node *node);
