@@ -386,12 +386,28 @@ static Verdict same_dict(Infer *in, Node *node) {
     return infer_give(in, node, infer_type(in, node->kids[0]));
 }
 
-/* {dict, bool} of a dictionary and how many keys are looked up. */
+/* {dict, bool, bool} of a dictionary and {keys, rows, bytes} that are looked up. */
 static Verdict spread(Infer *in, Node *node) {
+    Type *number = infer_scalar(in, TY_i64), *truth = infer_scalar(in, TY_bool);
+    Type *asked[] = {number, number, number}, *given[] = {NULL, truth, truth};
     if (!infer_shape(in, node->kids[0], TY_dict, "what ranks merge")) return FAIL;
-    if (!infer_expect(in, node->kids[1], infer_scalar(in, TY_i64), "how many keys are looked up"))
+    if (!infer_expect(in, node->kids[1], type_make(in->types, TY_struct, OP_none, 3, asked),
+                      "how many keys are looked up"))
         return FAIL;
-    return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), infer_scalar(in, TY_bool)));
+    given[0] = infer_type(in, node->kids[0]);
+    return infer_give(in, node, type_make(in->types, TY_struct, OP_none, 3, given));
+}
+
+/* Vectors of rows, the keys first. */
+static Verdict routed(Infer *in, Node *node) {
+    Type *type = type_resolve(in->types, infer_type(in, node->kids[0]));
+    Verdict verdict = infer_give(in, node, type);
+    if (type->open) return verdict == FAIL ? FAIL : WAIT;
+    bool fits = type->kind == TY_struct && type->count > 0;
+    for (int i = 0; fits && i < type->count; i++) fits = type->args[i]->kind == TY_vec;
+    if (fits) return verdict;
+    return infer_fail(in, node->kids[0]->span, "what moves to keys is a struct of vectors, not %s",
+                      infer_text(in, type).text);
 }
 
 static Verdict fetched(Infer *in, Node *node) {
@@ -462,6 +478,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_pick: return picked(in, node);
     case EXCHANGE_spread: return spread(in, node);
     case EXCHANGE_fetch: return fetched(in, node);
+    case EXCHANGE_route: return routed(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     case EXCHANGE_host: return served(in, node, infer_type(in, node->kids[0]), cuts);
     case EXCHANGE_pull: {

@@ -318,6 +318,14 @@ typedef struct Imports {
     void *data;
 } Imports;
 
+/* How ranks look up in dictionaries. */
+typedef enum Lookups {
+    LOOKUPS_AUTO,   /* whichever sends less */
+    LOOKUPS_MERGE,  /* dictionaries that loops look up are whole on all ranks */
+    LOOKUPS_FETCH,  /* each of their keys is on one rank, where the others fetch it */
+    LOOKUPS_SHUFFLE /* the same, and rows go to where their keys are, if they can */
+} Lookups;
+
 /* How a program for the ranks of a cluster gets its arguments and leaves its result. */
 typedef struct Distribution {
     bool together; /* it is for ranks; else the rest means nothing */
@@ -331,11 +339,7 @@ typedef struct Distribution {
         RESULT_FIRST, /* rank 0 alone, the others empty ones */
         RESULT_BLOCKS /* each gets its block of them */
     } result;
-    enum {
-        LOOKUPS_AUTO,  /* whichever sends less */
-        LOOKUPS_MERGE, /* dictionaries that loops look up are whole on all ranks */
-        LOOKUPS_FETCH  /* each of their keys is on one rank, where the others fetch it */
-    } lookups;
+    Lookups lookups;
     bool server;                /* trainings have a parameter server, where they can */
     int64_t servers, staleness; /* how many ranks are servers, 0: all; how many steps a worker may be ahead */
 } Distribution;

@@ -604,7 +604,8 @@ ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *c
     case EXCHANGE_merge:
     case EXCHANGE_shuffle:
     case EXCHANGE_spread:
-    case EXCHANGE_fetch: return exchange_dict(x);
+    case EXCHANGE_fetch:
+    case EXCHANGE_route: return exchange_dict(x);
     case EXCHANGE_host:
     case EXCHANGE_serve:
     case EXCHANGE_pull:

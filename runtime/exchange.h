@@ -43,7 +43,7 @@ ErrorCode exchange_gather(Exchange *x, const Type *element, const Vec *vec, bool
 
 /* ---- exchange_dict.c ---- */
 
-/* merge, shuffle, spread, fetch */
+/* merge, shuffle, spread, fetch, route */
 ErrorCode exchange_dict(Exchange *x);
 
 #endif

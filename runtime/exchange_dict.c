@@ -4,6 +4,7 @@
  *     shuffle    each entry goes to the rank that owns its key, by its hash, which merges what it gets
  *     spread     one of the two, whichever sends fewer bytes when the ranks then look up so many keys
  *     fetch      of a dictionary that was shuffled, a rank gets the entries of the keys that it asks for
+ *     route      rows go to the ranks that own their keys
  *
  *     fetch on rank 0, of [7, 9, 7]      7 is rank 0's, 9 is rank 1's
  *         asks   {7: -, 9: -}            each key once
@@ -12,7 +13,7 @@
  *
  * In the terms of joins by hash (Blanas et al., Design and evaluation of main memory hash join algorithms, SIGMOD'11;
  * Polychroniou et al., Track join, SIGMOD'14) a merge broadcasts the build side, and a fetch sends keys there and values
- * back, while the rows of the probe side stay where they are.
+ * back, while the rows of the probe side stay where they are; a shuffle of one side and a route of the other partition both.
  */
 #include "exchange.h"
 
@@ -121,8 +122,9 @@ static ErrorCode merge_dicts(Exchange *x, const Type *type, bool apart, void *ou
 
 /* ---- which of the two ---- */
 
-/* What ranks tell each other: of their entries, and how many keys they will look up. */
-enum { BYTES, ENTRIES, KEYS, NUMBERS };
+/* What ranks tell each other: of their entries; how many keys they will look up, and those of rows that may move, in bytes too. */
+enum { BYTES, ENTRIES, KEYS, ROWS, ROW_BYTES, NUMBERS };
+typedef enum Way { WHOLE, FETCHED, MOVED } Way;
 /* Of a sample: at most so many keys, one of so many, if there are many. */
 enum { SAMPLES = 1024, SAMPLED = 64, MANY = 64 * SAMPLED };
 
@@ -159,21 +161,25 @@ static ErrorCode count_keys(Exchange *x, const Type *entry, const Vec *entries, 
     return E_None;
 }
 
-/* Bytes that all ranks send together, where a rank looks up no key twice, and none that there is not. */
-static bool whole_sends_less(const Exchange *x, const Type *entry, const int64_t *all, double there) {
-    double bytes = sum_of_ranks(x, all, BYTES), entries = sum_of_ranks(x, all, ENTRIES), keys = 0,
-           others = x->ranks - 1;
+/* The way by which all ranks send the least bytes together, where a rank looks up no key twice, and none that there is not. */
+static Way cheapest_way(const Exchange *x, const Type *entry, const int64_t *all, double there) {
+    double bytes = sum_of_ranks(x, all, BYTES), entries = sum_of_ranks(x, all, ENTRIES), asked = 0, rest = 0,
+           rows = sum_of_ranks(x, all, ROW_BYTES);
     for (int peer = 0; peer < x->ranks; peer++) {
         const int64_t *of = all + peer * NUMBERS;
         if (there < (double)of[ENTRIES]) there = (double)of[ENTRIES];
     }
     for (int peer = 0; peer < x->ranks; peer++) {
-        double asked = (double)all[peer * NUMBERS + KEYS];
-        keys += asked < there ? asked : there;
+        const int64_t *of = all + peer * NUMBERS;
+        double keys = (double)of[KEYS], both = keys + (double)of[ROWS];
+        rest += keys < there ? keys : there;
+        asked += both < there ? both : there;
     }
     double pair = entry->pointers && entries > 0 ? bytes / entries
                                                  : (double)(entry->args[0]->size + entry->args[1]->size);
-    return others * bytes <= others / x->ranks * (bytes + keys * pair);
+    double fetched = (bytes + asked * pair) / x->ranks, moved = (bytes + rest * pair + rows) / x->ranks;
+    if (bytes <= fetched && (rows == 0 || bytes <= moved)) return WHOLE;
+    return rows > 0 && moved < fetched ? MOVED : FETCHED;
 }
 
 static ErrorCode spread(Exchange *x) {
@@ -182,24 +188,26 @@ static ErrorCode spread(Exchange *x) {
     Type *args[1], vector;
     const Type *entry = dict_entry_layout(type->args[0], &room);
     Vec entries = entries_of(*(Dict *const *)x->call->operands[0]);
-    int64_t own[NUMBERS] = {entries.length * entry->size, entries.length,
-                            *(const int64_t *)x->call->operands[1]};
+    int64_t own[NUMBERS] = {entries.length * entry->size, entries.length};
     int64_t *all = exchange_take(x, x->ranks * (int64_t)sizeof own);
     if (!all) return E_OutOfMemory;
     if (entry->pointers && entries.length)
         own[BYTES] = value_serialized_size(exchange_vector_type(entry, &vector, args), &entries);
-    if (own[KEYS] < 0) own[KEYS] = 0;
+    memcpy(&own[KEYS], x->call->operands[1], 3 * sizeof *own);
+    for (int i = KEYS; i < NUMBERS; i++) own[i] = own[i] < 0 ? 0 : own[i];
     TRY(exchange_numbers(x, own, NUMBERS, all));
     double total = sum_of_ranks(x, all, ENTRIES), there = total;
-    bool whole = whole_sends_less(x, entry, all, there);
-    if (whole && total >= MANY) { /* if many of the keys are the same, it may not */
+    Way way = cheapest_way(x, entry, all, there);
+    if (way != FETCHED && total >= MANY) { /* if many of the keys are the same, it may not be */
         TRY(count_keys(x, entry, &entries, total, &there));
-        whole = whole_sends_less(x, entry, all, there);
+        way = cheapest_way(x, entry, all, there);
     }
+    bool whole = way == WHOLE, moved = way == MOVED;
     char *out = x->call->out;
     memset(out, 0, (size_t)type->size);
     TRY(merge_dicts(x, type->args[0], !whole, out));
     memcpy(out + type->offsets[1], &whole, sizeof whole);
+    memcpy(out + type->offsets[2], &moved, sizeof moved);
     return E_None;
 }
 
@@ -318,8 +326,66 @@ static ErrorCode fetch(Exchange *x) {
     return E_None;
 }
 
+/* ---- rows that go to their keys ---- */
+
+/* Where each row stands when rows are dealt out, and how many go to each rank. */
+static ErrorCode deal_rows(Exchange *x, const Type *key, const Vec *keys, int64_t *places, int64_t *counts) {
+    int32_t *owners = exchange_take(x, keys->length * (int64_t)sizeof *owners);
+    int64_t *next = exchange_take(x, x->ranks * (int64_t)sizeof *next);
+    if (!owners || !next) return E_OutOfMemory;
+    memset(counts, 0, (size_t)x->ranks * sizeof *counts);
+    for (int64_t i = 0; i < keys->length; i++) {
+        owners[i] = owner_of(x, key, (const char *)keys->data + i * key->size);
+        counts[owners[i]]++;
+    }
+    int64_t begin = 0;
+    for (int peer = 0; peer < x->ranks; begin += counts[peer++]) next[peer] = begin;
+    for (int64_t i = 0; i < keys->length; i++) places[i] = next[owners[i]]++;
+    exchange_drop(x, owners, keys->length * (int64_t)sizeof *owners);
+    return E_None;
+}
+
+static ErrorCode route_column(Exchange *x, const Type *element, const Vec *column, const int64_t *places,
+                              const int64_t *counts, Vec *out) {
+    Vec *send = exchange_vectors(x);
+    int64_t bytes = column->length * element->size;
+    char *dealt = exchange_take(x, bytes), *at = dealt;
+    if (!send || !dealt) return E_OutOfMemory;
+    for (int64_t i = 0; i < column->length; i++)
+        memcpy(dealt + places[i] * element->size, (const char *)column->data + i * element->size,
+               (size_t)element->size);
+    for (int peer = 0; peer < x->ranks; peer++) {
+        send[peer] = (Vec){at, counts[peer]};
+        at += counts[peer] * element->size;
+    }
+    TRY(exchange_swap(x, element, send, out));
+    exchange_drop(x, dealt, bytes);
+    return E_None;
+}
+
+static ErrorCode route(Exchange *x) {
+    const Type *type = x->call->type, *key = type->args[0]->args[0];
+    const char *from = x->call->operands[0];
+    Vec keys, column, out;
+    memcpy(&keys, from, sizeof keys);
+    int64_t *places = exchange_take(x, keys.length * (int64_t)sizeof *places);
+    int64_t *counts = exchange_take(x, x->ranks * (int64_t)sizeof *counts);
+    if (!places || !counts) return E_OutOfMemory;
+    TRY(deal_rows(x, key, &keys, places, counts));
+    for (int i = 0; i < type->count; i++) {
+        memcpy(&column, from + type->offsets[i], sizeof column);
+        if (column.length != keys.length)
+            return worker_fail(x->worker, E_ZipMismatch, x->span, keys.length, column.length);
+        TRY(route_column(x, type->args[i]->args[0], &column, places, counts, &out));
+        memcpy((char *)x->call->out + type->offsets[i], &out, sizeof out);
+    }
+    exchange_drop(x, places, keys.length * (int64_t)sizeof *places);
+    return E_None;
+}
+
 ErrorCode exchange_dict(Exchange *x) {
     switch (x->call->kind) {
+    case EXCHANGE_route: return route(x);
     case EXCHANGE_spread: return spread(x);
     case EXCHANGE_fetch: return fetch(x);
     default: return merge_dicts(x, x->call->type, x->call->kind == EXCHANGE_shuffle, x->call->out);

@@ -138,9 +138,10 @@ PassOptions options_passes(const Options *options) {
                                  .result = strcmp(result, "first") == 0    ? RESULT_FIRST
                                            : strcmp(result, "blocks") == 0 ? RESULT_BLOCKS
                                                                            : RESULT_ALL,
-                                 .lookups = strcmp(lookups, "merge") == 0   ? LOOKUPS_MERGE
-                                            : strcmp(lookups, "fetch") == 0 ? LOOKUPS_FETCH
-                                                                            : LOOKUPS_AUTO,
+                                 .lookups = strcmp(lookups, "merge") == 0     ? LOOKUPS_MERGE
+                                            : strcmp(lookups, "fetch") == 0   ? LOOKUPS_FETCH
+                                            : strcmp(lookups, "shuffle") == 0 ? LOOKUPS_SHUFFLE
+                                                                              : LOOKUPS_AUTO,
                                  .server = strcmp(options->cluster_training, "server") == 0,
                                  .servers = options->cluster_servers,
                                  .staleness = options->cluster_staleness};

@@ -36,7 +36,8 @@ typedef struct Place {
     int fetches;                 /* of a dictionary, as the program was: lookups whose keys may be fetched */
     int steps;                   /* iterates around the place where it is bound */
     Asked *asked;
-    Symbol *spread; /* of a dictionary: {dictionary, is it whole on all ranks}; or NULL */
+    Symbol *spread; /* of a dictionary: {dictionary, is it whole on all ranks, do rows move to it}; or NULL */
+    bool moves;     /* of a dictionary: there are loops whose rows may move to where their keys are */
 } Place;
 
 typedef struct Distribute {
@@ -89,6 +90,8 @@ bool loop_counts_up(const Node *iter);
 bool uses_name(Program *program, Node *body, const Symbol *name);
 /* ends: what is done with its builder is nothing but to take the result. */
 const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
+/* First values of a builder count on rank 0 only. */
+void seed_builder(Distribute *d, Node *builder);
 /* What becomes of a dictionary: all ranks get the whole, each key stays on one, or it stays as it is, LAYOUT_PARTIAL. */
 typedef enum Keys { KEYS_WHOLE, KEYS_APART, KEYS_PARTIAL } Keys;
 const Layout *distribute_result(Distribute *d, Node **slot, Keys keys);
@@ -120,6 +123,8 @@ void bind_spread(Distribute *d, Node *let);
 /* All of a dictionary by key, and a list of it in blocks. */
 Node *merge_keyed(Distribute *d, Node *dict);
 Node *list_keyed(Distribute *d, Node *list);
+/* if(spread.$2, moved, other), or the first alone. */
+Node *where_rows_move(Distribute *d, const Symbol *dict, Node *moved, Node *other);
 /* A lookup by a key that all ranks have. */
 void fetch_one(Distribute *d, Node **slot);
 typedef struct Fetch {
@@ -137,7 +142,19 @@ typedef struct Fetches {
 void fetches_begin(Distribute *d, Node *loop, Fetches *f);
 void fetches_end(Fetches *f, Node **slot);
 
+/* Data of the loop that has no name gets one. */
+void name_data(Distribute *d, Node **slot, Node *loop);
+
+/* ---- distribute_move.c ---- */
+/* How many bytes move of a row of the loop that looks up in this dictionary; 0: rows stay, as they must or as it does not pay. */
+int64_t moved_row(Distribute *d, const Node *loop, const Symbol *dict);
+/* The loop, which walks this rank's share, as one over rows that have moved to where their keys of *dict are; or NULL. Before it is
+ * rewritten itself. */
+Node *moved_loop(Distribute *d, Node **slot, Symbol **dict);
+
 /* ---- distribute_keys.c ---- */
+/* Drops the lets below that nothing uses. */
+void drop_unused_lets(Program *program, Node **slot);
 /* The name of the dictionary that the node looks up in, or NULL: it does not, or in one without a name. */
 Symbol *dict_looked_up(const Node *node);
 /* The keys that the loop's function looks up in the dictionary of that name, as a vector; NULL: they cannot be collected. */

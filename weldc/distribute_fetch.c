@@ -2,13 +2,14 @@
  *
  *     let d = result(for(v, dictmerger[K,V,+], ..)); result(for(w, merger[V,+], |b, i, x| merge(b, lookup(d, x))))
  *  =>
- *     let spread = exchange[spread,+](result(for(v, ..)), len(w)); let d = spread.$0;
+ *     let spread = exchange[spread,+](result(for(v, ..)), {len(w), 0, 0}); let d = spread.$0;
  *     let e = if(spread.$1, d, exchange[fetch](d, result(for(w, appender[K], |c, i, x| merge(c, x)))));
  *     exchange[reduce,+](result(for(w, merger[V,+], |b, i, x| merge(b, lookup(e, x)))))
  *
  * The loop stays as it is, over its own rows, in their order: e is a dictionary that has of d what it asks for. How many keys
  * these are is known when d is made, as a bound, so the ranks decide then, by bytes: spread.$1 says whether all have the whole
- * of d. With weld.cluster.lookups=merge there is no such layout, and with fetch each key is on one rank.
+ * of d, and spread.$2 whether rows move to it, of loops that can (distribute_move.c). With weld.cluster.lookups=merge there is no
+ * such layout, and with fetch and shuffle each key is on one rank.
  *
  * Only a dictionary that is used in no other way, but that it may be listed, is laid out so: its list is in blocks, of the keys
  * that a rank has, or cut. A use that turns out to be none of these (the loop cannot be distributed, or its keys cannot be
@@ -25,10 +26,16 @@ typedef struct Search {
     int steps;   /* of iterates around it */
 } Search;
 
+/* Dictionaries that are looked up are never whole. */
+static bool by_key_only(const Distribute *d) {
+    Lookups lookups = d->program->distribution.lookups;
+    return lookups == LOOKUPS_FETCH || lookups == LOOKUPS_SHUFFLE;
+}
+
 static void note_fetch(Search *s, const Symbol *dict) {
     Distribute *d = s->d;
     Place *place = place_of(d, dict);
-    bool again = place->steps != s->steps && d->program->distribution.lookups != LOOKUPS_FETCH;
+    bool again = place->steps != s->steps && !by_key_only(d);
     if (s->hidden || again) return;
     place->fetches++;
     if (place->asked && place->asked->loop == s->loop) return;
@@ -121,16 +128,33 @@ static Node *own_iterations(Distribute *d, const Node *loop) {
     return NULL;
 }
 
-/* What is not known counts nothing: to fetch costs little more than the merge then, at most. */
+static void add_to(Program *program, Node **sum, Node *count) {
+    *sum = *sum ? binary_node(program, OP_add, *sum, count) : count;
+}
+
+/* {keys that are fetched, rows that may move, bytes of these rows}, of this rank. What is not known counts nothing: to fetch costs
+ * little more than the merge then, at most. */
 static Node *keys_asked(Distribute *d, const Symbol *dict, Span span) {
     Program *program = d->program;
-    Type *number = type_scalar(&program->types, TY_i64);
-    Node *sum = NULL;
-    for (const Asked *asked = place_of(d, dict)->asked; asked; asked = asked->next) {
+    Place *place = place_of(d, dict);
+    Type *number = type_scalar(&program->types, TY_i64), *numbers[] = {number, number, number};
+    Node *sums[3] = {NULL};
+    for (const Asked *asked = place->asked; asked; asked = asked->next) {
         Node *count = asked->loop ? own_iterations(d, asked->loop) : node_literal(program, span, number, 1);
-        if (count) sum = sum ? binary_node(program, OP_add, sum, count) : count;
+        int64_t bytes = asked->loop && count ? moved_row(d, asked->loop, dict) : 0;
+        if (!count) continue;
+        add_to(program, &sums[bytes ? 1 : 0], count);
+        place->moves |= bytes > 0;
+        if (bytes)
+            add_to(program, &sums[2],
+                   binary_node(program, OP_mul, node_clone(program, count),
+                               node_literal(program, span, number, (uint64_t)bytes)));
     }
-    return sum ? sum : node_literal(program, span, number, 0);
+    for (int i = 0; i < 3; i++) {
+        if (!sums[i]) sums[i] = node_literal(program, span, number, 0);
+    }
+    return node_make(program, N_Struct, span, type_make(&program->types, TY_struct, OP_none, 3, numbers), 3,
+                     sums[0], sums[1], sums[2]);
 }
 
 const Layout *spread_dict(Distribute *d, Node *let) {
@@ -139,13 +163,14 @@ const Layout *spread_dict(Distribute *d, Node *let) {
     Node *result = let->kids[0];
     const Type *builder = result->kids[0]->type;
     Op op = builder->kind == TY_groupmerger ? OP_add : builder->op;
-    if (program->distribution.lookups == LOOKUPS_FETCH) {
+    if (by_key_only(d)) {
+        place->moves = program->distribution.lookups == LOOKUPS_SHUFFLE;
         let->kids[0] = exchange_node(d, EXCHANGE_shuffle, op, result, NULL);
         return &layout_keyed;
     }
-    Type *truth = type_scalar(&program->types, TY_bool), *pair[] = {result->type, truth};
+    Type *truth = type_scalar(&program->types, TY_bool), *parts[] = {result->type, truth, truth};
     Node *spread = exchange_node(d, EXCHANGE_spread, op, result, keys_asked(d, let->symbol, result->span));
-    spread->type = type_make(&program->types, TY_struct, OP_none, 2, pair);
+    spread->type = type_make(&program->types, TY_struct, OP_none, 3, parts);
     place->spread = symbol_new(program, "spread", spread->type);
     let->kids[0] = spread;
     return &layout_keyed;
@@ -167,6 +192,14 @@ static Node *unless_whole(Distribute *d, const Symbol *dict, Node *whole, Node *
     if (!pair) return other;
     return node_make(program, N_If, whole->span, whole->type, 3, pair_field(program, whole->span, pair, 1),
                      whole, other);
+}
+
+Node *where_rows_move(Distribute *d, const Symbol *dict, Node *moved, Node *other) {
+    Program *program = d->program;
+    Symbol *spread = place_of(d, dict)->spread;
+    if (!spread) return moved;
+    return node_make(program, N_If, other->span, other->type, 3, pair_field(program, other->span, spread, 2),
+                     moved, other);
 }
 
 Node *list_keyed(Distribute *d, Node *list) {
@@ -225,7 +258,7 @@ void fetches_begin(Distribute *d, Node *loop, Fetches *f) {
 }
 
 /* Data that the loop of keys walks, too, gets a name. */
-static void name_data(Distribute *d, Node **slot, Node *loop) {
+void name_data(Distribute *d, Node **slot, Node *loop) {
     Program *program = d->program;
     for (int i = 0; i < loop->count - 2; i++) {
         if (!iter_classes[loop->kids[i]->iter].has_data) continue;

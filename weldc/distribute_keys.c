@@ -191,6 +191,12 @@ static bool find_kept(Walk *walk, Node **slot) {
     return !*kept;
 }
 
+void drop_unused_lets(Program *program, Node **slot) {
+    Walk drop = {program, NULL, drop_let, NULL};
+    count_uses(program, *slot);
+    node_walk(&drop, slot);
+}
+
 Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict) {
     Program *program = d->program;
     Type *key = dict->type->args[0];
@@ -204,9 +210,8 @@ Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict) {
     if (c.failed || made == fresh) return NULL;
     made = node_clone(program, made);
     bool kept = false;
-    Walk drop = {program, NULL, drop_let, NULL}, keeps = {program, find_kept, NULL, &kept};
-    count_uses(program, made);
-    node_walk(&drop, &made);
+    Walk keeps = {program, find_kept, NULL, &kept};
+    drop_unused_lets(program, &made);
     node_walk(&keeps, &made);
     if (kept || uses_name(program, made, dict) || uses_name(program, made, builder)) return NULL;
     return node_make(program, N_Result, loop->span, type_vec(&program->types, key), 1, made);

@@ -121,7 +121,7 @@ static void shift_index(Distribute *d, Node **slot, Node *loop, int leader) {
 /* ---- the builder ---- */
 
 /* First values count on rank 0 only. The size that an appender is given is no value. */
-static void seed_builder(Distribute *d, Node *builder) {
+void seed_builder(Distribute *d, Node *builder) {
     for (int i = 0; i < builder->count; i++) {
         if (builder->kind == N_Struct) {
             seed_builder(d, builder->kids[i]);
@@ -213,6 +213,10 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
         return &layout_whole;
     }
     int cut = cut_data(d, slot, layouts, leader);
+    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
+    Symbol *dict;
+    Node *moved = moved_loop(d, slot, &dict);
+    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Fetches fetches;
     fetches_begin(d, loop, &fetches);
     seed_builder(d, builder);
@@ -221,6 +225,7 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
     const Layout *layout = partial(d, builder->type, lambda, 0, cut);
     shift_index(d, slot, loop, leader);
     fetches_end(&fetches, slot);
+    if (moved) *slot = where_rows_move(d, dict, moved, *slot);
     return layout;
 }
 

@@ -218,13 +218,30 @@ static void put_operand(Printer *p, const Buffer *buffer) {
     const Type *type = buffer->type;
     int64_t size = type->kind == TY_vec ? type->args[0]->size : type->size;
     if (type->kind == TY_dict) size = type->args[0]->size + type->args[1]->size;
-    if (type->kind != TY_vec && type->kind != TY_dict) {
+    if (type->kind == TY_appender) size = type->args[0]->size;
+    if (type->kind != TY_vec && type->kind != TY_dict && type->kind != TY_appender) {
         buf_printf(p->out, "%lld bytes", (long long)size);
         return;
     }
     buf_printf(p->out, "%lld bytes * len(", (long long)size);
     put_name(p, buffer);
     put(p, ")");
+}
+
+static void put_operands(Printer *p, const Fragment *fragment) {
+    for (int i = 0; i < fragment->ninputs; i++) {
+        put(p, i == 0 ? "(" : " + ");
+        put_operand(p, fragment->inputs[i]);
+    }
+    put(p, ")");
+}
+
+/* Of the first loop whose rows may move, or 0: the operand of a spread ends with rows * bytes + .. */
+static int64_t row_bytes(const Node *asked) {
+    const Node *bytes = asked->kind == N_Struct && asked->count == 3 ? asked->kids[2] : NULL;
+    while (bytes && bytes->kind == N_Binary && bytes->op == OP_add) bytes = bytes->kids[0];
+    bool product = bytes && bytes->kind == N_Binary && bytes->kids[1]->kind == N_Literal;
+    return product ? (int64_t)bytes->kids[1]->bits : 0;
 }
 
 /* The bytes of what a rank asks for: an entry for each key, of which it asks for at most so many. */
@@ -245,6 +262,8 @@ static void put_asked(Printer *p, const Fragment *fragment) {
             put_length(p, input, NULL);
     }
     put(p, *between ? ")" : "few)");
+    int64_t row = row_bytes(fragment->node->kids[1]);
+    if (row) buf_printf(p->out, ", of rows that move %lld bytes each", (long long)row);
 }
 
 static void put_sent(Printer *p, const Fragment *fragment) {
@@ -258,6 +277,8 @@ static void put_sent(Printer *p, const Fragment *fragment) {
             put_operand(p, fragment->inputs[0]);
         else if (*at == '&')
             put_asked(p, fragment);
+        else if (*at == '#')
+            put_operands(p, fragment);
         else if (*at == '%')
             buf_printf(p->out, "%lld bytes", (long long)fragment->node->kids[0]->type->size);
         else

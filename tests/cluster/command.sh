@@ -107,21 +107,31 @@ distinct='|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, i, x| mer
 "$weldc" run -e "$distinct" 10000L --save "$dir/few.npy"
 "$weldc" run -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| merge(b, x % 10000L)))' "@$dir/keys.npy" --save "$dir/same.npy"
 by_key=$((40000 * 16 * 3 / 4 + 40000 * 8 * 3 / 4 + 40000 * 8 * 3 / 4)) whole=$((40000 * 16 * 3))
-sends joins $by_key -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
+moved=$((40000 * 16 * 3 / 4 + 40000 * 8 * 3 / 4))
+sends joins $moved -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
 sends fetches $by_key --set weld.cluster.lookups=fetch -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
+sends moves $moved --set weld.cluster.lookups=shuffle -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
 sends merges $whole --set weld.cluster.lookups=merge -e "$join" "@$dir/keys.npy" "@$dir/keys.npy"
 sends same $((by_key / 4)) -e "$join" "@$dir/same.npy" "@$dir/same.npy"
 sends few $((2500 * 16 * 3)) -e "$join" "@$dir/same.npy" "@$dir/few.npy"
 "$weldc" explain --stage plan --set weld.cluster=mpi -e "$join" >"$dir/plan"
-grep -q '(n - 1) \* 16 bytes \* len(#[0-9]*), or (n - 1) / n \* (16 bytes \* len(#[0-9]*) + 16 bytes \* (len(k#2)))' "$dir/plan" ||
-    { echo "the plan does not show the bytes of both ways to join"; cat "$dir/plan"; exit 1; }
-# Of a dictionary by key, and of what is fetched of it, each rank holds its part, with the spares of a run, a sixteenth of it.
-for ranks in 1 4; do
-    "$mpirun" --oversubscribe -n $ranks "$weldc" run --no-eval --set weld.cluster.lookups=fetch -e "$join" "@$dir/distinct.npy" "@$dir/distinct.npy" --stats \
-        2>"$dir/by_key.$ranks" >/dev/null
+grep -q '(n - 1) / n \* (8 bytes \* len(#[0-9]*))' "$dir/plan" && grep -q '(n - 1) \* 16 bytes \* len(#[0-9]*), or (n - 1) / n \* (16 bytes \* len(#[0-9]*) + 16 bytes \* (len(k#2)), of rows that move 8 bytes each)' "$dir/plan" ||
+    { echo "the plan does not show the bytes of all ways to join"; cat "$dir/plan"; exit 1; }
+# Of rows that are filtered only those that are left move, with what is needed of them: keys and weights of a half, 16 bytes.
+weighed='|k: vec[i64], p: vec[f64], w: vec[i64]| let d = result(for(w, dictmerger[i64,{f64,f64},+], |b, i, x| merge(b, {x, {0.5, 1.0}})));
+    result(for(zip(k, p, k), merger[f64,+], |b, i, x| if(x.$2 % 2L == 0L, merge(b, x.$1 * lookup(d, x.$0).$0 + lookup(d, x.$0).$1), b)))'
+"$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x % 8L))))' 160000L --save "$dir/weights.npy"
+sends weighed $((40000 * 24 * 3 / 4 + 20000 * 16 * 3 / 4)) -e "$weighed" "@$dir/keys.npy" "@$dir/weights.npy" "@$dir/keys.npy"
+same weighed --set weld.cluster.lookups=shuffle -e "$weighed" "@$dir/keys.npy" "@$dir/weights.npy" "@$dir/keys.npy"
+# Of a dictionary by key, and of what is fetched of it or moves to it, each rank holds its part, with the spares of a run, a sixteenth of it.
+for lookups in fetch shuffle; do
+    for ranks in 1 4; do
+        "$mpirun" --oversubscribe -n $ranks "$weldc" run --no-eval --set weld.cluster.lookups=$lookups -e "$join" "@$dir/distinct.npy" \
+            "@$dir/distinct.npy" --stats 2>"$dir/by_key.$ranks" >/dev/null
+    done
+    [ "$(field peak_bytes "$dir/by_key.4")" -lt $(($(field peak_bytes "$dir/by_key.1") * 27 / 100 + 4096)) ] ||
+        { echo "$lookups: memory of a dictionary by key does not fall as 1/n"; cat "$dir"/by_key.*; exit 1; }
 done
-[ "$(field peak_bytes "$dir/by_key.4")" -lt $(($(field peak_bytes "$dir/by_key.1") * 27 / 100 + 4096)) ] ||
-    { echo "memory of a dictionary by key does not fall as 1/n"; cat "$dir"/by_key.*; exit 1; }
 sends rounds $((60000 + 10 * (60000 + 60000))) -e '|from: vec[i64], to: vec[i64], n: i64|
     let zeros = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, 0.0)));
     iterate({result(for(zeros, appender[f64], |b, i, x| merge(b, 1.0))), 0L}, |s|

@@ -5,7 +5,7 @@
  * FILE:NAME may be a part of it, or "all"; EVERY 10 takes each tenth of these.
  *
  * Every rank runs every case twice: with all ranks given the whole arguments; and given blocks of every vector, or blocks of
- * other lengths, or all on rank 0, by turns of the cases and numbers of ranks, and keys that are looked up fetched from their owners; a chosen
+ * other lengths, or all on rank 0, by turns of the cases and numbers of ranks, and keys that are looked up fetched from their owners, or rows moved there; a chosen
  * case in all these ways. All must get the result that the corpus expects, or fail with the failure that it expects. Exit status: 0 all did.
  */
 #include <mpi.h>
@@ -182,7 +182,10 @@ static void run_all(Bench *bench, const Corpus *corpus) {
     int chosen = 0;
     bench->conf = weld_conf_new();
     mode_settings(bench->conf, bench->mode);
-    weld_conf_set(bench->conf, "weld.cluster.lookups", bench->mode == WHOLE ? "auto" : "fetch");
+    weld_conf_set(bench->conf, "weld.cluster.lookups",
+                  bench->mode == WHOLE    ? "auto"
+                  : bench->mode == BLOCKS ? "fetch"
+                                          : "shuffle");
     weld_conf_set(bench->conf, "weld.transport", bench->transport);
     weld_conf_set(bench->conf, "weld.cluster.training", bench->mode == WHOLE ? "allreduce" : "server");
     weld_conf_set(bench->conf, "weld.cache", "off");

@@ -5,7 +5,7 @@
  * All ranks generate program SEED + i (generate.c). Each interprets it alone: that is the answer. Then they run it together,
  * by turns with all given the whole arguments, blocks of them, blocks of other lengths, and all on rank 0 (cut.h); nearly all
  * by the interpreter, which makes the exchanges that compiled code makes, each COMPILED_EACH-th as machine code; each
- * FETCHING_EACH-th chooses how to look up in dictionaries, the others fetch keys; every other one trains with a parameter server
+ * FETCHING_EACH-th chooses how to look up in dictionaries, the others fetch keys or move rows to them; every other one trains with a parameter server
  * where it can. Each must get the answer; all of a failing program must fail, unless the optimizer drops what fails and nobody
  * needs. Generated programs list dictionaries in key order only. Contexts must hold no memory afterwards.
  *
@@ -68,7 +68,8 @@ static weld_module_t compile(Trial *t, bool together) {
     weld_conf_set(conf, "weld.cache", "off");
     weld_conf_set(conf, "weld.verify", "true");
     if (together) mode_settings(conf, t->mode);
-    if (together && t->fetches) weld_conf_set(conf, "weld.cluster.lookups", "fetch");
+    if (together && t->fetches)
+        weld_conf_set(conf, "weld.cluster.lookups", t->seed % FETCHING_EACH == 1 ? "fetch" : "shuffle");
     if (together && t->seed % 2) weld_conf_set(conf, "weld.cluster.training", "server");
     weld_module_t module = module_compile("random", t->text.text, t->text.length, NULL, conf, &error, NULL);
     if (!module) complain(t, together ? "compiling for ranks" : "compiling", &error);
