@@ -444,6 +444,7 @@ Counter cg_counter_open(Cg *cg, LLVMValueRef begin, LLVMValueRef end);
 LLVMValueRef cg_counter_close(Cg *cg, Counter *counter); /* the branch back */
 /* Asks LLVM neither to unroll nor to vectorize the loop of that branch back: that would not pay for its code. */
 void cg_loop_as_is(Cg *cg, LLVMValueRef back);
+void cg_mark_calls(Cg *cg, LLVMValueRef back); /* of a loop that calls functions of mathematics */
 LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end, bool few);
 /* The same, several at once as far as that goes. */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end);
@@ -526,6 +527,12 @@ LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMVa
 /* ---- cg_outline.c: loops that are functions of their own ---- */
 
 void cg_loop_outlined(Cg *cg, Loop *loop);
+
+/* ---- cg_sieve.c: loops that do costly mathematics under a condition ---- */
+
+bool cg_sieve_pays(Cg *cg, const Loop *loop); /* is it one; its builders and cursors are known */
+/* As cg_filter_loop. */
+LLVMValueRef cg_sieve_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end);
 
 /* ---- cg_loop.c: for, cg_iterate.c: iterate, cg_builder.c: builders, cg_dict.c: dictionaries
  * ------------------------------------- */

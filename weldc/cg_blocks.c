@@ -480,7 +480,8 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
     LLVMBuilderRef builder = cg->builder;
     cg_bind(cg, loop->lambda->params[0], loop->builders);
     Prefetch plan = cg_prefetch_plan(cg, loop->lambda);
-    Stages stages = loop->mark ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
+    bool apart = loop->mark || cg_sieve_pays(cg, loop);
+    Stages stages = apart ? (Stages){.count = 0} : cg_stages(cg, loop->lambda);
     Rows rows;
     bool picks = !plan.count && !stages.count && cg_rows_find(cg, loop, &rows);
     if (!plan.count && !stages.count && !picks) {

@@ -1,4 +1,4 @@
-/* cg_compress.c: the values of some lanes go to the end of an appender, in their order.
+/* cg_compress.c: the values of some lanes go to the end of an appender, or of a buffer, in their order.
  *
  *     mask  1 0 1 1         compress: b and the gap go       a c d .      store at data + length; length += 3
  *     value a b c d
@@ -85,27 +85,38 @@ static LLVMValueRef end_of(Cg *cg, const LaneMerge *merge) {
     return cg_element(cg, merge->builder->args[0], data, length_of(cg, merge->state));
 }
 
-/* Elements of one scalar: a vector at a time. */
-static void append_scalars(Filter *lanes, const LaneMerge *merge, Leaf value) {
+/* A vector at a time. */
+LLVMValueRef cg_compress_store(Filter *lanes, const Type *type, Leaf value, Leaf mask, LLVMValueRef data,
+                               LLVMValueRef number) {
     Cg *cg = lanes->wide.cg;
     LLVMBuilderRef builder = cg->builder;
-    const Type *type = merge->builder->args[0];
     if (type->kind == TY_bool)
         value = LLVMBuildZExt(builder, value, LLVMVectorType(cg->i8, lanes->wide.width), "");
-    unsigned step = merge->mask ? compressed_at_once(lanes, type->size) : lanes->wide.width;
+    unsigned step = mask ? compressed_at_once(lanes, type->size) : lanes->wide.width;
     for (unsigned from = 0; from < lanes->wide.width; from += step) {
         Leaf part = cg_wide_part(cg, value, from, step);
         LLVMValueRef count = cg_i64(cg, step);
-        if (merge->mask) {
-            Leaf mask = cg_wide_part(cg, merge->mask, from, step);
-            LLVMValueRef bits = LLVMBuildBitCast(builder, mask, LLVMIntTypeInContext(cg->context, step), "");
+        if (mask) {
+            Leaf own = cg_wide_part(cg, mask, from, step);
+            LLVMValueRef bits = LLVMBuildBitCast(builder, own, LLVMIntTypeInContext(cg->context, step), "");
             bits = LLVMBuildZExt(builder, bits, cg->i64, "");
-            part = compress(cg, part, mask, bits);
+            part = compress(cg, part, own, bits);
             count = cg_intrinsic(cg, "llvm.ctpop", &cg->i64, 1, &bits, 1);
         }
-        LLVMSetAlignment(LLVMBuildStore(builder, part, end_of(cg, merge)), (unsigned)type->align);
-        lengthen(cg, merge->state, count);
+        LLVMValueRef at = cg_element(cg, type, data, number);
+        LLVMSetAlignment(LLVMBuildStore(builder, part, at), (unsigned)type->align);
+        number = LLVMBuildAdd(builder, number, count, "");
     }
+    return number;
+}
+
+/* Elements of one scalar. */
+static void append_scalars(Filter *lanes, const LaneMerge *merge, Leaf value) {
+    Cg *cg = lanes->wide.cg;
+    LLVMValueRef data = cg_load_at(cg, cg->ptr, merge->state, 0);
+    LLVMValueRef length = cg_compress_store(lanes, merge->builder->args[0], value, merge->mask, data,
+                                            length_of(cg, merge->state));
+    cg_store_at(cg, length, merge->state, offsetof(Appender, length));
 }
 
 /* Field by field, lane by lane: a0 b0 a1 b1 ... */

@@ -233,7 +233,7 @@ static void group(Filter *lanes) {
 }
 
 /* The plan listed the lets: they are evaluated where their names are. */
-static Leaf *after_let(Wide *wide, const Node *let) {
+Leaf *cg_filter_other(Wide *wide, const Node *let) {
     return cg_wide_expr(wide, let->kids[1]);
 }
 
@@ -263,7 +263,7 @@ static LLVMValueRef all_groups(Filter *lanes, LLVMValueRef begin, LLVMValueRef s
 
 LLVMValueRef cg_filter_loop(Cg *cg, const Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     LLVMBuilderRef builder = cg->builder;
-    Filter lanes = {.wide = {cg, 0, cg_filter_name, after_let}, .loop = loop};
+    Filter lanes = {.wide = {cg, 0, cg_filter_name, cg_filter_other}, .loop = loop};
     lanes.wide.width = cg_filter_plan(&lanes);
     if (!lanes.wide.width) return begin;
     int leaves = leaf_count(loop->builder);

@@ -51,6 +51,10 @@ typedef struct Filter {
 unsigned cg_filter_plan(Filter *lanes);
 Late *cg_filter_late(Filter *lanes, const Symbol *symbol); /* or NULL */
 int64_t cg_filter_largest(const Type *type);               /* the bytes of its largest scalar */
+bool cg_filter_walks(const Loop *loop);                    /* are its elements side by side */
+/* Of a loop that is not planned as a whole: can the value be computed for all lanes? */
+bool cg_filter_takes(Filter *lanes, const Node *value);
+bool cg_filter_takes_let(Filter *lanes, const Node *let); /* and lists it */
 
 /* ---- cg_filter_load.c: what names of the body mean in a group ---- */
 
@@ -60,6 +64,7 @@ unsigned cg_filter_even(const Type *type); /* of a struct of 2 or 4 scalars of o
 /* ---- cg_filter.c ---- */
 
 Leaf cg_filter_neutral(Cg *cg, Op op, const Type *type); /* the value that changes no other */
+Leaf *cg_filter_other(Wide *wide, const Node *let);      /* Wide.other: lets were listed */
 
 /* ---- cg_few.c: merges into dictmergers that have few keys ---- */
 
@@ -76,5 +81,9 @@ void cg_few_close(Filter *lanes);           /* after the last group */
 
 /* Appends the value in the lanes of merge->mask, in their order. */
 void cg_filter_append(Filter *lanes, const LaneMerge *merge, const Leaf *value);
+/* The lanes of the mask, all if it is NULL, of scalars, from element `number` of data on, where there is room for all lanes.
+ * Returns the number behind the last one. */
+LLVMValueRef cg_compress_store(Filter *lanes, const Type *type, Leaf value, Leaf mask, LLVMValueRef data,
+                               LLVMValueRef number);
 
 #endif

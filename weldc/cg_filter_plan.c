@@ -113,6 +113,23 @@ static bool is_own_kind(const Type *builder, const Type *value) {
            value->args[1] == builder->args[1];
 }
 
+bool cg_filter_takes(Filter *lanes, const Node *value) {
+    return takes_value(lanes, value);
+}
+
+bool cg_filter_takes_let(Filter *lanes, const Node *let) {
+    return type_is_flat(let->symbol->type) && takes_value(lanes, let->kids[0]) && late_add(lanes, let);
+}
+
+bool cg_filter_walks(const Loop *loop) {
+    for (int i = 0; i < loop->ncursors; i++) {
+        const Cursor *cursor = &loop->cursors[i];
+        IterKind kind = cursor->iter->iter;
+        if (kind != IT_range && (kind != IT_scalar || !cg_is_constant(cursor->stride, 1))) return false;
+    }
+    return true;
+}
+
 static bool takes_body(Filter *lanes, const Node *node) {
     if (--lanes->budget < 0) return false;
     switch (node->kind) {
@@ -194,11 +211,7 @@ unsigned cg_filter_plan(Filter *lanes) {
     Cg *cg = lanes->wide.cg;
     const Loop *loop = lanes->loop;
     Takes takes = {1, false, false, true};
-    for (int i = 0; i < loop->ncursors; i++) {
-        const Cursor *cursor = &loop->cursors[i];
-        IterKind kind = cursor->iter->iter;
-        if (kind != IT_range && (kind != IT_scalar || !cg_is_constant(cursor->stride, 1))) return 0;
-    }
+    if (!cg_filter_walks(loop)) return 0;
     look_at_builders(lanes, loop->builder, 0, &takes);
     if (!takes.all || !(takes.conditional || takes.extreme || lanes->nfew)) return 0;
     if (cg->compress == COMPRESS_NONE && takes.conditional) return 0;

@@ -117,7 +117,7 @@ void cg_loop_as_is(Cg *cg, LLVMValueRef back) {
 /* A loop whose vectors are given to functions of mathematics: all registers are saved around each call, and one call waits for
  * the result of the other. Two vectors of 64 bytes side by side, or four of 32, save less often, and one computes while another
  * waits. What is saved of 64 bytes should not be on two lines of the cache: with a frame pointer LLVM aligns it. */
-static void mark_calls(Cg *cg, LLVMValueRef back) {
+void cg_mark_calls(Cg *cg, LLVMValueRef back) {
     mark_loop(cg, back, cg->wide ? 2 : 4, false);
     if (!cg->wide) return;
     LLVMAttributeRef frame = LLVMCreateStringAttribute(cg->context, "frame-pointer", 13, "all", 3);
@@ -158,7 +158,7 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     cg_offsets_close(cg, &offsets);
     LLVMValueRef back = cg_counter_close(cg, &counter);
     if (cg->math_calls > calls && !few)
-        mark_calls(cg, back);
+        cg_mark_calls(cg, back);
     else if (!few)
         mark_loads(cg, loop, back);
     cg->fn->nproven = proven;
@@ -215,13 +215,14 @@ static bool has_nditer(const Loop *loop) {
     return found;
 }
 
-/* The same, several at once as far as that goes: nditers by segments, filters by lanes (cg_filter.c). */
+/* The same, several at once as far as that goes: nditers by segments, filters by lanes (cg_sieve.c, cg_filter.c). */
 void cg_loop_by_lanes(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end) {
     if (has_nditer(loop)) {
         loop_segments(cg, loop, begin, end);
         return;
     }
-    LLVMValueRef from = cg_filter_loop(cg, loop, begin, end);
+    LLVMValueRef from = cg_sieve_loop(cg, loop, begin, end);
+    if (from == begin) from = cg_filter_loop(cg, loop, begin, end);
     if (from == begin) {
         cg_loop_range(cg, loop, begin, end, false);
         return;

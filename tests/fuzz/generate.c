@@ -349,7 +349,9 @@ static void results(Gen *g, int size) {
     for (int i = 0; i < count; i++) {
         if (i) gen_put(g, ", ");
         g->fuel = size / count + 1;
-        if (size >= 20 && gen_find_vec(g) >= 0 && gen_chance(g, 30)) {
+        if (!g->exact && gen_chance(g, 25)) {
+            write_sieved(g, gen_scalar(g, TY_f64), DEEPEST);
+        } else if (size >= 20 && gen_find_vec(g) >= 0 && gen_chance(g, 30)) {
             dense_loop(g);
         } else {
             gen_expr(g, gen_random_type(g, count > 1 ? 1 : 3), size < 40 ? 3 : DEEPEST);

@@ -416,3 +416,72 @@ void write_vector_loop(Gen *g, Type *type, int depth) {
     g->count = scope;
     gen_put(g, "))))");
 }
+
+/* ---- mathematics under a condition ---- */
+
+bool fits_sieved(Gen *g, const Type *type) {
+    return !g->exact && g->loops == 0 && type->kind == TY_f64;
+}
+
+static void pick_text(Gen *g, const char *const *texts, int count, int number) {
+    for (const char *at = texts[gen_below(g, count)]; *at; at++)
+        buf_printf(g->out, *at == '#' ? "x%d" : "%c", *at == '#' ? number : *at);
+}
+
+/* Of the number # of the iteration; sums of positive numbers. */
+static void sieved_condition(Gen *g, int number) {
+    static const char *const texts[] = {"(# & 3l) != 1l",
+                                        "# > 300l",
+                                        "# < 0l",
+                                        "(# * 7l & 15l) < 5l",
+                                        "f64(# & 31l) * 0.1 < exp(0.01 * f64(#))",
+                                        "# >= 0l",
+                                        "# != 77l",
+                                        "i8(#) < i8(9)"};
+    pick_text(g, texts, 8, number);
+}
+
+static void sieved_value(Gen *g, int number) {
+    static const char *const texts[] = {"exp(f64(# & 31l) * 0.05)",
+                                        "log(f64(#) + 1.5) + sqrt(f64(#))",
+                                        "f64(exp(f32(i8(#) & i8(7)))) + 1.0",
+                                        "(let t = log(f64(#) + 2.0); t * t + exp(t * 0.1))",
+                                        "select((# & 64l) == 0l, exp(f64(# & 15l)), 2.5)",
+                                        "f64(#) * 0.5"};
+    pick_text(g, texts, 6, number);
+}
+
+/* Lets, conditions, and merges into three builders. */
+static void sieved_body(Gen *g, int b, int e) {
+    int let = g->names++;
+    bool twice = gen_chance(g, 30), last = gen_chance(g, 30);
+    buf_printf(g->out, "(let x%d = ", let);
+    sieved_value(g, e);
+    gen_put(g, "; if(");
+    sieved_condition(g, e);
+    if (gen_chance(g, 20)) buf_printf(g->out, " && x%d > 3.0", let);
+    gen_put(g, last ? ", x" : ", ");
+    if (last) buf_printf(g->out, "%d, ", b);
+    if (twice) {
+        gen_put(g, "if(");
+        sieved_condition(g, e);
+        gen_put(g, ", ");
+    }
+    buf_printf(g->out, "{merge(x%d.$0, ", b);
+    sieved_value(g, e);
+    buf_printf(g->out, gen_chance(g, 50) ? " + x%d), " : "), ", let);
+    buf_printf(g->out, "merge(x%d.$1, x%d * 3l), merge(x%d.$2, x%d)}", b, e, b, let);
+    if (twice) buf_printf(g->out, ", x%d)", b);
+    if (!last) buf_printf(g->out, ", x%d", b);
+    gen_put(g, "))");
+}
+
+void write_sieved(Gen *g, Type *type, int depth) {
+    int all = g->names++, b = g->names++, i = g->names++, e = g->names++, rows = gen_below(g, 900);
+    (void)type, (void)depth;
+    buf_printf(g->out, "(let x%d = for(rangeiter(0l, %dl, 1l), ", all, rows);
+    buf_printf(g->out, "{merger[f64, +], merger[i64, +], appender[f64]}, |x%d, x%d, x%d| ", b, i, e);
+    sieved_body(g, b, gen_chance(g, 50) ? i : e);
+    buf_printf(g->out, "); result(x%d.$0) + f64(result(x%d.$1) & 7l) + ", all, all);
+    buf_printf(g->out, "result(for(result(x%d.$2), merger[f64, +], |b, i, x| merge(b, x))))", all);
+}
