@@ -119,19 +119,27 @@ typedef struct ComplexFloats {
 #include "banded_adjoints.h"
 
 /* The sum of the squares as it is, of smaller and of larger numbers: one of the three neither overflows nor loses digits. The
- * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. */
+ * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. Either sum is of the numbers that can make the first
+ * one fail: squares of others would underflow themselves, for which processors take time. */
 #define DOWN "2.409919865102884e-181"
 #define UP "4.149515568880993e180"
+#define MAGNITUDE(x) "select(" x " < 0.0, -" x ", " x ")"
+#define LOWERED(x) "select(" MAGNITUDE(x) " <= 1e130, 0.0, " x " * " DOWN ")"
+#define RAISED(x) "select(" MAGNITUDE(x) " < 1e-144, " x " * " UP ", 0.0)"
 #define NORM_OF_SUMS                                                                     \
     "if(s.$0 >= 1.0261342003245941e-289 && s.$0 <= 1.7976931348623157e308, sqrt(s.$0), " \
     "if(s.$0 < 1.0, sqrt(s.$2) * " DOWN ", sqrt(s.$1) * " UP "))"
-#define NORM_F64                                                                                           \
-    "|x: vec[f64]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| let small = e * " DOWN "; " \
-    "let large = e * " UP "; merge(b, {e * e, small * small, large * large}))); " NORM_OF_SUMS
-#define NORM_C64                                                                                       \
-    "|x: vec[{f64, f64}]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| "                \
-    "let p = e.$0 * " DOWN "; let q = e.$1 * " DOWN "; let u = e.$0 * " UP "; let v = e.$1 * " UP "; " \
+/* clang-format off */
+#define NORM_F64                                                                                              \
+    "|x: vec[f64]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| "                              \
+    "let small = " LOWERED("e") "; let large = " RAISED("e") "; "                                             \
+    "merge(b, {e * e, small * small, large * large}))); " NORM_OF_SUMS
+#define NORM_C64                                                                                              \
+    "|x: vec[{f64, f64}]| let s = result(for(x, merger[{f64, f64, f64}, +], |b, i, e| "                       \
+    "let p = " LOWERED("e.$0") "; let q = " LOWERED("e.$1") "; "                                              \
+    "let u = " RAISED("e.$0") "; let v = " RAISED("e.$1") "; "                                                \
     "merge(b, {e.$0 * e.$0 + e.$1 * e.$1, p * p + q * q, u * u + v * v}))); " NORM_OF_SUMS
+/* clang-format on */
 /* The squares of floats are doubles that neither overflow nor underflow. */
 #define NORM_F32 \
     "|x: vec[f32]| f32(sqrt(result(for(x, merger[f64, +], |b, i, e| let d = f64(e); merge(b, d * d)))))"

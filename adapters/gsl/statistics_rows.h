@@ -20,10 +20,12 @@
     "let most = " GREATEST " * " DOWN80 "; "                                                                 \
     "let mean = if(" ABS("sums.$0") " <= " GREATEST ", sums.$0 / n, "                                        \
     "if(" ABS("sums.$1") " <= " GREATEST ", min(max(small, -most), most), small) * " UP80 "); "
-/* The mean of the products of `a` and `c` over data, as `mean`; count as `count`, `n`. */
+/* The mean of the products of `a` and `c` over data, as `mean`; count as `count`, `n`. Smaller products are of those only that
+ * can make a sum overflow: others would underflow, for which processors take time. */
 #define MEAN_PRODUCT(data, a, c)                                                                             \
     "let sums = result(for(" data ", merger[{f64, f64, i64}, +], |b, i, e| let p = " a "; let q = " c "; "   \
-    "merge(b, {p * q, p * " DOWN600 " * (q * " DOWN600 "), 1L}))); let count = sums.$2; let n = f64(count); " \
+    "let t = p * q; let small = select(" ABS("t") " <= 1e260, 0.0, p * " DOWN600 "); "                      \
+    "merge(b, {t, small * (q * " DOWN600 "), 1L}))); let count = sums.$2; let n = f64(count); "             \
     "let mean = if(count == 0L, 0.0, "                                                                       \
     "if(" ABS("sums.$0") " <= " GREATEST ", sums.$0 / n, sums.$1 / n * " UP600 " * " UP600 ")); "
 #define UNBIASED "if(count == 0L, 0.0, mean * (n / (n - 1.0)))"
@@ -48,7 +50,7 @@
  NULL, NULL, "the sum of the squares of the deviations from the mean"},
 {"variance", "double gsl_stats_variance(data, stride, n)",
  V "let m = gsl.mean(x); let sums = result(for(x, merger[{f64, f64, f64, i64}, +], |b, i, e| "
- "let d = e - m; let s = d * " DOWN600 "; merge(b, {d * d, d, s * s, 1L}))); let n = f64(sums.$3); "
+ "let d = e - m; let s = select(" ABS("d") " <= 1e130, 0.0, d * " DOWN600 "); merge(b, {d * d, d, s * s, 1L}))); let n = f64(sums.$3); "
  "let mean = if(sums.$0 <= " GREATEST ", max((sums.$0 - sums.$1 * (sums.$1 / n)) / n, 0.0), "
  "sums.$2 / n * " UP600 " * " UP600 "); "
  "if(sums.$3 == 0L, 0.0, mean * (n / (n - 1.0)))",
