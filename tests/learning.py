@@ -18,7 +18,7 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError:
-    print("skipped: jax is not installed; ./run bench --peers installs it")
+    print("skipped: jax is not installed; ./run test and ./run bench --peers install it")
     sys.exit(77)
 jax.config.update("jax_enable_x64", True)
 
