@@ -12,8 +12,8 @@
  *               its own, which are ahead of the server's
  *     whole     the rest, such as the losses; the update makes it on every rank
  *
- * Vectors that one loop walks together form a group. A group is ranged if nothing else is done with any of its vectors in
- * the update, and a sum is among them. What a worker does with them is of no concern: it pulls them as wholes.
+ * Vectors that one loop walks together form a group: they are equally long. A group is ranged if nothing else is done with any of its
+ * vectors in the update, the next ones are of the same group, and a sum is among them. What a worker does with them is of no concern: it pulls them as wholes.
  */
 #include "distribute_server.h"
 
@@ -393,13 +393,12 @@ static void make_groups(Step *step) {
         Entry *entry = &step->chain.entries[i];
         if (entry->updates && entry->sum < 0) entry->group = settle_value(step, entry->value);
     }
+    for (int i = 0; i < step->nleaves; i++) group_of(step, next_leaf(step, i));
     for (int i = 0; i < step->nleaves; i++) {
         Node *next = next_leaf(step, i);
         int group = group_of(step, next), own = step->leaves[i].group;
-        if (own >= 0 && group >= 0)
-            join(step, own, group);
-        else if (own >= 0)
-            step->bad[root_of(step, own)] = true;
+        bool together = own >= 0 && group >= 0 && root_of(step, own) == root_of(step, group);
+        if (own >= 0 && !together) step->bad[root_of(step, own)] = true;
         if (group < 0 || own < 0) spoil_all(step, next);
     }
 }
