@@ -7,7 +7,8 @@
  * The body of a function, an arm, or lets in an operand are a *block*, a level deeper than the block around.
  * A value that the body of a loop computes whatever happens moves out, as long as the block is the body of a
  * loop and no name that the value uses is bound there. It must not be able to fail, since the loop may run
- * zero times, nor touch a builder of others or a foreign function. An inner loop cannot fail if it walks one
+ * zero times, nor touch a builder of others or a foreign function. The function of an iterate runs at least once, so from there what
+ * may fail moves as well, and what ranks exchange. An inner loop cannot fail if it walks one
  * whole vector and its body cannot. Scalar arithmetic stays, LLVM moves it; what moves is loops, vectors,
  * sorts, and functions of libm.
  *
@@ -29,7 +30,12 @@ struct Moved {
 typedef struct Block Block;
 struct Block {
     Block *outer;
-    enum { ARM, LOOP, VALUE } kind; /* VALUE: lets in an operand; it runs when the block around does */
+    enum {
+        ARM,
+        LOOP,
+        STEP,
+        VALUE
+    } kind; /* STEP: of an iterate. VALUE: lets in an operand; it runs when the block around does */
     int level, at;
     Moved *first, **last;
     Node *end;
@@ -38,7 +44,8 @@ struct Block {
 /* Of a node and all below. */
 typedef struct Needs {
     uint64_t levels; /* that bind names which are used */
-    bool fixed;      /* may fail, or has an effect */
+    bool fixed;      /* has an effect */
+    bool fails;      /* may fail, or not end */
     bool builder;    /* names a builder outside of the bodies of its loops */
 } Needs;
 
@@ -58,8 +65,13 @@ static bool checks_merges(const Type *builder) {
     return false;
 }
 
-/* Can the node itself fail, or does it do what has an order or may not end? */
 static bool is_fixed(const Node *node) {
+    if (node->kind != N_Exchange) return node_is_foreign(node) || node_keeps(node) || node->kind == N_Room;
+    return node->bits >= EXCHANGE_host && node->bits <= EXCHANGE_take; /* what a parameter server does */
+}
+
+/* Can the node itself fail, or may it not end? */
+static bool may_fail(const Node *node) {
     switch (node->kind) {
     case N_Binary:
         if (!(op_classes[node->op].traits & FAILS) || type_is_float(node->type)) return false;
@@ -81,17 +93,19 @@ static bool is_costly(const Node *node) {
     case N_Result:
     case N_Sort:
     case N_ToVec:
+    case N_Iterate:
     case N_Serialize: return true;
+    case N_Exchange: return *exchange_classes[node->bits].sends;
     default: return false;
     }
 }
 
 /* The outermost block that may compute a value which uses names of these levels; the block itself if there is
  * no loop in between. */
-static Block *home_of(Block *block, uint64_t levels) {
+static Block *home_of(Block *block, uint64_t levels, bool fails) {
     Block *home = block, *outer = block;
-    while (outer->kind != ARM && !(levels >> outer->level)) {
-        bool loop = outer->kind == LOOP;
+    while (outer->kind != ARM && !(fails && outer->kind == LOOP) && !(levels >> outer->level)) {
+        bool loop = outer->kind != VALUE;
         outer = outer->outer;
         if (loop) home = outer;
     }
@@ -128,7 +142,8 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
         Node **kid = &node->kids[i];
         Needs below;
         if ((*kid)->kind == N_Lambda) {
-            below = walk_block(licm, block, &(*kid)->kids[0], *kid, node->kind == N_For ? LOOP : ARM);
+            int kind = node->kind == N_For ? LOOP : node->kind == N_Iterate ? STEP : ARM;
+            below = walk_block(licm, block, &(*kid)->kids[0], *kid, kind);
             below.builder = below.builder && node->kind == N_Apply;
         } else if ((lazy && i > 0) || (*kid)->kind == N_Let) {
             below = walk_block(licm, block, kid, NULL, lazy && i > 0 ? ARM : VALUE);
@@ -137,11 +152,13 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
         }
         needs.levels |= below.levels;
         needs.fixed |= below.fixed;
+        needs.fails |= below.fails;
         needs.builder |= below.builder;
     }
     needs.fixed |= is_fixed(node);
+    needs.fails |= may_fail(node);
     bool stays = needs.fixed || needs.builder || node->type->builders || !is_costly(node);
-    Block *home = stays ? block : home_of(block, needs.levels);
+    Block *home = stays ? block : home_of(block, needs.levels, needs.fails);
     if (home != block) needs.levels = move(licm, home, slot);
     return needs;
 }
@@ -167,7 +184,7 @@ static void lay_out(Block *block, Node **slot) {
 static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int kind) {
     Block block = {.outer = outer, .kind = kind, .level = outer ? outer->level + 1 : 0, .at = 1};
     Needs needs = {0};
-    if (block.level == LEVELS - 1) return (Needs){0, true, true}; /* too deep to look */
+    if (block.level == LEVELS - 1) return (Needs){0, true, true, true}; /* too deep to look */
     block.last = &block.first;
     for (int i = 0; lambda && i < lambda->nparams; i++) licm->levels[lambda->params[i]->id] = block.level;
     Node **at = slot;
@@ -177,6 +194,7 @@ static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int
                                               : walk_node(licm, &block, value);
         needs.levels |= below.levels;
         needs.fixed |= below.fixed;
+        needs.fails |= below.fails;
         needs.builder |= below.builder;
         licm->levels[let->symbol->id] = block.level;
     }
@@ -184,6 +202,7 @@ static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int
     Needs below = walk_node(licm, &block, &block.end);
     needs.levels = (needs.levels | below.levels) & (((uint64_t)1 << block.level) - 1);
     needs.fixed |= below.fixed;
+    needs.fails |= below.fails;
     needs.builder |= below.builder;
     if (block.first)
         lay_out(&block, slot);
