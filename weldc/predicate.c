@@ -3,6 +3,7 @@
  *
  *     if(c, merge(b, e), b)  =>  merge(b, select(c, e, identity))     b a merger, e cheap and unable to fail
  *     if(c, {merge(b.$0, e), b.$1}, b)  =>  {merge(b.$0, select(c, e, identity)), b.$1}                likewise
+ *     if(c, (let x = e; merge(b, x)), b)  =>  let x = e; merge(b, select(c, x, identity))              likewise
  *     if(c, x, y)            =>  select(c, x, y)                      scalars, both cheap and unable to fail
  *
  * The identity is that of the operator for any accumulator: -0.0 for a float sum (0.0 would change the sign
@@ -12,7 +13,7 @@
 
 bool pass_predicate(Program *program);
 
-enum { CHEAP = 16 };
+enum { CHEAP = 16, CHEAP_LETS = 64 };
 
 /* As expressions that print and read back as what they are: there are no literals of -0.0 and NaN. */
 static Node *neutral(Program *program, Span span, Op op, Type *type) {
@@ -47,29 +48,40 @@ static bool is_cheap_merge(const Node *merge) {
            is_cheap(merge->kids[1]);
 }
 
-/* The merge of the arm, if the node merges a cheap value in one arm and leaves the same merger alone in the
- * other. */
-static Node *merging_arm(const Node *node, int arm) {
-    Node *merge = node->kids[arm];
-    return is_cheap_merge(merge) && node_equal(merge->kids[0], node->kids[3 - arm]) ? merge : NULL;
+/* Where what is behind the arm's lets is, if these are cheap. */
+static Node **behind_lets(Node *node, int arm) {
+    Node **at = &node->kids[arm];
+    int budget = CHEAP_LETS;
+    for (; (*at)->kind == N_Let; at = &(*at)->kids[1]) {
+        if ((*at)->symbol->type->builders || !node_is_cheap((*at)->kids[0], &budget)) return NULL;
+    }
+    return at;
 }
 
-/* Is it field `index` of that struct of builders, or of the same made of its fields? */
-static bool is_field_of(const Node *field, int index, const Node *whole) {
-    if (whole->kind == N_Struct) return node_equal(field, whole->kids[index]);
-    return field->kind == N_Field && field->index == index && node_equal(field->kids[0], whole);
+/* A builder of those that an arm leaves alone: `whole`, or a field of another. */
+typedef struct Place {
+    const struct Place *outer;
+    int index;
+    const Node *whole; /* or NULL */
+} Place;
+
+static Place field_of(const Place *outer, int index) {
+    bool made = outer->whole && outer->whole->kind == N_Struct;
+    return (Place){outer, index, made ? outer->whole->kids[index] : NULL};
 }
 
-/* Whether the arm, a struct of builders, merges cheap values into some, once each, while the other leaves all alone. */
-static bool merges_fields(const Node *node, int arm) {
-    const Node *fields = node->kids[arm], *other = node->kids[3 - arm];
-    if (fields->kind != N_Struct || !fields->type->builders || !is_cheap(node->kids[0]) || !is_cheap(other))
-        return false;
-    for (int i = 0; i < fields->count; i++) {
-        const Node *kid = fields->kids[i];
-        bool merges = is_cheap_merge(kid);
-        if (!merges && kid->kind != N_Field && kid->kind != N_Ident) return false;
-        if (!is_field_of(merges ? kid->kids[0] : kid, i, other)) return false;
+static bool is_place(const Node *node, const Place *place) {
+    if (place->whole) return node_equal(node, place->whole);
+    return node->kind == N_Field && node->index == place->index && is_place(node->kids[0], place->outer);
+}
+
+/* Is it the builder there, with cheap values merged into some of its mergers, once each? */
+static bool merges_there(const Node *node, const Place *place) {
+    if (is_cheap_merge(node)) return is_place(node->kids[0], place);
+    if (node->kind != N_Struct || !node->type->builders) return is_place(node, place);
+    for (int i = 0; i < node->count; i++) {
+        Place field = field_of(place, i);
+        if (!merges_there(node->kids[i], &field)) return false;
     }
     return true;
 }
@@ -82,24 +94,34 @@ static void select_merged(Program *program, Node *merge, Node *condition, int ar
                                arm == 1 ? none : value);
 }
 
+/* The same in each field of a struct of builders. */
+static void select_all(Program *program, Node *node, const Node *condition, int arm) {
+    if (node->kind == N_Merge) select_merged(program, node, node_clone(program, condition), arm);
+    for (int i = 0; node->kind == N_Struct && i < node->count; i++)
+        select_all(program, node->kids[i], condition, arm);
+}
+
+/* What merges in one arm, and leaves the same mergers alone in the other, merges selected values. */
+static bool predicate_arm(Program *program, Node *node, int arm) {
+    Node **behind = behind_lets(node, arm), *condition = node->kids[0];
+    Place same = {NULL, 0, node->kids[3 - arm]};
+    if (!behind || !merges_there(*behind, &same)) return false;
+    if ((*behind)->kind == N_Merge) {
+        select_merged(program, *behind, condition, arm);
+        return true;
+    }
+    if ((*behind)->kind != N_Struct || !is_cheap(condition) || !is_cheap(same.whole)) return false;
+    select_all(program, *behind, condition, arm);
+    return true;
+}
+
 static void predicate(Walk *walk, Node **slot) {
     Node *node = *slot;
     Program *program = walk->program;
     if (node->kind != N_If) return;
     for (int arm = 1; arm <= 2; arm++) {
-        Node *merge = merging_arm(node, arm);
-        if (merge) {
-            select_merged(program, merge, node->kids[0], arm);
-            *slot = merge;
-            return;
-        }
-        if (!merges_fields(node, arm)) continue;
-        Node *fields = node->kids[arm];
-        for (int i = 0; i < fields->count; i++) {
-            if (fields->kids[i]->kind == N_Merge)
-                select_merged(program, fields->kids[i], node_clone(program, node->kids[0]), arm);
-        }
-        *slot = fields;
+        if (!predicate_arm(program, node, arm)) continue;
+        *slot = node->kids[arm];
         return;
     }
     if (!type_is_scalar(node->type) || !is_cheap(node->kids[1]) || !is_cheap(node->kids[2])) return;
