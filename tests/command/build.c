@@ -124,6 +124,61 @@ Test(bind, drafts_rows_and_functions) {
     test_folder_remove();
 }
 
+static void drafts(const Outcome *got, const char *part) {
+    cr_expect(strstr(got->out, part), "without %s:\n%s%s", part, got->out, got->err);
+}
+
+/* Several declarators, attributes, enums, and `static` that does not say that a function is local. */
+Test(bind, reads_declarations_of_all_kinds) {
+    static const char kinds[] =
+        "int kinds_f(int), *kinds_pointer(void), kinds_variable, kinds_g(int a, double b);\n"
+        "extern double kinds_pure(double) __attribute__((const)), kinds_named(double) __asm__(\"other\");\n"
+        "__extension__ extern long kinds_long(void);\n"
+        "enum kinds_side { LEFT, RIGHT };\n"
+        "typedef enum { UP = 1, DOWN } kinds_way;\n"
+        "typedef enum kinds_mode { FAST } kinds_mode, kinds_other_mode;\n"
+        "int kinds_turn(enum kinds_side, const enum kinds_side side, kinds_way way, kinds_other_mode mode);\n"
+        "double kinds_sum(const double x[static 1], int n);\n"
+        "typedef double kinds_real, *kinds_reals;\n"
+        "kinds_real kinds_half(kinds_real x);\n"
+        "static int kinds_hidden(int a);\n";
+    test_write("kinds.h", kinds, sizeof kinds - 1);
+    Outcome got = weldc_run(WORDS("bind", "kinds.h", "--lib", "kinds"), NULL, false);
+    drafts(&got, "cfun[kinds_f, i32](a0)");
+    drafts(&got, "|a: i32, b: f64| \" TRAITS \"cfun[kinds_g, i32](a, b)");
+    drafts(&got, "kinds_pointer: it returns a pointer");
+    drafts(&got, "cfun[kinds_pure, f64](a0)");
+    drafts(&got, "cfun[kinds_named, f64](a0)");
+    drafts(&got, "cfun[kinds_long, i64]()");
+    drafts(&got, "|a0: i32, side: i32, way: i32, mode: i32|");
+    drafts(&got, "cfill[weld_kinds_sum, f64]({}, x)");
+    drafts(&got, "cfun[kinds_half, f64](x)");
+    cr_expect(!strstr(got.out, "kinds_variable") && !strstr(got.out, "kinds_hidden"), "%s", got.out);
+    outcome_release(&got);
+    test_folder_remove();
+}
+
+/* A header that only includes others stands for these; one that declares something does not. */
+Test(bind, reads_what_a_header_includes) {
+    static const char all[] = "#include \"part.h\"\n",
+                      part[] = "double part_of(double x);\nint __part_inner(int x);\n",
+                      own[] = "#include \"part.h\"\ndouble own(double x);\n";
+    test_write("all.h", all, sizeof all - 1);
+    test_write("part.h", part, sizeof part - 1);
+    test_write("own.h", own, sizeof own - 1);
+    Outcome got = weldc_run(WORDS("bind", "all.h", "--lib", "part"), NULL, false);
+    drafts(&got, "cfun[part_of, f64](x)");
+    cr_expect(!strstr(got.out, "__part_inner"), "%s", got.out);
+    outcome_release(&got);
+    got = weldc_run(WORDS("bind", "own.h", "--lib", "part"), NULL, false);
+    drafts(&got, "cfun[own, f64](x)");
+    cr_expect(!strstr(got.out, "part_of"), "%s", got.out);
+    outcome_release(&got);
+    test_write("none.h", "/* nothing */\n", 14);
+    expect(WORDS("bind", "none.h", "--lib", "x"), NULL, 1, "", "none.h declares no function");
+    test_folder_remove();
+}
+
 /* A header may declare more than the library has. The draft that leaves this out loads as it is. */
 Test(bind, leaves_out_what_the_library_lacks) {
     static const char few[] = "double few_twice(double x);\ndouble few_lost(double x);\n"

@@ -83,6 +83,12 @@ bool request_text(const Request *request, Text *out, Fault *fault); /* the progr
 double now_ms(void);                                                /* since the process started */
 int write_out(Buf *out); /* to standard output; returns the exit status. Releases the text */
 
+/* ---- declaration.c: a C declaration, taken apart ---------------------------------------------------------- */
+
+void declaration_clean(char *text); /* blanks attributes and the like */
+/* Declarator `number` with what comes before all of them, as a declaration of its own. False: there are no more, or no memory. */
+bool declaration_part(const char *text, int number, Buf *out);
+
 /* ---- prototype.c: the functions that a C header declares ------------------------------------------------ */
 
 typedef struct Param {

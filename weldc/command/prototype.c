@@ -4,8 +4,8 @@
  *     double mean(const double *x, size_t n);   its result, its name, its parameters
  *
  * The C preprocessor ($CC -E -C) reads the header; of what it gives only the declarations of the header's own lines count.
- * Each is taken apart by its words, of which some are typedefs for scalars; what takes functions, structs, pointers to pointers or variable arguments is left
- * with the reason.
+ * Each is taken apart by its words, of which some are typedefs for scalars, and enums are integers; what takes functions, structs, pointers to pointers or
+ * variable arguments is left with the reason. A header that declares nothing itself, as <math.h>, stands for those that it includes.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -65,7 +65,8 @@ typedef struct Header {
     void *data;
     Buf declaration, comment;
     Buf aliases;         /* of Alias: all that is typedef for a scalar, in included headers, too */
-    bool own;            /* the line at hand is the header's */
+    bool own, all;       /* the line at hand is the header's; those of others count, too */
+    bool found;          /* a function */
     bool in_block, kept; /* within a comment; that stands above what follows, not behind something */
     int depth;           /* of braces */
 } Header;
@@ -178,13 +179,15 @@ static bool read_param(const Header *header, const char *at, const char *end, Pa
     }
     /* The last word is the name, unless it is a part of the type. */
     TypeKind kind;
-    bool named = count > 1 && !find_kind(words[count - 1], &kind);
+    bool is_enum = count > 1 && strcmp(words[0], "enum") == 0;
+    bool named = count > 1 + is_enum && !find_kind(words[count - 1], &kind);
     for (int i = 0; i < count - named; i++) add_word(param->type, sizeof param->type, words[i]);
     if (named) strcpy(param->name, words[count - 1]);
     normalize(param->type);
     param->pointer = stars == 1;
+    if (is_enum) param->kind = TY_i32;
     return count > 0 && stars <= 1 &&
-           (find_kind(param->type, &param->kind) || find_alias(header, param->type, &param->kind));
+           (is_enum || find_kind(param->type, &param->kind) || find_alias(header, param->type, &param->kind));
 }
 
 static bool names_length(const Param *param) {
@@ -240,10 +243,18 @@ static void classify(const Header *header, Prototype *p) {
     p->values = p->writes + (p->result.kind != TY_unknown && !p->status);
 }
 
+static bool is_static(const char *text, const char *end) {
+    char token[128];
+    while (text < end && *next_token(&text, token)) {
+        if (strcmp(token, "static") == 0) return true;
+    }
+    return false;
+}
+
 /* Reads `double mean(const double *x, size_t n)`. False: it declares no function. */
 static bool read_prototype(const Header *header, const char *text, Prototype *p) {
     const char *open = strchr(text, '('), *close = strrchr(text, ')'), *name = open;
-    if (!open || !close || strncmp(text, "typedef", 7) == 0 || strstr(text, "static")) return false;
+    if (!open || !close || is_static(text, open)) return false;
     while (name > text && isspace((unsigned char)name[-1])) name--;
     const char *name_end = name;
     while (name > text && is_word(name[-1])) name--;
@@ -305,20 +316,42 @@ static void take_typedef(Header *header, const char *text) {
     buf_put(&header->aliases, (const char *)&alias, sizeof alias);
 }
 
-static void end_declaration(Header *header) {
+/* One declarator with what comes before all. */
+static void take_part(Header *header, const char *text) {
     static const char word[] = "typedef ";
     Prototype p;
-    buf_put(&header->declaration, "", 0);
-    const char *text =
-        header->declaration.length && !header->declaration.failed ? header->declaration.text : "";
     if (strncmp(text, word, sizeof word - 1) == 0) {
         take_typedef(header, text + sizeof word - 1);
     } else if (header->own && read_prototype(header, text, &p)) {
-        buf_put(&header->comment, "", 0);
+        if (header->all && strncmp(p.name, "__", 2) == 0) return; /* the compiler's own */
         first_sentence(header->comment.length ? header->comment.text : "", p.doc, sizeof p.doc);
+        header->found = true;
         header->visit(header->data, &p);
     }
+}
+
+static void end_declaration(Header *header) {
+    Buf part = {0};
+    buf_put(&header->comment, "", 0);
+    buf_put(&header->declaration, "", 0);
+    if (header->declaration.length && !header->declaration.failed) {
+        declaration_clean(header->declaration.text);
+        for (int i = 0; declaration_part(header->declaration.text, i, &part); i++)
+            take_part(header, part.text);
+    }
+    buf_release(&part);
     header->declaration.length = header->comment.length = 0;
+}
+
+/* A definition in braces has ended: of a function's body, or a struct, nothing is kept of it; `typedef enum {..} mode` is one
+ * of an int. */
+static void end_braces(Header *header) {
+    static const char word[] = "typedef enum";
+    buf_put(&header->declaration, "", 0);
+    bool number = header->declaration.length && !header->declaration.failed &&
+                  strncmp(header->declaration.text, word, sizeof word - 1) == 0;
+    header->declaration.length = 0;
+    if (number) buf_put(&header->declaration, "typedef int ", 12);
 }
 
 /* Takes one character of code at the outermost level of braces, or changes the level. */
@@ -327,7 +360,7 @@ static void take_character(Header *header, const char *c) {
     if (*c == ';' && header->depth == 0)
         end_declaration(header);
     else if (*c == '}' && header->depth == 0)
-        header->declaration.length = 0; /* of a function's body, or a struct without a name behind it */
+        end_braces(header);
     else if (header->declaration.length || !isspace((unsigned char)*c))
         buf_put(&header->declaration, c, 1);
 }
@@ -366,24 +399,34 @@ static void read_lines(Header *header, FILE *file) {
         if (line[0] != '#') {
             take_line(header, line);
         } else if (name) {
-            header->own = (size_t)(end - name - 1) == strlen(header->path) &&
-                          strncmp(name + 1, header->path, strlen(header->path)) == 0;
+            bool same = (size_t)(end - name - 1) == strlen(header->path) &&
+                        strncmp(name + 1, header->path, strlen(header->path)) == 0;
+            header->own = header->all || same;
         }
     }
 }
 
-bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *fault) {
+static bool read_header(Header *header, Fault *fault) {
     const char *compiler = getenv("CC");
     char command[4096];
-    if (access(path, R_OK) != 0 || strchr(path, '\''))
-        return fault_set(fault, E_File, "cannot read %.200s", path);
-    snprintf(command, sizeof command, "%s -E -C '%s'", compiler && *compiler ? compiler : "cc", path);
+    snprintf(command, sizeof command, "%s -E -C '%s'", compiler && *compiler ? compiler : "cc", header->path);
     FILE *pipe = popen(command, "re");
     if (!pipe) return fault_set(fault, E_File, "cannot start the C preprocessor");
+    read_lines(header, pipe);
+    header->declaration.length = header->comment.length = 0;
+    return pclose(pipe) == 0 ||
+           fault_set(fault, E_File, "the C preprocessor does not accept %.200s", header->path);
+}
+
+bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *fault) {
+    if (access(path, R_OK) != 0 || strchr(path, '\''))
+        return fault_set(fault, E_File, "cannot read %.200s", path);
     Header header = {.path = path, .visit = visit, .data = data};
-    read_lines(&header, pipe);
+    bool ok = read_header(&header, fault);
+    header.all = true;
+    if (ok && !header.found) ok = read_header(&header, fault);
     buf_release(&header.declaration);
     buf_release(&header.comment);
     buf_release(&header.aliases);
-    return pclose(pipe) == 0 || fault_set(fault, E_File, "the C preprocessor does not accept %.200s", path);
+    return ok;
 }
