@@ -104,6 +104,7 @@ typedef struct Cg {
     bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
     bool word_masks;    /* those of 4 or 8 bytes, as AVX2 does */
     bool fma;           /* AVX2 and FMA */
+    bool present;       /* what is loaded now is there whatever conditions are (cg_unmask.c) */
     bool sleef;         /* SLEEF is made for the target; once `looked`, its functions can be called */
     bool looked;        /* for SLEEF, which no program without math functions opens */
     Passage *passages;  /* by a fragment's number (cg_release.c) */
@@ -478,6 +479,11 @@ void cg_offsets_close(Cg *cg, Offsets *offsets); /* just before it is closed */
 /* ---- cg_select.c: choices between two floats ---- */
 
 void cg_select_words(Cg *cg); /* of the whole module, when LLVM's passes are through */
+
+/* ---- cg_unmask.c: elements read under a condition ---- */
+
+void cg_mark_present(Cg *cg, LLVMValueRef load); /* every iteration of the loop may do it */
+void cg_unmask_loads(Cg *cg);                    /* of the whole module, when LLVM's passes are through */
 
 /* ---- cg_chunks.c: a few elements of several vectors, a register at a time ---- */
 

@@ -147,7 +147,9 @@ LLVMValueRef cg_loop_range(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef 
     cg_offsets_open(cg, &offsets, &counter);
     if (loop->plan) cg_prefetch_ahead(cg, loop, counter.index);
     cg_offsets_use(loop, &offsets);
+    cg->present = loop->outlined && !few;
     cg_bind_iteration(cg, loop, counter.index);
+    cg->present = false;
     cg_offsets_use(loop, NULL);
     if (loop->plan) {
         cg->fn->ahead = loop->plan;

@@ -122,6 +122,7 @@ static Leaf load_leaf(Cg *cg, const Type *type, LLVMTypeRef as, LLVMValueRef poi
     LLVMSetAlignment(value, type->kind == TY_simd ? (unsigned)type->args[0]->align : (unsigned)type->align);
     note(cg, value, "alias.scope", scope);
     note(cg, value, "noalias", noalias);
+    if (cg->present) cg_mark_present(cg, value);
     if (!is_bool(type)) return value;
     return LLVMBuildICmp(cg->builder, LLVMIntNE, value, LLVMConstNull(memory), "");
 }

@@ -233,9 +233,13 @@ static bool optimize(Cg *cg, Target *target, int wanted, Error *error) {
         target->machine = machine_new(target, 0);
         if (!target->machine) return error_set(error, E_Internal, (Span){0}, "no code can be generated");
     }
-    if (!run_passes(module, target->machine, passes_of(level, cg->neighbors, false), error)) return false;
+    return run_passes(module, target->machine, passes_of(level, cg->neighbors, false), error);
+}
+
+/* What comes behind LLVM's passes. */
+static void finish(Cg *cg) {
     cg_select_words(cg);
-    return true;
+    cg_unmask_loads(cg);
 }
 
 /* Fills a module. On success cg and target are open. */
@@ -279,6 +283,7 @@ static void *make(void *data) {
     const char *passes = passes_of(m->level, m->cg.neighbors, true);
     m->ok = m->halved ? run_passes(m->cg.module, m->target.machine, passes, &m->error)
                       : optimize(&m->cg, &m->target, m->level, &m->error);
+    if (m->ok) finish(&m->cg);
     if (m->ok && LLVMTargetMachineEmitToMemoryBuffer(m->target.machine, m->cg.module, LLVMObjectFile,
                                                      &message, &m->object)) {
         LLVMDisposeMessage(message);
@@ -449,6 +454,7 @@ static bool text(Program *program, const CodeOptions *options, CodeStage stage, 
     char *message = NULL;
     LLVMMemoryBufferRef buffer = NULL;
     bool ok = optimize(&cg, &target, options->level, error);
+    if (ok) finish(&cg);
     if (!ok) {
         /* nothing to print */
     } else if (stage == CODE_LLVM) {

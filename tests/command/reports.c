@@ -153,6 +153,38 @@ Test(reports, calls_side_by_side) {
     outcome_release(&got);
 }
 
+/* What an iteration has whatever its conditions are is loaded without a mask. */
+Test(reports, conditions_without_masks) {
+    static const char text[] = "|x: vec[f64], y: vec[i32]| result(for(zip(x, y), merger[f64,+], "
+                               "|b, i, e| if(e.$0 < 0.5, merge(b, f64(e.$1) / (e.$0 + 1.0) / (e.$0 + 2.0) "
+                               "/ (e.$0 + 3.0) / (e.$0 + 4.0) / (e.$0 + 5.0) / (e.$0 + 6.0)), b)))";
+    static const char *const processors[] = {"weld.processor=x86-64-v3", "weld.processor=x86-64-v4"};
+    for (int i = 0; i < 2; i++) {
+        Outcome got =
+            weldc_run(WORDS("explain", "-e", text, "--stage", "llvm", "--set", processors[i]), NULL, false);
+        cr_assert_eq(got.status, 0, "%s", got.err);
+        cr_expect(strstr(got.out, " x double>") && !strstr(got.out, "masked.load"), "%s", got.out);
+        outcome_release(&got);
+    }
+}
+
+/* With AVX-512 what several conditions compare is loaded before, so that no load is under a mask. */
+Test(reports, conditions_of_loads) {
+    static const char text[] = "|x: vec[f64], y: vec[f64]| result(for(zip(x, y), merger[f64,+], "
+                               "|b, i, e| if(e.$0 < 0.5 && e.$1 > 2.0, merge(b, e.$0), b)))";
+    Outcome got = weldc_run(
+        WORDS("explain", "-e", text, "--stage", "asm", "--set", "weld.processor=x86-64-v4"), NULL, false);
+    cr_assert_eq(got.status, 0, "%s", got.err);
+    int compared = 0;
+    for (char *rest, *line = strtok_r(got.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (!strstr(line, "vcmp") || !strstr(line, "pd\t")) continue;
+        compared++;
+        cr_expect(!strchr(line, '(') || !strchr(line, '{'), "%s", line);
+    }
+    cr_expect(compared > 0);
+    outcome_release(&got);
+}
+
 /* Without AVX-512 no branch, which nobody could foresee, decides between what a key that is found gives and nothing. */
 Test(reports, choices_without_branches) {
     static const char *const types[][2] = {{"f64", "double"}, {"f32", "float"}};
