@@ -9,7 +9,7 @@
  * Every rank runs the same program (SPMD), so all come to the same exchanges in the same order. A value has a *layout*
  * (distribute.h): whole on every rank, or in blocks, or by key. One walk in the order of evaluation rewrites the
  * program and finds the layouts together: loops run over the blocks of what they walk (distribute_loop.c), sorts sort
- * samples first (distribute_sort.c), and what needs all of a value gets it by an exchange, right behind the name where it
+ * samples first (distribute_sort.c), products of matrices are shared by rows (distribute_product.c), and what needs all of a value gets it by an exchange, right behind the name where it
  * is needed again. Loops look up in dictionaries by key by asking for keys (distribute_fetch.c). What programs take and leave is distribute_ends.c, iterates are distribute_iterate.c. Everything else is computed whole, on every rank.
  *
  * Conditions are whole, hence the same on all ranks, so exchanges may stand in arms and in steps; functions of loops
@@ -123,6 +123,10 @@ Node *bind_derived(Distribute *d, Symbol *symbol, Node *body) {
         make_whole(d, &whole, place->layout);
         body = node_let(program, span, place->whole, whole, body);
     }
+    if (place->length) {
+        Node *length = whole_length(d, node_ident(program, span, symbol), place->layout);
+        body = node_let(program, span, place->length, length, body);
+    }
     for (int i = 0; place->fields && i < symbol->type->count; i++) {
         Symbol *part = place->fields[i];
         if (!part) continue;
@@ -192,10 +196,17 @@ void make_whole(Distribute *d, Node **slot, const Layout *layout) {
 
 Node *own_block(Distribute *d, Node *vector, const Layout *layout) {
     if (layout->kind == LAYOUT_BLOCK) return vector;
-    Place *place = vector->kind == N_Ident ? place_of(d, vector->symbol) : NULL;
-    if (!place || place->closed) return exchange_node(d, EXCHANGE_block, OP_none, vector, NULL);
-    if (!place->block) place->block = derive(d, vector->symbol, vector->type, &layout_evenly);
-    return node_ident(d->program, vector->span, place->block);
+    Node **slot = &vector;
+    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
+    Node *node = *slot;
+    Place *place = node->kind == N_Ident ? place_of(d, node->symbol) : NULL;
+    if (place && !place->closed) {
+        if (!place->block) place->block = derive(d, node->symbol, node->type, &layout_evenly);
+        *slot = node_ident(d->program, node->span, place->block);
+    } else {
+        *slot = exchange_node(d, EXCHANGE_block, OP_none, node, NULL);
+    }
+    return vector;
 }
 
 /* ---- expressions ---- */
@@ -266,9 +277,21 @@ static const Layout *distribute_struct(Distribute *d, Node *node) {
     return layout->parts ? layout_settle(layout, node->count) : layout;
 }
 
+Node *whole_length(Distribute *d, const Node *vector, const Layout *layout) {
+    Program *program = d->program;
+    Type *number = type_scalar(&program->types, TY_i64);
+    Place *place = vector->kind == N_Ident ? place_of(d, vector->symbol) : NULL;
+    if (layout->kind == LAYOUT_BLOCK && place && !place->closed) {
+        if (!place->length) place->length = derive(d, vector->symbol, number, &layout_whole);
+        return node_ident(program, vector->span, place->length);
+    }
+    Node *length = node_make(program, N_Len, vector->span, number, 1, node_clone(program, vector));
+    return layout->kind == LAYOUT_BLOCK ? exchange_node(d, EXCHANGE_reduce, OP_add, length, NULL) : length;
+}
+
 static const Layout *distribute_len(Distribute *d, Node **slot) {
     const Layout *layout = distribute(d, &(*slot)->kids[0]);
-    if (layout->kind == LAYOUT_BLOCK) *slot = exchange_node(d, EXCHANGE_reduce, OP_add, *slot, NULL);
+    if (layout->kind == LAYOUT_BLOCK) *slot = whole_length(d, (*slot)->kids[0], layout);
     return &layout_whole;
 }
 
@@ -315,6 +338,7 @@ const Layout *distribute(Distribute *d, Node **slot) {
     case N_For: return distribute_for(d, slot, false);
     case N_Result: return distribute_result(d, slot, KEYS_WHOLE);
     case N_Iterate: return distribute_iterate(d, slot);
+    case N_Cfill: return is_product(node) ? distribute_product(d, slot) : whole_kids(d, node);
     case N_Exchange:
         whole_kids(d, node);
         return node->bits == EXCHANGE_scatter ? &layout_evenly : &layout_whole;

@@ -29,7 +29,7 @@ typedef struct Asked {
 /* What is known of a name. The names derived from it are made when they are needed first, and bound behind it. */
 typedef struct Place {
     const Layout *layout;
-    Symbol *whole, *block, **fields;
+    Symbol *whole, *block, *length, **fields;
     bool closed;                 /* nothing can be bound behind it any more */
     bool bound;                  /* the walk has come behind where it is bound */
     int uses, results, listings; /* as the program was: in all, below result, below tovec */
@@ -80,6 +80,8 @@ void make_layout(Distribute *d, Node **slot, const Layout *from, const Layout *t
 Node *bind_derived(Distribute *d, Symbol *symbol, Node *body);
 /* Makes names whole that the function of a loop uses. */
 void distribute_function(Distribute *d, Node *lambda);
+/* How many elements all ranks have of a vector together. */
+Node *whole_length(Distribute *d, const Node *vector, const Layout *layout);
 /* This rank's block of a vector that is cut evenly, or could be. */
 Node *own_block(Distribute *d, Node *vector, const Layout *layout);
 
@@ -159,6 +161,11 @@ void drop_unused_lets(Program *program, Node **slot);
 Symbol *dict_looked_up(const Node *node);
 /* The keys that the loop's function looks up in the dictionary of that name, as a vector; NULL: they cannot be collected. */
 Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict);
+
+/* ---- distribute_product.c ---- */
+/* A call of a C function that is said to multiply matrices. */
+bool is_product(const Node *node);
+const Layout *distribute_product(Distribute *d, Node **slot);
 
 /* ---- distribute_sort.c ---- */
 const Layout *distribute_sort(Distribute *d, Node **slot);

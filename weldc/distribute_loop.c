@@ -40,10 +40,37 @@ static void distribute_data(Distribute *d, Node *loop, const Layout **layouts) {
     }
 }
 
+typedef struct Number {
+    const Symbol *element;
+    Symbol *index;
+    int field;
+} Number;
+
+static bool count_by_index(Walk *walk, Node **slot) {
+    const Number *number = walk->data;
+    Node *node = *slot;
+    bool counts = node->kind == N_Field && node->index == number->field && node->kids[0]->kind == N_Ident &&
+                  node->kids[0]->symbol == number->element;
+    if (counts) *slot = node_ident(walk->program, node->span, number->index);
+    return !counts;
+}
+
+/* What counts from 0 on beside other data is the index. */
+static void name_index(Distribute *d, Node *loop) {
+    Node *lambda = loop->kids[loop->count - 1];
+    for (int i = 0; i < loop->count - 2; i++) {
+        if (!loop_counts_up(loop->kids[i])) continue;
+        Number number = {lambda->params[2], lambda->params[1], i};
+        Walk walk = {d->program, count_by_index, NULL, &number};
+        node_walk(&walk, &lambda->kids[0]);
+    }
+}
+
 /* The vector like which the loop is cut: the first in blocks, else the first worth it. -1: none, or it cannot be cut. */
 static int leader_of(const Node *loop, const Layout **layouts) {
     int leader = -1;
     for (int i = 0; i < loop->count - 2; i++) {
+        if (loop_counts_up(loop->kids[i])) continue;
         if (!loop_walks_all(loop->kids[i])) return -1;
         bool block = layouts[i]->kind == LAYOUT_BLOCK,
              first = leader < 0 || layouts[leader]->kind != LAYOUT_BLOCK;
@@ -57,10 +84,23 @@ static const Node *path_name(const Node *node) {
     return node->kind == N_Ident ? node : NULL;
 }
 
+/* rangeiter(0, n, 1) beside this rank's block of a vector of so many elements: the numbers of the block. If n is another number,
+ * there are as many too few or too many. */
+static void cut_range(Distribute *d, Node *iter, const Node *lead, Node *whole) {
+    Program *program = d->program;
+    Type *number = iter->kids[1]->type;
+    Node *length = node_make(program, N_Len, iter->span, number, 1, node_clone(program, lead));
+    Node *start = exchange_node(d, EXCHANGE_start, OP_none, length, NULL);
+    Node *more = binary_node(program, OP_sub, iter->kids[1], whole);
+    Node *count = binary_node(program, OP_add, node_clone(program, length), more);
+    iter->kids[0] = start;
+    iter->kids[1] = binary_node(program, OP_add, node_clone(program, start), count);
+}
+
 /* All of them are walked over blocks that are cut alike. Returns these. The leader may get a name, bound around *loop. */
 static int cut_data(Distribute *d, Node **slot, const Layout **layouts, int leader) {
     Program *program = d->program;
-    Node *loop = *slot, **lead = &loop->kids[leader]->kids[0];
+    Node *loop = *slot, **lead = &loop->kids[leader]->kids[0], *all = node_clone(program, *lead);
     *lead = own_block(d, *lead, layouts[leader]);
     int cut = layouts[leader]->kind == LAYOUT_BLOCK ? layouts[leader]->cut : CUT_EVENLY;
     if (!path_name(*lead)) {
@@ -73,6 +113,11 @@ static int cut_data(Distribute *d, Node **slot, const Layout **layouts, int lead
     for (int i = 0; i < loop->count - 2; i++) {
         Node **data = &loop->kids[i]->kids[0];
         const Layout *layout = layouts[i];
+        if (loop_counts_up(loop->kids[i])) {
+            bool apart = layouts[leader]->kind == LAYOUT_BLOCK;
+            cut_range(d, loop->kids[i], *lead, whole_length(d, apart ? *lead : all, layouts[leader]));
+            continue;
+        }
         if (i == leader || (layout->kind == LAYOUT_BLOCK && layout->cut == cut)) continue;
         if (layout->kind == LAYOUT_SPLITS && cut == CUT_EVENLY)
             *data = own_block(d, *data, layout);
@@ -212,6 +257,7 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
         distribute_function(d, lambda);
         return &layout_whole;
     }
+    name_index(d, loop);
     int cut = cut_data(d, slot, layouts, leader);
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Symbol *dict;

@@ -108,6 +108,12 @@ static bool is_top(const Node *slice) {
     return slice->kids[0]->kind == N_Sort && is_small(slice->kids[1]) && is_small(slice->kids[2]);
 }
 
+/* slice(v, 0, 0), which tells of what type v is. */
+static bool is_nothing(const Node *slice) {
+    return slice->kids[1]->kind == N_Literal && slice->kids[2]->kind == N_Literal && !slice->kids[1]->bits &&
+           !slice->kids[2]->bits;
+}
+
 /* slice(v, start, size)   =>   let window = exchange[window](v, {0, 1, 0, start, size}); slice(window.$0, start - window.$1, size) */
 static const Layout *distribute_part(Distribute *d, Node **slot) {
     Program *program = d->program;
@@ -115,10 +121,12 @@ static const Layout *distribute_part(Distribute *d, Node **slot) {
     Span span = slice->span;
     const Layout *layout = distribute(d, &slice->kids[0]);
     for (int i = 1; i < 3; i++) distribute_whole(d, &slice->kids[i]);
+    if (is_nothing(slice) && layout->kind == LAYOUT_BLOCK) return &layout_whole;
     if (layout->kind != LAYOUT_BLOCK) {
         make_whole(d, &slice->kids[0], layout);
         return &layout_whole;
     }
+    bool splits = slice->kids[2]->kind != N_Literal;
     Type *number = slice->kids[1]->type;
     Symbol *start = symbol_new(program, "start", number), *size = symbol_new(program, "size", number);
     Node *zero = node_literal(program, span, number, 0), *one = node_literal(program, span, number, 1);
@@ -133,7 +141,7 @@ static const Layout *distribute_part(Distribute *d, Node **slot) {
     slice->kids[2] = node_ident(program, span, size);
     Node *body = node_let(program, span, pair, window, slice);
     *slot = node_let(program, span, start, values[0], node_let(program, span, size, values[1], body));
-    return &layout_whole;
+    return splits ? &layout_splits : &layout_whole;
 }
 
 const Layout *distribute_slice(Distribute *d, Node **slot) {

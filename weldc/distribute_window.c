@@ -272,13 +272,6 @@ static void take_from_window(Windows *w, Window *window) {
     }
 }
 
-static Node *whole_length(Windows *w, const Window *window, Span span) {
-    Program *program = w->d->program;
-    Node *vector = node_ident(program, span, (Symbol *)window->vector);
-    Node *length = node_make(program, N_Len, span, window->length->type, 1, vector);
-    return exchange_node(w->d, EXCHANGE_reduce, OP_add, length, NULL);
-}
-
 void distribute_windows(Distribute *d, Node **slot, const Range *range) {
     Program *program = d->program;
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
@@ -301,7 +294,10 @@ void distribute_windows(Distribute *d, Node **slot, const Range *range) {
     for (int i = 0; i < w.count; i++) {
         Window *window = &w.list[i];
         if (window->length)
-            *slot = node_let(program, span, window->length, whole_length(&w, window, span), *slot);
+            *slot = node_let(program, span, window->length,
+                             whole_length(d, node_ident(program, span, (Symbol *)window->vector),
+                                          place_of(d, window->vector)->layout),
+                             *slot);
         if (window->spoiled || !window->count) continue;
         take_from_window(&w, window);
         Node *begin, *end;

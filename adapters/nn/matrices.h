@@ -8,7 +8,7 @@
  * result, so that neither walks down a column. */
 /* clang-format off */
 /* `like`, which nobody needs, says what type is made. */
-#define PRODUCT(ta, tb, m, n, k, a, b, c) "(let made = @(pure: true, threadsafe: true)cfill[weld_nn_product, vec[?]](" \
+#define PRODUCT(ta, tb, m, n, k, a, b, c) "(let made = @(pure: true, threadsafe: true, product: true)cfill[weld_nn_product, vec[?]](" \
     m " * " n ", " ta ", " tb ", " m ", " n ", " k ", nn.width(" a "), " a ", " b ", " c "); let like = [made, " a "]; made)"
 #define ADJOINT(ta, tb, m, n, k, a, b) PRODUCT(ta, tb, m, n, k, a, b, "slice(" a ", 0L, 0L)")
 {"product", "", NULL, "|ta: bool, tb: bool, m: i64, n: i64, k: i64, a, b, c| "

@@ -31,6 +31,13 @@ same sums --json -e '|n: i64|
   let c = result(for(rangeiter(0L, 2L * n, 1L), vecmerger[i8,+](small), |b, i, x| merge(b, {x % 7L, i8(x)})));
   let s = result(for(rangeiter(0L, 5L * n, 1L), merger[i64,+], |b, i, x| merge(b, x * x)));
   {a, c, s}' 1001L
+v17='[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 1.0, 2.0, 3.0]' w6='[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]'
+for set in weld.cluster.blocks= weld.cluster.parts=v; do
+    same product --set $set -e '|v: vec[f64], w: vec[f64]| nn.product(false, true, 7L, 2L, 3L, v, w, [0.5, 1.0])' "$v17" "$w6"
+    same sums --set $set -e '|v: vec[f64], w: vec[f64]| {nn.product(true, false, 3L, 3L, 7L, v, v, [0.5, 1.0, 2.0]), nn.product(true, false, 3L, 2L, 7L, v, slice(v, 0L, 14L), slice(v, 0L, 0L))}' "$v17" "$w6"
+    same unfit --set $set -e '|v: vec[f64], w: vec[f64]| nn.product(false, true, 6L, 2L, 3L, v, w, [0.5, 1.0])' "$v17" "$w6"
+    same unfit --set $set -e '|v: vec[f64], w: vec[f64]| nn.product(true, false, 3L, 3L, 8L, v, v, w)' "$v17" "$w6"
+done
 same words examples/wordcount.weld '"one two one three one two"'
 same fails -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| merge(b, lookup(v, x + 4L))))' "$v"
 same mistyped -e '|v: vec[i64]| v + 1L' "$v"
@@ -204,3 +211,8 @@ grep -q 'line 17 of examples/logistic.weld: a parameter server, staleness 0, ser
 grep -q '"training": "server", "windows": "mpi", "servers": 2, "steps": 5' "$dir/err" && [ "$(field largest_lag "$dir/err")" = 0 ] &&
     [ "$(field pushed_bytes "$dir/err")" -gt 0 ] && [ "$(field pulled_bytes "$dir/err")" -gt 0 ] ||
     { echo "--stats does not report the server"; cat "$dir/err"; exit 1; }
+
+# A network's layers, and their gradients, are shared by samples; so is a mini-batch.
+"$weldc" explain --stage plan --set weld.cluster=mpi examples/digits_mlp.weld >"$dir/plan"
+[ "$(grep -c 'a native call, each rank its share' "$dir/plan")" -ge 5 ] ||
+    { echo "products of matrices are not shared"; grep 'a native call' "$dir/plan"; exit 1; }
