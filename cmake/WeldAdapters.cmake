@@ -2,12 +2,16 @@
 # weld_NAME.h has functions for C programs, which link with it: the header is installed, it needs libweld, and pkg-config
 # (weld-NAME) and CMake (find_package(weld), target weld::weld-NAME) know both.
 #
-# weld_adapter(NAME [LIBRARY pkg-config-name] [LINK libraries]): nothing where the library is missing.
+# weld_adapter(NAME [LIBRARY pkg-config-name] [LINK libraries] [FOLDER name DEFINE macro]): nothing where the library is missing.
+# FOLDER: whose sources it shares, compiled with that macro.
 find_package(PkgConfig QUIET)
 
 function(weld_adapter name)
-  cmake_parse_arguments(ARG "" "LIBRARY" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/adapters/${name}/*.c)
+  cmake_parse_arguments(ARG "" "LIBRARY;FOLDER;DEFINE" "LINK" ${ARGN})
+  if(NOT ARG_FOLDER)
+    set(ARG_FOLDER ${name})
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/adapters/${ARG_FOLDER}/*.c)
   if(NOT sources OR NOT TARGET weld)
     return()
   endif()
@@ -35,6 +39,7 @@ function(weld_adapter name)
     add_library(weld-${name} MODULE ${sources})
   endif()
   target_include_directories(weld-${name} PRIVATE ${CMAKE_SOURCE_DIR}/runtime)
+  target_compile_definitions(weld-${name} PRIVATE ${ARG_DEFINE})
   target_link_libraries(weld-${name} PRIVATE weld_flags ${ARG_LINK} m)
   install(TARGETS weld-${name} ${export} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
           PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -46,6 +51,7 @@ weld_adapter(cblas LIBRARY openblas)
 weld_adapter(ndarray)
 weld_adapter(gsl LIBRARY gsl)
 weld_adapter(fftw LIBRARY fftw3)
+weld_adapter(fftwf LIBRARY fftw3f FOLDER fftw DEFINE WELD_FFTW_SINGLE)
 weld_adapter(lapack LIBRARY lapacke)
 weld_adapter(arrow)
 weld_adapter(frame)

@@ -9,6 +9,8 @@
  * FFTW's planner is not to be entered by two threads at once: a lock of this adapter guards it. Plans are made by
  * FFTW_ESTIMATE for the very arrays at hand, which may lie at any address, and their inputs are left as they are.
  * FFTW is under the GPL: it is linked with this library only.
+ *
+ * The same functions of floats are the adapter fftwf, which is this file with WELD_FFTW_SINGLE and the library fftw3f.
  */
 #include <fftw3.h>
 #include <limits.h>
@@ -20,12 +22,36 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* NAME, T, Z: of the adapter, of its numbers in the language, and the suffix of its literals. */
+#ifdef WELD_FFTW_SINGLE
+#define NAME "fftwf"
+#define T "f32"
+#define Z "f"
+#define ABOUT "FFTW, fast Fourier transforms of floats"
+#define FFTW(name) fftwf_##name
+#define SHIM(name) weld_fftwf_##name
+typedef float Real;
+#else
+#define NAME "fftw"
+#define T "f64"
+#define Z ""
+#define ABOUT "FFTW, fast Fourier transforms"
+#define FFTW(name) fftw_##name
+#define SHIM(name) weld_fftw_##name
+typedef double Real;
+#endif
+
+typedef FFTW(complex) Complex;
+typedef FFTW(plan) Plan;
+typedef FFTW(iodim64) Dimension;
+typedef FFTW(r2r_kind) Kind;
+
 typedef struct Reals {
-    double *data;
+    Real *data;
     int64_t length;
 } Reals;
 typedef struct Complexes {
-    fftw_complex *data;
+    Complex *data;
     int64_t length;
 } Complexes;
 typedef struct Shape {
@@ -41,9 +67,9 @@ enum { RANK = 32 };
 
 /* Dimensions for FFTW, row-major, and how many arrays of them lie one after the other. */
 typedef struct Layout {
-    fftw_iodim64 dims[RANK];
+    Dimension dims[RANK];
     int rank;
-    fftw_iodim64 many;
+    Dimension many;
     int64_t elements; /* of one array */
     int64_t halved;   /* of one array, of whose last dimension n only n / 2 + 1 are kept */
 } Layout;
@@ -61,7 +87,7 @@ static bool make_layout(const int64_t *shape, int64_t rank, bool halved_in, bool
         int64_t n = shape[d], kept = d == rank - 1 ? n / 2 + 1 : n;
         if (n < 0) return false;
         if (n == 0) kept = 0;
-        layout->dims[d] = (fftw_iodim64){n, in, out};
+        layout->dims[d] = (Dimension){n, in, out};
         if (!multiply(in, halved_in ? kept : n, &in) || !multiply(out, halved_out ? kept : n, &out))
             return false;
         if (!multiply(all, n, &all)) return false;
@@ -69,16 +95,16 @@ static bool make_layout(const int64_t *shape, int64_t rank, bool halved_in, bool
     layout->rank = (int)rank;
     layout->elements = all;
     layout->halved = halved_in ? in : out;
-    layout->many = (fftw_iodim64){1, in, out};
+    layout->many = (Dimension){1, in, out};
     return true;
 }
 
 /* Runs a plan that was made under the lock, and takes the lock to destroy it. */
-static int run(fftw_plan plan) {
+static int run(Plan plan) {
     if (!plan) return WELD_CALL_NO_MEMORY;
-    fftw_execute(plan);
+    FFTW(execute)(plan);
     pthread_mutex_lock(&planner);
-    fftw_destroy_plan(plan);
+    FFTW(destroy_plan)(plan);
     pthread_mutex_unlock(&planner);
     return WELD_CALL_DONE;
 }
@@ -86,12 +112,12 @@ static int run(fftw_plan plan) {
 /* ---- complex to complex ---- */
 
 static int complex_transform(const Layout *l, int64_t many, int sign, const Complexes *x, Complexes *out) {
-    fftw_iodim64 howmany = l->many;
+    Dimension howmany = l->many;
     howmany.n = many;
     if (x->length == 0) return WELD_CALL_DONE;
     pthread_mutex_lock(&planner);
-    fftw_plan plan = fftw_plan_guru64_dft(l->rank, l->dims, 1, &howmany, x->data, out->data, sign,
-                                          FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    Plan plan = FFTW(plan_guru64_dft)(l->rank, l->dims, 1, &howmany, x->data, out->data, sign,
+                                      FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
     pthread_mutex_unlock(&planner);
     return run(plan);
 }
@@ -102,10 +128,10 @@ static int complex_one(int sign, const Complexes *x, Complexes *out) {
         return WELD_CALL_SIZES;
     return complex_transform(&layout, 1, sign, x, out);
 }
-EXPORT int weld_fftw_dft(const Complexes *x, Complexes *out) {
+EXPORT int SHIM(dft)(const Complexes *x, Complexes *out) {
     return complex_one(FFTW_FORWARD, x, out);
 }
-EXPORT int weld_fftw_idft(const Complexes *x, Complexes *out) {
+EXPORT int SHIM(idft)(const Complexes *x, Complexes *out) {
     return complex_one(FFTW_BACKWARD, x, out);
 }
 
@@ -115,10 +141,10 @@ static int complex_nd(int sign, const Complexes *x, const Shape *shape, Complexe
     if (layout.elements != x->length || out->length != x->length) return WELD_CALL_SIZES;
     return complex_transform(&layout, 1, sign, x, out);
 }
-EXPORT int weld_fftw_dft_nd(const Complexes *x, const Shape *shape, Complexes *out) {
+EXPORT int SHIM(dft_nd)(const Complexes *x, const Shape *shape, Complexes *out) {
     return complex_nd(FFTW_FORWARD, x, shape, out);
 }
-EXPORT int weld_fftw_idft_nd(const Complexes *x, const Shape *shape, Complexes *out) {
+EXPORT int SHIM(idft_nd)(const Complexes *x, const Shape *shape, Complexes *out) {
     return complex_nd(FFTW_BACKWARD, x, shape, out);
 }
 
@@ -128,41 +154,41 @@ static int complex_rows(int sign, const Complexes *x, const int64_t *n, Complexe
     if (!make_layout(n, 1, false, false, &layout)) return WELD_CALL_SIZES;
     return complex_transform(&layout, x->length / *n, sign, x, out);
 }
-EXPORT int weld_fftw_dft_rows(const Complexes *x, const int64_t *n, Complexes *out) {
+EXPORT int SHIM(dft_rows)(const Complexes *x, const int64_t *n, Complexes *out) {
     return complex_rows(FFTW_FORWARD, x, n, out);
 }
-EXPORT int weld_fftw_idft_rows(const Complexes *x, const int64_t *n, Complexes *out) {
+EXPORT int SHIM(idft_rows)(const Complexes *x, const int64_t *n, Complexes *out) {
     return complex_rows(FFTW_BACKWARD, x, n, out);
 }
 
 /* ---- real to complex: of the last dimension n, n / 2 + 1 frequencies; the others are their conjugates ---- */
 
 static int forward(const Layout *l, int64_t many, const Reals *x, Complexes *out) {
-    fftw_iodim64 howmany = l->many;
+    Dimension howmany = l->many;
     howmany.n = many;
     if (x->length == 0) return WELD_CALL_DONE;
     pthread_mutex_lock(&planner);
-    fftw_plan plan = fftw_plan_guru64_dft_r2c(l->rank, l->dims, 1, &howmany, x->data, out->data,
-                                              FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    Plan plan = FFTW(plan_guru64_dft_r2c)(l->rank, l->dims, 1, &howmany, x->data, out->data,
+                                          FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
     pthread_mutex_unlock(&planner);
     return run(plan);
 }
 
-EXPORT int weld_fftw_r2c(const Reals *x, Complexes *out) {
+EXPORT int SHIM(r2c)(const Reals *x, Complexes *out) {
     Layout layout;
     if (!make_layout(&x->length, 1, false, true, &layout) || out->length != layout.halved)
         return WELD_CALL_SIZES;
     return forward(&layout, 1, x, out);
 }
 
-EXPORT int weld_fftw_r2c_nd(const Reals *x, const Shape *shape, Complexes *out) {
+EXPORT int SHIM(r2c_nd)(const Reals *x, const Shape *shape, Complexes *out) {
     Layout layout;
     if (!make_layout(shape->data, shape->length, false, true, &layout)) return WELD_CALL_SIZES;
     if (layout.elements != x->length || layout.halved != out->length) return WELD_CALL_SIZES;
     return forward(&layout, 1, x, out);
 }
 
-EXPORT int weld_fftw_r2c_rows(const Reals *x, const int64_t *n, Complexes *out) {
+EXPORT int SHIM(r2c_rows)(const Reals *x, const int64_t *n, Complexes *out) {
     Layout layout;
     if (*n < 1 || x->length % *n || !make_layout(n, 1, false, true, &layout)) return WELD_CALL_SIZES;
     if (out->length != x->length / *n * layout.halved) return WELD_CALL_SIZES;
@@ -173,39 +199,39 @@ EXPORT int weld_fftw_r2c_rows(const Reals *x, const int64_t *n, Complexes *out) 
 
 /* In more than one dimension FFTW has no way to do it that leaves its input alone: it gets a copy. */
 static int backward(const Layout *l, int64_t many, const Complexes *x, Reals *out) {
-    fftw_iodim64 howmany = l->many;
+    Dimension howmany = l->many;
     howmany.n = many;
     if (x->length == 0) return WELD_CALL_DONE;
     size_t bytes = (size_t)x->length * sizeof *x->data;
     bool copied = l->rank > 1;
-    fftw_complex *in = copied ? fftw_malloc(bytes) : x->data;
+    Complex *in = copied ? FFTW(malloc)(bytes) : x->data;
     if (!in) return WELD_CALL_NO_MEMORY;
     if (copied) memcpy(in, x->data, bytes);
     pthread_mutex_lock(&planner);
-    fftw_plan plan =
-        fftw_plan_guru64_dft_c2r(l->rank, l->dims, 1, &howmany, in, out->data,
-                                 FFTW_ESTIMATE | (copied ? FFTW_DESTROY_INPUT : FFTW_PRESERVE_INPUT));
+    Plan plan =
+        FFTW(plan_guru64_dft_c2r)(l->rank, l->dims, 1, &howmany, in, out->data,
+                                  FFTW_ESTIMATE | (copied ? FFTW_DESTROY_INPUT : FFTW_PRESERVE_INPUT));
     pthread_mutex_unlock(&planner);
     int status = run(plan);
-    if (copied) fftw_free(in);
+    if (copied) FFTW(free)(in);
     return status;
 }
 
-EXPORT int weld_fftw_c2r(const Complexes *x, const int64_t *n, Reals *out) {
+EXPORT int SHIM(c2r)(const Complexes *x, const int64_t *n, Reals *out) {
     Layout layout;
     if (!make_layout(n, 1, true, false, &layout)) return WELD_CALL_SIZES;
     if (layout.halved != x->length || out->length != *n) return WELD_CALL_SIZES;
     return backward(&layout, 1, x, out);
 }
 
-EXPORT int weld_fftw_c2r_nd(const Complexes *x, const Shape *shape, Reals *out) {
+EXPORT int SHIM(c2r_nd)(const Complexes *x, const Shape *shape, Reals *out) {
     Layout layout;
     if (!make_layout(shape->data, shape->length, true, false, &layout)) return WELD_CALL_SIZES;
     if (layout.halved != x->length || layout.elements != out->length) return WELD_CALL_SIZES;
     return backward(&layout, 1, x, out);
 }
 
-EXPORT int weld_fftw_c2r_rows(const Complexes *x, const int64_t *n, Reals *out) {
+EXPORT int SHIM(c2r_rows)(const Complexes *x, const int64_t *n, Reals *out) {
     Layout layout;
     if (*n < 1 || !make_layout(n, 1, true, false, &layout)) return WELD_CALL_SIZES;
     int64_t rows = x->length / layout.halved;
@@ -215,22 +241,29 @@ EXPORT int weld_fftw_c2r_rows(const Complexes *x, const int64_t *n, Reals *out) 
 
 /* ---- real to real ---- */
 
-static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
+static int real_transform(Kind kind, const Reals *x, const int64_t *shape, int64_t rank, Reals *out) {
     Layout layout;
-    if (out->length != x->length || !make_layout(&x->length, 1, false, false, &layout))
-        return WELD_CALL_SIZES;
-    if (kind == FFTW_REDFT00 && x->length == 1) return WELD_CALL_SIZES; /* it needs two ends */
+    Kind kinds[RANK];
+    if (!make_layout(shape, rank, false, false, &layout)) return WELD_CALL_SIZES;
+    if (layout.elements != x->length || out->length != x->length) return WELD_CALL_SIZES;
+    for (int64_t d = 0; d < rank; d++) {
+        kinds[d] = kind;
+        if (kind == FFTW_REDFT00 && shape[d] == 1) return WELD_CALL_SIZES; /* it needs two ends */
+    }
     if (x->length == 0) return WELD_CALL_DONE;
     pthread_mutex_lock(&planner);
-    fftw_plan plan = fftw_plan_guru64_r2r(1, layout.dims, 0, NULL, x->data, out->data, &kind,
-                                          FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
+    Plan plan = FFTW(plan_guru64_r2r)(layout.rank, layout.dims, 0, NULL, x->data, out->data, kinds,
+                                      FFTW_ESTIMATE | FFTW_PRESERVE_INPUT);
     pthread_mutex_unlock(&planner);
     return run(plan);
 }
 
-#define REAL(name, kind, vjp, doc)                            \
-    EXPORT int weld_fftw_##name(const Reals *x, Reals *out) { \
-        return real_transform(kind, x, out);                  \
+#define REAL(name, kind, adjoint, before, after, doc)                            \
+    EXPORT int SHIM(name)(const Reals *x, Reals *out) {                          \
+        return real_transform(kind, x, &x->length, 1, out);                      \
+    }                                                                            \
+    EXPORT int SHIM(name##_nd)(const Reals *x, const Shape *shape, Reals *out) { \
+        return real_transform(kind, x, shape->data, shape->length, out);         \
     }
 #include "real.def"
 #undef REAL
@@ -238,8 +271,9 @@ static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
 /* ---- the table ---- */
 
 /* clang-format off */
+#define CALL NAME "_plan " NAME "_"
 #define PURE "@(pure: true, threadsafe: true)"
-#define COMPLEX "vec[{f64, f64}]"
+#define COMPLEX "vec[{" T ", " T "}]"
 #define KEPT "select(n > 0L, n / 2L + 1L, 0L)"
 /* Elements of a shape, and what is kept of it where the last dimension is halved. */
 #define ELEMENTS "result(for(shape, merger[i64, *], |b, i, n| merge(b, n)))"
@@ -250,66 +284,80 @@ static int real_transform(fftw_r2r_kind kind, const Reals *x, Reals *out) {
 #define LAST "if(len(shape) > 0L, lookup(shape, len(shape) - 1L), 1L)"
 #define INNER(n) "let k = i % (" n " / 2L + 1L); let inner = k > 0L && k * 2L < " n "; "
 #define HALF(n)                                                                                              \
-    "result(for(g, appender, |b, i, e| " INNER(n) "merge(b, if(inner, {e.$0 * 0.5, e.$1 * 0.5}, e))))"
+    "result(for(g, appender, |b, i, e| " INNER(n) "merge(b, if(inner, {e.$0 * 0.5" Z ", e.$1 * 0.5" Z "}, e))))"
 #define DOUBLE(spectrum)                                                                                     \
     "result(for(" spectrum ", appender, |b, i, e| " INNER("n") "merge(b, if(inner, {e.$0 + e.$0, e.$1 + e.$1}, e))))"
+/* The adjoint of a transform is another one, of what is weighted before, weighted after: by `weight` of a place k of n, and of
+ * all places of a shape. */
+#define WEIGHTS(weight) "let weights = result(for(g, appender, |b, i, e| let k = i; let n = len(g); merge(b, " weight "))); "
+#define WEIGHTS_ND(weight)                                                                                   \
+    "let weights = result(for(g, appender, |b, i, e| merge(b, iterate({i, 1.0" Z ", len(shape) - 1L}, |s| "  \
+    "let n = lookup(shape, s.$2); let k = s.$0 % n; "                                                        \
+    "{{s.$0 / n, s.$1 * " weight ", s.$2 - 1L}, s.$2 > 0L}).$1))); "
+#define WEIGHTED(v) "map(zip(" v ", weights), |e| e.$0 * e.$1)"
+#define ONE "1.0" Z
+#define ENDS(which, factor) "select(" which ", " factor Z ", 1.0" Z ")"
 static const weld_function_t functions[] = {
-    {"dft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_dft, " COMPLEX "](len(x), x)", "|x, r, g| fftw.idft(g)",
+    {"dft", CALL "plan_dft_1d(int n, in, out, FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_" NAME "_dft, " COMPLEX "](len(x), x)", "|x, r, g| " NAME ".idft(g)",
      "the discrete Fourier transform, not normalized"},
-    {"idft", "fftw_plan fftw_plan_dft_1d(int n, in, out, FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX "| " PURE "cfill[weld_fftw_idft, " COMPLEX "](len(x), x)", "|x, r, g| fftw.dft(g)",
+    {"idft", CALL "plan_dft_1d(int n, in, out, FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX "| " PURE "cfill[weld_" NAME "_idft, " COMPLEX "](len(x), x)", "|x, r, g| " NAME ".dft(g)",
      "its inverse, times the number of elements"},
-    {"dft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_dft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| fftw.idft_nd(g, shape)",
+    {"dft_nd", CALL "plan_dft(int rank, const int *n, in, out, FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_" NAME "_dft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| " NAME ".idft_nd(g, shape)",
      "the transform of an array of this shape over all its dimensions"},
-    {"idft_nd", "fftw_plan fftw_plan_dft(int rank, const int *n, in, out, FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_idft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| fftw.dft_nd(g, shape)",
+    {"idft_nd", CALL "plan_dft(int rank, const int *n, in, out, FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_" NAME "_idft_nd, " COMPLEX "](len(x), x, shape)", "|x, shape, r, g| " NAME ".dft_nd(g, shape)",
      "its inverse, times the number of elements"},
-    {"dft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_FORWARD, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_dft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| fftw.idft_rows(g, n)",
+    {"dft_rows", CALL "plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_FORWARD, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_" NAME "_dft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| " NAME ".idft_rows(g, n)",
      "the transform of every row of n elements"},
-    {"idft_rows", "fftw_plan fftw_plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_BACKWARD, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_idft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| fftw.dft_rows(g, n)",
+    {"idft_rows", CALL "plan_many_dft(1, &n, howmany, in, ..., out, ..., FFTW_BACKWARD, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_" NAME "_idft_rows, " COMPLEX "](len(x), x, n)", "|x, n, r, g| " NAME ".dft_rows(g, n)",
      "its inverse, times n"},
-    {"r2c", "fftw_plan fftw_plan_dft_r2c_1d(int n, double *in, fftw_complex *out, flags)", NULL,
-     "|x: vec[f64]| let n = len(x); " PURE "cfill[weld_fftw_r2c, " COMPLEX "](" KEPT ", x)", "|x, r, g| let n = len(x); fftw.c2r(" HALF("n") ", n)",
+    {"r2c", CALL "plan_dft_r2c_1d(int n, double *in, complex *out, flags)", NULL,
+     "|x: vec[" T "]| let n = len(x); " PURE "cfill[weld_" NAME "_r2c, " COMPLEX "](" KEPT ", x)", "|x, r, g| let n = len(x); " NAME ".c2r(" HALF("n") ", n)",
      "the transform of n real numbers: its first n / 2 + 1 elements, of which the rest are conjugates"},
-    {"r2c_nd", "fftw_plan fftw_plan_dft_r2c(int rank, const int *n, double *in, fftw_complex *out, flags)", NULL,
-     "|x: vec[f64], shape: vec[i64]| " PURE "cfill[weld_fftw_r2c_nd, " COMPLEX "](" HALVED ", x, shape)", "|x, shape, r, g| let n = " LAST "; fftw.c2r_nd(" HALF("n") ", shape)",
+    {"r2c_nd", CALL "plan_dft_r2c(int rank, const int *n, double *in, complex *out, flags)", NULL,
+     "|x: vec[" T "], shape: vec[i64]| " PURE "cfill[weld_" NAME "_r2c_nd, " COMPLEX "](" HALVED ", x, shape)", "|x, shape, r, g| let n = " LAST "; " NAME ".c2r_nd(" HALF("n") ", shape)",
      "the transform of a real array of this shape; of the last dimension n, n / 2 + 1 are kept"},
-    {"r2c_rows", "fftw_plan fftw_plan_many_dft_r2c(1, &n, howmany, in, ..., out, ..., flags)", NULL,
-     "|x: vec[f64], n: i64| " PURE "cfill[weld_fftw_r2c_rows, " COMPLEX "](if(n > 0L, len(x) / n * (n / 2L + 1L), 0L), x, n)",
-     "|x, n, r, g| fftw.c2r_rows(" HALF("n") ", n)", "the transform of every row of n real numbers"},
-    {"c2r", "fftw_plan fftw_plan_dft_c2r_1d(int n, fftw_complex *in, double *out, flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r, vec[f64]](n, x, n)", "|x, n, r, g| " DOUBLE("fftw.r2c(g)"),
+    {"r2c_rows", CALL "plan_many_dft_r2c(1, &n, howmany, in, ..., out, ..., flags)", NULL,
+     "|x: vec[" T "], n: i64| " PURE "cfill[weld_" NAME "_r2c_rows, " COMPLEX "](if(n > 0L, len(x) / n * (n / 2L + 1L), 0L), x, n)",
+     "|x, n, r, g| " NAME ".c2r_rows(" HALF("n") ", n)", "the transform of every row of n real numbers"},
+    {"c2r", CALL "plan_dft_c2r_1d(int n, complex *in, double *out, flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_" NAME "_c2r, vec[" T "]](n, x, n)", "|x, n, r, g| " DOUBLE("" NAME ".r2c(g)"),
      "the inverse of r2c to n real numbers, times n"},
-    {"c2r_nd", "fftw_plan fftw_plan_dft_c2r(int rank, const int *n, fftw_complex *in, double *out, flags)", NULL,
-     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_fftw_c2r_nd, vec[f64]](" ELEMENTS ", x, shape)", "|x, shape, r, g| let n = " LAST "; " DOUBLE("fftw.r2c_nd(g, shape)"),
+    {"c2r_nd", CALL "plan_dft_c2r(int rank, const int *n, complex *in, double *out, flags)", NULL,
+     "|x: " COMPLEX ", shape: vec[i64]| " PURE "cfill[weld_" NAME "_c2r_nd, vec[" T "]](" ELEMENTS ", x, shape)", "|x, shape, r, g| let n = " LAST "; " DOUBLE("" NAME ".r2c_nd(g, shape)"),
      "the inverse of r2c_nd to a real array of this shape, times the number of its elements"},
-    {"c2r_rows", "fftw_plan fftw_plan_many_dft_c2r(1, &n, howmany, in, ..., out, ..., flags)", NULL,
-     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_fftw_c2r_rows, vec[f64]](if(n > 0L, len(x) / (n / 2L + 1L) * n, 0L), x, n)",
-     "|x, n, r, g| " DOUBLE("fftw.r2c_rows(g, n)"), "the inverse of r2c_rows to rows of n real numbers, times n"},
+    {"c2r_rows", CALL "plan_many_dft_c2r(1, &n, howmany, in, ..., out, ..., flags)", NULL,
+     "|x: " COMPLEX ", n: i64| " PURE "cfill[weld_" NAME "_c2r_rows, vec[" T "]](if(n > 0L, len(x) / (n / 2L + 1L) * n, 0L), x, n)",
+     "|x, n, r, g| " DOUBLE("" NAME ".r2c_rows(g, n)"), "the inverse of r2c_rows to rows of n real numbers, times n"},
     {"multiply", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
      "{a.$0 * c.$0 - a.$1 * c.$1, a.$0 * c.$1 + a.$1 * c.$0})", NULL, NULL,
      "the products of two spectra, the spectrum of a convolution"},
     {"correlate", "", "|x: " COMPLEX ", y: " COMPLEX "| map(zip(x, y), |e| let a = e.$0; let c = e.$1; "
      "{a.$0 * c.$0 + a.$1 * c.$1, a.$0 * c.$1 - a.$1 * c.$0})", NULL, NULL,
      "conj(x) y, the spectrum of a correlation"},
-    {"scale", "", "|x: " COMPLEX ", a: f64| map(x, |e| {e.$0 * a, e.$1 * a})", NULL, NULL,
+    {"scale", "", "|x: " COMPLEX ", a: " T "| map(x, |e| {e.$0 * a, e.$1 * a})", NULL, NULL,
      "a x of complex numbers, to normalize with"},
     {"power", "", "|x: " COMPLEX "| map(x, |e| e.$0 * e.$0 + e.$1 * e.$1)", NULL, NULL,
      "|x|^2 of complex numbers, the power at each frequency"},
-#define REAL(name, kind, vjp, doc)                                                                           \
-    {#name, "fftw_plan fftw_plan_r2r_1d(int n, double *in, double *out, " #kind ", flags)", NULL,            \
-     "|x: vec[f64]| " PURE "cfill[weld_fftw_" #name ", vec[f64]](len(x), x)", "|x, r, g| let n = len(x); " vjp, doc},
+#define REAL(name, kind, adjoint, before, after, doc)                                                                   \
+    {#name, CALL "plan_r2r_1d(int n, in, out, " #kind ", flags)", NULL,                                                 \
+     "|x: vec[" T "]| " PURE "cfill[weld_" NAME "_" #name ", vec[" T "]](len(x), x)",                                   \
+     "|x, r, g| " WEIGHTS(before) "let a = " NAME "." #adjoint "(" WEIGHTED("g") "); " WEIGHTS(after) WEIGHTED("a"), doc}, \
+    {#name "_nd", CALL "plan_r2r(int rank, const int *n, in, out, {" #kind ", ..}, flags)", NULL,                       \
+     "|x: vec[" T "], shape: vec[i64]| " PURE "cfill[weld_" NAME "_" #name "_nd, vec[" T "]](len(x), x, shape)",        \
+     "|x, shape, r, g| " WEIGHTS_ND(before) "let a = " NAME "." #adjoint "_nd(" WEIGHTED("g") ", shape); "              \
+     WEIGHTS_ND(after) WEIGHTED("a"), "the same over all dimensions of an array of this shape"},
 #include "real.def"
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */
 
 EXPORT const weld_adapter_t *weld_adapter(void) {
-    static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, "fftw", "FFTW, fast Fourier transforms",
-                                           functions};
+    static const weld_adapter_t adapter = {WELD_ADAPTER_VERSION, NAME, ABOUT, functions};
     return &adapter;
 }

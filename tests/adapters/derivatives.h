@@ -14,8 +14,9 @@
 /* Texts of the language that make a number of the result r: of a number, a vector, a vector of complex numbers. */
 #define PROJECT_NUMBER "f64(r) * 1.5"
 #define PROJECT "result(for(r, merger[f64, +], |b, i, e| merge(b, f64(e) * sin(f64(i) + 1.0))))"
-#define PROJECT_COMPLEX                                                                             \
-    "result(for(r, merger[f64, +], |b, i, e| merge(b, e.$0 * sin(f64(i) + 1.0) + e.$1 * cos(3.0 * " \
+#define PROJECT_COMPLEX                                                                                     \
+    "result(for(r, merger[f64, +], |b, i, e| merge(b, f64(e.$0) * sin(f64(i) + 1.0) + f64(e.$1) * cos(3.0 " \
+    "* "                                                                                                    \
     "f64(i)))))"
 
 enum { MOST_DERIVED = 512 };
@@ -173,6 +174,8 @@ static inline void expect_float_derivative(const char *name, const char *on_floa
             narrow[i].type = "f32", narrow[i].as.f32 = numbers[i][0];
         else if (strcmp(args[i].type, "vec[f64]") == 0)
             narrow[i].type = "vec[f32]", narrow[i].as.v.data = numbers[i];
+        else if (strcmp(args[i].type, "vec[{f64,f64}]") == 0)
+            narrow[i].type = "vec[{f32,f32}]", narrow[i].as.v.data = numbers[i];
     }
     for (int64_t by = 0; by < count; by++) {
         int64_t reals = reals_of(&args[by]);

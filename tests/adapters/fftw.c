@@ -5,38 +5,62 @@
 #include <fftw3.h>
 #include <pthread.h>
 
-#define COMPLEX "{f64, f64}"
+/* fftwf.c is this file with WELD_FFTW_SINGLE. */
+#ifdef WELD_FFTW_SINGLE
+#define ADAPTER "fftwf"
+#define T "f32"
+#define FFTW(name) fftwf_##name
+typedef float Real;
+static const bool floats = true;
+static const double relative = 1e-5;
+#define FACTOR F32(0.3F)
+#else
+#define ADAPTER "fftw"
+#define T "f64"
+#define FFTW(name) fftw_##name
+typedef double Real;
+static const bool floats = false;
+static const double relative = 1e-14;
+#define FACTOR F64(0.3)
+#endif
+typedef FFTW(complex) Complex;
+typedef FFTW(plan) Plan;
+typedef FFTW(r2r_kind) Kind;
+#define COMPLEX "{" T ", " T "}"
 enum { PLAN = FFTW_ESTIMATE };
 
-static double *reals(int64_t n) {
-    return random_doubles(n);
+static Real *reals(int64_t n) {
+    Real *data = malloc((size_t)(n > 0 ? n : 1) * sizeof *data);
+    cr_assert_not_null(data);
+    for (int64_t i = 0; i < n; i++) data[i] = (Real)random_number();
+    return data;
 }
 
-/* Data that lie at an odd multiple of 8 bytes. */
-static double *odd_reals(int64_t n, void **memory) {
-    double *data = random_doubles(n + 1);
+/* Data that lie at an odd multiple of a number's bytes. */
+static Real *odd_reals(int64_t n, void **memory) {
+    Real *data = reals(n + 1);
     *memory = data;
     return data + 1;
 }
 
-static void expect_reals(int engine, const char *full, const Arg *args, int64_t count, const double *expected,
+static void expect_reals(int engine, const char *full, const Arg *args, int64_t count, const Real *expected,
                          int64_t n) {
     weld_value_t value = call(engine, full, args, count);
-    expect_vector_of(full, weld_value_data(value), expected, n, false, 1e-14, 10);
+    expect_vector_of(full, weld_value_data(value), expected, n, floats, relative, 10);
     weld_value_free(value);
 }
 
 static void expect_complexes(int engine, const char *full, const Arg *args, int64_t count,
-                             const double *expected, int64_t n) {
+                             const Real *expected, int64_t n) {
     weld_value_t value = call(engine, full, args, count);
     Vector flat = *(const Vector *)weld_value_data(value);
     flat.length *= 2;
-    expect_vector_of(full, &flat, expected, 2 * n, false, 1e-14, 10);
+    expect_vector_of(full, &flat, expected, 2 * n, floats, relative, 10);
     weld_value_free(value);
 }
 
-static fftw_complex *as_complex(double *data) {
-    return (fftw_complex *)(void *)data;
+static Complex *as_complex(Real *data) {
+    return (Complex *)(void *)data;
 }
 
 static const int64_t large[] = {128, 1000, 1021, 4096, 10007};
@@ -45,10 +69,10 @@ static const int64_t large[] = {128, 1000, 1021, 4096, 10007};
          at_ <= 100 + COUNT(large) - 1 && (n = at_ <= 100 ? at_ : large[at_ - 101], true); \
          at_ += at_ > 16 && at_ < 100 ? 3 : 1)
 
-static void run_plan(fftw_plan plan) {
+static void run_plan(Plan plan) {
     cr_assert_not_null(plan);
-    fftw_execute(plan);
-    fftw_destroy_plan(plan);
+    FFTW(execute)(plan);
+    FFTW(destroy_plan)(plan);
 }
 
 /* ---- complex ---- */
@@ -56,12 +80,12 @@ static void run_plan(fftw_plan plan) {
 static void complex_of(int engine, const char *full, int sign) {
     EACH_SIZE(n) {
         void *memory;
-        double *x = odd_reals(2 * n, &memory), *in = reals(2 * n), *out = reals(2 * n);
-        if (n) memcpy(in, x, (size_t)n * sizeof(fftw_complex));
-        if (n) run_plan(fftw_plan_dft_1d((int)n, as_complex(in), as_complex(out), sign, PLAN));
+        Real *x = odd_reals(2 * n, &memory), *in = reals(2 * n), *out = reals(2 * n);
+        if (n) memcpy(in, x, (size_t)n * sizeof(Complex));
+        if (n) run_plan(FFTW(plan_dft_1d)((int)n, as_complex(in), as_complex(out), sign, PLAN));
         Arg args[] = {VEC(COMPLEX, x, n)};
         expect_complexes(engine, full, args, 1, out, n);
-        cr_expect(n == 0 || !memcmp(in, x, (size_t)n * sizeof(fftw_complex)), "%s changed its input", full);
+        cr_expect(n == 0 || !memcmp(in, x, (size_t)n * sizeof(Complex)), "%s changed its input", full);
         free(memory);
         free(in);
         free(out);
@@ -108,9 +132,9 @@ static void complex_nd_of(int engine, const char *full, int sign) {
     for (int k = 0; k < COUNT(shapes); k++) {
         int dims[4];
         int64_t n = elements(&shapes[k], dims);
-        double *x = reals(2 * n), *in = reals(2 * n), *out = reals(2 * n);
-        memcpy(in, x, (size_t)n * sizeof(fftw_complex));
-        run_plan(fftw_plan_dft(shapes[k].rank, dims, as_complex(in), as_complex(out), sign, PLAN));
+        Real *x = reals(2 * n), *in = reals(2 * n), *out = reals(2 * n);
+        memcpy(in, x, (size_t)n * sizeof(Complex));
+        run_plan(FFTW(plan_dft)(shapes[k].rank, dims, as_complex(in), as_complex(out), sign, PLAN));
         Arg args[] = {VEC(COMPLEX, x, n), VEC("i64", shapes[k].n, shapes[k].rank)};
         expect_complexes(engine, full, args, 2, out, n);
         expect_checked(engine, full, args, 2, 2);
@@ -133,11 +157,11 @@ static void idft_nd(int engine, const char *full) {
 static void complex_rows_of(int engine, const char *full, int sign) {
     for (int64_t n = 1; n < 40; n += 3) {
         for (int64_t rows = 0; rows < 5; rows += 2) {
-            double *x = reals(2 * n * rows), *in = reals(2 * n * rows), *out = reals(2 * n * rows);
-            if (rows) memcpy(in, x, (size_t)(n * rows) * sizeof(fftw_complex));
+            Real *x = reals(2 * n * rows), *in = reals(2 * n * rows), *out = reals(2 * n * rows);
+            if (rows) memcpy(in, x, (size_t)(n * rows) * sizeof(Complex));
             for (int64_t r = 0; r < rows; r++)
                 run_plan(
-                    fftw_plan_dft_1d((int)n, as_complex(in) + r * n, as_complex(out) + r * n, sign, PLAN));
+                    FFTW(plan_dft_1d)((int)n, as_complex(in) + r * n, as_complex(out) + r * n, sign, PLAN));
             Arg args[] = {VEC(COMPLEX, x, n * rows), I64(n)}, zero[] = {VEC(COMPLEX, x, n * rows), I64(0)};
             expect_complexes(engine, full, args, 2, out, n * rows);
             if (n > 1 && rows) expect_checked(engine, full, args, 2, 1);
@@ -161,10 +185,10 @@ static void r2c(int engine, const char *full) {
     EACH_SIZE(n) {
         void *memory;
         int64_t kept = n ? n / 2 + 1 : 0;
-        double *x = odd_reals(n, &memory), *in = reals(n), *out = reals(2 * kept);
+        Real *x = odd_reals(n, &memory), *in = reals(n), *out = reals(2 * kept);
         if (n) memcpy(in, x, (size_t)n * sizeof *in);
-        if (n) run_plan(fftw_plan_dft_r2c_1d((int)n, in, as_complex(out), PLAN));
-        Arg args[] = {VEC("f64", x, n)};
+        if (n) run_plan(FFTW(plan_dft_r2c_1d)((int)n, in, as_complex(out), PLAN));
+        Arg args[] = {VEC(T, x, n)};
         expect_complexes(engine, full, args, 1, out, kept);
         cr_expect(n == 0 || !memcmp(in, x, (size_t)n * sizeof *x), "%s changed its input", full);
         free(memory);
@@ -177,13 +201,12 @@ static void c2r(int engine, const char *full) {
     EACH_SIZE(n) {
         void *memory;
         int64_t kept = n ? n / 2 + 1 : 0;
-        double *x = odd_reals(2 * kept, &memory), *in = reals(2 * kept), *out = reals(n);
-        if (n) memcpy(in, x, (size_t)kept * sizeof(fftw_complex));
-        if (n) run_plan(fftw_plan_dft_c2r_1d((int)n, as_complex(in), out, PLAN | FFTW_PRESERVE_INPUT));
+        Real *x = odd_reals(2 * kept, &memory), *in = reals(2 * kept), *out = reals(n);
+        if (n) memcpy(in, x, (size_t)kept * sizeof(Complex));
+        if (n) run_plan(FFTW(plan_dft_c2r_1d)((int)n, as_complex(in), out, PLAN | FFTW_PRESERVE_INPUT));
         Arg args[] = {VEC(COMPLEX, x, kept), I64(n)};
         expect_reals(engine, full, args, 2, out, n);
-        cr_expect(n == 0 || !memcmp(in, x, (size_t)kept * sizeof(fftw_complex)), "%s changed its input",
-                  full);
+        cr_expect(n == 0 || !memcmp(in, x, (size_t)kept * sizeof(Complex)), "%s changed its input", full);
         if (n) expect_checked(engine, full, args, 2, 0);
         free(memory);
         free(in);
@@ -196,20 +219,19 @@ static void real_nd_of(int engine, const char *full, bool back) {
         int dims[4];
         const struct Shape *s = &shapes[k];
         int64_t n = elements(s, dims), last = s->n[s->rank - 1], kept = n / last * (last / 2 + 1);
-        double *real = reals(n), *freq = reals(2 * kept), *in = reals(2 * kept + n),
-               *out = reals(2 * kept + n);
-        memcpy(in, back ? freq : real, back ? (size_t)kept * sizeof(fftw_complex) : (size_t)n * sizeof *real);
-        run_plan(back ? fftw_plan_dft_c2r(s->rank, dims, as_complex(in), out, PLAN)
-                      : fftw_plan_dft_r2c(s->rank, dims, in, as_complex(out), PLAN));
-        double *before = reals(2 * kept);
-        memcpy(before, freq, (size_t)kept * sizeof(fftw_complex));
-        Arg args[] = {VEC("f64", real, n), VEC("i64", s->n, s->rank)};
+        Real *real = reals(n), *freq = reals(2 * kept), *in = reals(2 * kept + n), *out = reals(2 * kept + n);
+        memcpy(in, back ? freq : real, back ? (size_t)kept * sizeof(Complex) : (size_t)n * sizeof *real);
+        run_plan(back ? FFTW(plan_dft_c2r)(s->rank, dims, as_complex(in), out, PLAN)
+                      : FFTW(plan_dft_r2c)(s->rank, dims, in, as_complex(out), PLAN));
+        Real *before = reals(2 * kept);
+        memcpy(before, freq, (size_t)kept * sizeof(Complex));
+        Arg args[] = {VEC(T, real, n), VEC("i64", s->n, s->rank)};
         Arg backwards[] = {VEC(COMPLEX, freq, kept), VEC("i64", s->n, s->rank)};
         if (back)
             expect_reals(engine, full, backwards, 2, out, n);
         else
             expect_complexes(engine, full, args, 2, out, kept);
-        cr_expect(!memcmp(before, freq, (size_t)kept * sizeof(fftw_complex)), "%s changed its input", full);
+        cr_expect(!memcmp(before, freq, (size_t)kept * sizeof(Complex)), "%s changed its input", full);
         expect_checked(engine, full, back ? backwards : args, 2, 2);
         expect_shapes_checked(engine, full, back ? backwards : args);
         free(real);
@@ -219,7 +241,7 @@ static void real_nd_of(int engine, const char *full, bool back) {
         free(out);
     }
     static const int64_t empty[] = {0, 3}, last[] = {3, 0};
-    Arg real[] = {VEC("f64", NULL, 0), VEC("i64", empty, 2)},
+    Arg real[] = {VEC(T, NULL, 0), VEC("i64", empty, 2)},
         freq[] = {VEC(COMPLEX, NULL, 0), VEC("i64", last, 2)};
     weld_value_free(call(engine, full, back ? freq : real, 2));
 }
@@ -234,19 +256,19 @@ static void real_rows_of(int engine, const char *full, bool back) {
     for (int64_t n = 1; n < 40; n += 3) {
         for (int64_t rows = 0; rows < 5; rows += 2) {
             int64_t kept = n / 2 + 1;
-            double *real = reals(n * rows), *freq = reals(2 * kept * rows), *in = reals(2 * kept),
-                   *out = reals(2 * kept * rows + n * rows);
+            Real *real = reals(n * rows), *freq = reals(2 * kept * rows), *in = reals(2 * kept),
+                 *out = reals(2 * kept * rows + n * rows);
             for (int64_t r = 0; r < rows; r++) {
                 if (back) {
-                    memcpy(in, freq + 2 * kept * r, (size_t)kept * sizeof(fftw_complex));
-                    run_plan(fftw_plan_dft_c2r_1d((int)n, as_complex(in), out + r * n,
-                                                  PLAN | FFTW_PRESERVE_INPUT));
+                    memcpy(in, freq + 2 * kept * r, (size_t)kept * sizeof(Complex));
+                    run_plan(FFTW(plan_dft_c2r_1d)((int)n, as_complex(in), out + r * n,
+                                                   PLAN | FFTW_PRESERVE_INPUT));
                 } else {
                     memcpy(in, real + n * r, (size_t)n * sizeof *in);
-                    run_plan(fftw_plan_dft_r2c_1d((int)n, in, as_complex(out) + r * kept, PLAN));
+                    run_plan(FFTW(plan_dft_r2c_1d)((int)n, in, as_complex(out) + r * kept, PLAN));
                 }
             }
-            Arg args[] = {VEC("f64", real, n * rows), I64(n)},
+            Arg args[] = {VEC(T, real, n * rows), I64(n)},
                 backwards[] = {VEC(COMPLEX, freq, kept * rows), I64(n)};
             if (back)
                 expect_reals(engine, full, backwards, 2, out, n * rows);
@@ -271,16 +293,16 @@ static void c2r_rows(int engine, const char *full) {
 
 /* ---- real to real ---- */
 
-static void real_of(int engine, const char *full, fftw_r2r_kind kind) {
+static void real_of(int engine, const char *full, Kind kind) {
     EACH_SIZE(n) {
         void *memory;
-        double *x = odd_reals(n, &memory), *in = reals(n), *out = reals(n);
-        Arg args[] = {VEC("f64", x, n)};
+        Real *x = odd_reals(n, &memory), *in = reals(n), *out = reals(n);
+        Arg args[] = {VEC(T, x, n)};
         if (n) memcpy(in, x, (size_t)n * sizeof *in);
         if (kind == FFTW_REDFT00 && n == 1) {
             expect_failure(engine, full, args, 1, "one element");
         } else {
-            if (n) run_plan(fftw_plan_r2r_1d((int)n, in, out, kind, PLAN | FFTW_PRESERVE_INPUT));
+            if (n) run_plan(FFTW(plan_r2r_1d)((int)n, in, out, kind, PLAN | FFTW_PRESERVE_INPUT));
             expect_reals(engine, full, args, 1, out, n);
             cr_expect(n == 0 || !memcmp(in, x, (size_t)n * sizeof *x), "%s changed its input", full);
         }
@@ -289,9 +311,40 @@ static void real_of(int engine, const char *full, fftw_r2r_kind kind) {
         free(out);
     }
 }
-#define REAL(name, kind, vjp, doc)                   \
-    static void name(int engine, const char *full) { \
-        real_of(engine, full, kind);                 \
+
+/* Of all dimensions of arrays. */
+static void reals_nd_of(int engine, const char *full, Kind kind) {
+    const Kind kinds[] = {kind, kind, kind, kind};
+    for (int k = 0; k < COUNT(shapes); k++) {
+        int dims[4];
+        int64_t n = elements(&shapes[k], dims);
+        Real *x = reals(n), *in = reals(n), *out = reals(n);
+        bool ends = true;
+        Arg args[] = {VEC(T, x, n), VEC("i64", shapes[k].n, shapes[k].rank)};
+        memcpy(in, x, (size_t)n * sizeof *in);
+        for (int d = 0; d < shapes[k].rank; d++) ends = ends && (kind != FFTW_REDFT00 || dims[d] > 1);
+        if (ends) {
+            run_plan(FFTW(plan_r2r)(shapes[k].rank, dims, in, out, kinds, PLAN));
+            expect_reals(engine, full, args, 2, out, n);
+        }
+        expect_checked(engine, full, args, 2, ends ? 2 : 3);
+        expect_shapes_checked(engine, full, args);
+        if (!ends) expect_failure(engine, full, args, 2, "a dimension of one element");
+        free(x);
+        free(in);
+        free(out);
+    }
+    static const int64_t empty[] = {3, 0};
+    Arg args[] = {VEC(T, NULL, 0), VEC("i64", empty, 2)};
+    expect_reals(engine, full, args, 2, NULL, 0);
+}
+
+#define REAL(name, kind, adjoint, before, after, doc)     \
+    static void name(int engine, const char *full) {      \
+        real_of(engine, full, kind);                      \
+    }                                                     \
+    static void name##_nd(int engine, const char *full) { \
+        reals_nd_of(engine, full, kind);                  \
     }
 #include "../../adapters/fftw/real.def"
 #undef REAL
@@ -300,14 +353,14 @@ static void real_of(int engine, const char *full, fftw_r2r_kind kind) {
 
 static void spectra(int engine, const char *full) {
     EACH_SIZE(n) {
-        double *x = reals(2 * n), *y = reals(2 * n), *out = reals(2 * n);
+        Real *x = reals(2 * n), *y = reals(2 * n), *out = reals(2 * n);
         bool turned = strstr(full, "correlate"), scaled = strstr(full, "scale");
         for (int64_t i = 0; i < n; i++) {
-            double re = x[2 * i], im = turned ? -x[2 * i + 1] : x[2 * i + 1];
-            out[2 * i] = scaled ? re * 0.3 : re * y[2 * i] - im * y[2 * i + 1];
+            Real re = x[2 * i], im = turned ? -x[2 * i + 1] : x[2 * i + 1];
+            out[2 * i] = scaled ? re * (Real)0.3 : re * y[2 * i] - im * y[2 * i + 1];
             out[2 * i + 1] = scaled ? im * 0.3 : re * y[2 * i + 1] + im * y[2 * i];
         }
-        Arg args[] = {VEC(COMPLEX, x, n), VEC(COMPLEX, y, n)}, factor[] = {VEC(COMPLEX, x, n), F64(0.3)};
+        Arg args[] = {VEC(COMPLEX, x, n), VEC(COMPLEX, y, n)}, factor[] = {VEC(COMPLEX, x, n), FACTOR};
         expect_complexes(engine, full, scaled ? factor : args, 2, out, n);
         free(x);
         free(y);
@@ -317,7 +370,7 @@ static void spectra(int engine, const char *full) {
 
 static void power(int engine, const char *full) {
     EACH_SIZE(n) {
-        double *x = reals(2 * n), *out = reals(n);
+        Real *x = reals(2 * n), *out = reals(n);
         for (int64_t i = 0; i < n; i++) out[i] = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
         Arg args[] = {VEC(COMPLEX, x, n)};
         expect_reals(engine, full, args, 1, out, n);
@@ -328,7 +381,7 @@ static void power(int engine, const char *full) {
 
 /* clang-format off */
 #define ROW(name) {#name, name}
-#define REAL(name, kind, vjp, doc) ROW(name),
+#define REAL(name, kind, adjoint, before, after, doc) ROW(name), ROW(name##_nd),
 static const RowTest tests[] = {
     ROW(dft), ROW(idft), ROW(dft_nd), ROW(idft_nd), ROW(dft_rows), ROW(idft_rows),
     ROW(r2c), ROW(c2r), ROW(r2c_nd), ROW(c2r_nd), ROW(r2c_rows), ROW(c2r_rows),
@@ -338,17 +391,17 @@ static const RowTest tests[] = {
 /* clang-format on */
 
 Test(fftw, rows) {
-    check_rows("fftw", tests, COUNT(tests));
+    check_rows(ADAPTER, tests, COUNT(tests));
 }
 
 /* NaN and infinities go through as they do in the library: nothing of the result is finite. */
 Test(fftw, nan_spreads) {
-    double x[] = {1, NAN, 2, 3};
-    Arg args[] = {VEC("f64", x, 4)};
+    Real x[] = {1, NAN, 2, 3};
+    Arg args[] = {VEC(T, x, 4)};
     for (int engine = 0; engine < ENGINES; engine++) {
-        weld_value_t value = call(engine, "fftw.r2c", args, 1);
+        weld_value_t value = call(engine, ADAPTER ".r2c", args, 1);
         const Vector *got = weld_value_data(value);
-        const double *part = got->data;
+        const Real *part = got->data;
         for (int i = 0; i < 3; i++) cr_expect(isnan(part[2 * i]) || isnan(part[2 * i + 1]));
         weld_value_free(value);
     }
@@ -364,14 +417,14 @@ static void *transform(void *all_right) {
     bool ok = context && error;
     for (int round = 0; ok && round < 200; round++) {
         int64_t n = 1 + round % 64;
-        double x[64];
+        Real x[64];
         for (int i = 0; i < n; i++) x[i] = 1;
         Vector vector = {x, n};
-        weld_lazy_t data = weld_lazy_data("vec[f64]", &vector, NULL, NULL, error);
-        weld_lazy_t lazy = weld_lazy_call("fftw.r2c", &data, 1, error);
+        weld_lazy_t data = weld_lazy_data("vec[" T "]", &vector, NULL, NULL, error);
+        weld_lazy_t lazy = weld_lazy_call(ADAPTER ".r2c", &data, 1, error);
         weld_value_t value = NULL;
         ok = weld_lazy_evaluate(context, &lazy, 1, &value, error);
-        ok = ok && *(const double *)((const Vector *)weld_value_data(value))->data == (double)n;
+        ok = ok && *(const Real *)((const Vector *)weld_value_data(value))->data == (Real)n;
         weld_value_free(value);
         weld_lazy_free(lazy);
         weld_lazy_free(data);

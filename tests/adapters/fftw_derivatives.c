@@ -1,17 +1,28 @@
 /* fftw_derivatives.c: a transform's derivative is its adjoint transform, of even and odd lengths. */
 #include "derivatives.h"
 
+/* fftwf_derivatives.c is this file with WELD_FFTW_SINGLE: on floats they are those on doubles. */
+#ifdef WELD_FFTW_SINGLE
+#define ADAPTER "fftwf"
+#define EXPECT(on_doubles, on_floats, args, count, project) \
+    expect_float_derivative(on_doubles, on_floats, args, count, project)
+#else
+#define ADAPTER "fftw"
+#define EXPECT(on_doubles, on_floats, args, count, project) \
+    expect_derivative(on_doubles, args, count, project)
+#endif
+
 static void complex_rows(int64_t n) {
     double *x = random_doubles(4 * n);
     int64_t shape[] = {2, n};
     Arg one[] = {VEC("{f64,f64}", x, n)}, all = VEC("{f64,f64}", x, 2 * n);
     Arg many[] = {all, VEC("i64", shape, 2)}, rows[] = {all, I64(n)};
-    expect_derivative("fftw.dft", one, 1, PROJECT_COMPLEX);
-    expect_derivative("fftw.idft", one, 1, PROJECT_COMPLEX);
-    expect_derivative("fftw.dft_nd", many, 2, PROJECT_COMPLEX);
-    expect_derivative("fftw.idft_nd", many, 2, PROJECT_COMPLEX);
-    expect_derivative("fftw.dft_rows", rows, 2, PROJECT_COMPLEX);
-    expect_derivative("fftw.idft_rows", rows, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.dft", "fftwf.dft", one, 1, PROJECT_COMPLEX);
+    EXPECT("fftw.idft", "fftwf.idft", one, 1, PROJECT_COMPLEX);
+    EXPECT("fftw.dft_nd", "fftwf.dft_nd", many, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.idft_nd", "fftwf.idft_nd", many, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.dft_rows", "fftwf.dft_rows", rows, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.idft_rows", "fftwf.idft_rows", rows, 2, PROJECT_COMPLEX);
     free(x);
 }
 
@@ -22,20 +33,24 @@ static void half_rows(int64_t n) {
     Arg spectrum = VEC("{f64,f64}", x, 2 * half), back[] = {VEC("{f64,f64}", x, half), I64(n)};
     Arg to_nd[] = {all, sizes}, to_rows[] = {all, I64(n)}, from_nd[] = {spectrum, sizes},
         from_rows[] = {spectrum, I64(n)};
-    expect_derivative("fftw.r2c", one, 1, PROJECT_COMPLEX);
-    expect_derivative("fftw.r2c_nd", to_nd, 2, PROJECT_COMPLEX);
-    expect_derivative("fftw.r2c_rows", to_rows, 2, PROJECT_COMPLEX);
-    expect_derivative("fftw.c2r", back, 2, PROJECT);
-    expect_derivative("fftw.c2r_nd", from_nd, 2, PROJECT);
-    expect_derivative("fftw.c2r_rows", from_rows, 2, PROJECT);
+    EXPECT("fftw.r2c", "fftwf.r2c", one, 1, PROJECT_COMPLEX);
+    EXPECT("fftw.r2c_nd", "fftwf.r2c_nd", to_nd, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.r2c_rows", "fftwf.r2c_rows", to_rows, 2, PROJECT_COMPLEX);
+    EXPECT("fftw.c2r", "fftwf.c2r", back, 2, PROJECT);
+    EXPECT("fftw.c2r_nd", "fftwf.c2r_nd", from_nd, 2, PROJECT);
+    EXPECT("fftw.c2r_rows", "fftwf.c2r_rows", from_rows, 2, PROJECT);
     free(x);
 }
 
 static void real_rows(int64_t n) {
-    double *x = random_doubles(n);
-    Arg args[] = {VEC("f64", x, n)};
-#define REAL(name, kind, vjp, doc) \
-    if (n > 1 || strcmp(#name, "dct1") != 0) expect_derivative("fftw." #name, args, 1, PROJECT);
+    double *x = random_doubles(6 * n);
+    int64_t shape[] = {2, n, 3};
+    Arg args[] = {VEC("f64", x, n)}, nd[] = {VEC("f64", x, 6 * n), VEC("i64", shape, 3)};
+#define REAL(name, kind, adjoint, before, after, doc)                      \
+    if (n > 1 || strcmp(#name, "dct1") != 0) {                             \
+        EXPECT("fftw." #name, "fftwf." #name, args, 1, PROJECT);           \
+        EXPECT("fftw." #name "_nd", "fftwf." #name "_nd", nd, 2, PROJECT); \
+    }
 #include "../../adapters/fftw/real.def"
     free(x);
 }
@@ -46,5 +61,5 @@ Test(fftw_derivatives, rows) {
         half_rows(n);
         real_rows(n);
     }
-    derived_all("fftw");
+    derived_all(ADAPTER);
 }
