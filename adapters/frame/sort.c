@@ -1,6 +1,6 @@
 /* sort.c: rows in order: sort, top.
  *
- *     s = sort([{keys.., row number}..], order); columns map(s, |p| lookup(x, p.$n))
+ *     s = sort([{keys.., row number}..], order); columns map(s, |p| lookup(x, p.$n)), the keys map(s, |p| p.$k)
  *
  * The first k rows by one column none of which is missing are a slice of the sort of all {key, row number}, which the
  * runtime selects without making them all; its order puts NaN last.
@@ -109,6 +109,23 @@ static weld_lazy_t sorted(const char *function, const Keys *keys, weld_lazy_t co
     return fragment_close(&fragment);
 }
 
+/* Which key the column is, of which p.$.. holds the values themselves; or -1. */
+static int64_t key_of(const Keys *keys, const Column *column) {
+    for (int64_t i = 0; i < keys->count && !column->valid; i++) {
+        if (keys->columns[i].data == column->data && column->kind != WELD_FRAME_TEXT) return i;
+    }
+    return -1;
+}
+
+static bool put_key(weld_frame_t made, const char *function, const Keys *keys, int64_t key,
+                    const Column *column, weld_lazy_t places, weld_error_t error) {
+    char value[80], code[120];
+    keys_value(value, "p", keys, key, false, true);
+    snprintf(code, sizeof code, "|s| map(s, |p| %s)", value);
+    weld_lazy_t values = weld_lazy_new(function, code, &places, 1, error);
+    return frame_put(made, function, column->name, column->kind, values, NULL, error);
+}
+
 static weld_frame_t sort(weld_frame_t frame, const char *function, const char *text, weld_lazy_t count,
                          weld_error_t error) {
     if (!frame_check(frame, function, error)) return NULL;
@@ -122,7 +139,10 @@ static weld_frame_t sort(weld_frame_t frame, const char *function, const char *t
     snprintf(index, sizeof index, "p.$%lld", (long long)number);
     for (int64_t i = 0; made && i < frame->count; i++) {
         const Column *column = &frame->columns[i];
-        if (!frame_gather(made, function, column, column->name, places, index, NULL, error)) {
+        int64_t key = key_of(&keys, column);
+        bool put = key >= 0 ? put_key(made, function, &keys, key, column, places, error)
+                            : frame_gather(made, function, column, column->name, places, index, NULL, error);
+        if (!put) {
             weld_frame_free(made);
             made = NULL;
         }

@@ -383,6 +383,32 @@ Test(frame, sort_and_top) {
     everywhere(check_sort);
 }
 
+/* The values of a key come with the rows' numbers; those of other columns are looked up. */
+Test(frame, sort_has_its_keys) {
+    static const double x[] = {2, 1};
+    static const int64_t k[] = {1, 2};
+    weld_error_t error = weld_error_new();
+    weld_frame_t one = weld_frame_add_data(NULL, "x", WELD_FRAME_F64, x, NULL, 2, NULL, NULL, error);
+    weld_frame_t both = weld_frame_add_data(one, "k", WELD_FRAME_I64, k, NULL, 2, NULL, NULL, error);
+    static const char *const keys[] = {"x", "x desc, k"};
+    for (int i = 0; i < 2; i++) {
+        weld_frame_t sorted = weld_frame_sort(both, keys[i], error);
+        cr_assert(sorted, "%s", weld_error_message(error));
+        for (int j = 0; j < 2; j++) {
+            weld_lazy_t column = weld_frame_column(sorted, j ? "k" : "x", error);
+            char *text = weld_lazy_program(&column, 1, error);
+            cr_assert(text, "%s", weld_error_message(error));
+            cr_expect_eq(strstr(text, "lookup(") != NULL, i == 0 && j == 1, "%s", text);
+            free(text);
+            weld_lazy_free(column);
+        }
+        weld_frame_free(sorted);
+    }
+    weld_frame_free(one);
+    weld_frame_free(both);
+    weld_error_free(error);
+}
+
 /* NaN equals NaN, missing equals missing. */
 static bool equal(Cell a, Cell b) {
     return order(a, b, false) == 0;
