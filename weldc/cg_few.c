@@ -3,23 +3,23 @@
  *     for(zip(k, x), dictmerger[i8, f64, +], |b, i, e| merge(b, {e.$0, e.$1}))
  *
  * As long as the dictionary has at most FEW entries, each of them has W sums, one for each lane, which start from the
- * value that changes nothing. A group of W iterations, here 8, finds the numbers of its entries in the direct
- * table (lang/dict.c) and visits all entries; each takes the lanes that are its own:
+ * value that changes nothing. A group of W iterations, here 8, visits all entries; each takes the lanes that have its key:
  *
- *     numbers = gather table[keys]                          1 2 1 1 3 2 1 1
- *     number 1: sums[1] += x where numbers == 1             x . x x . . x x
- *     number 2: sums[2] += x where numbers == 2             . x . . . x . .
- *     number 3: ..
+ *     keys                                                  a b a a c b a a
+ *     entry a: sums[a] += x where keys == a                 x . x x . . x x
+ *     entry b: sums[b] += x where keys == b                 . x . . . x . .
+ *     entry c: ..
  *
  * So no lane waits for the one before it, no branch depends on a key, and of a value with six fields an
- * iteration costs fewer instructions than six loads, additions and stores would. After the loop the lanes are
+ * iteration costs fewer instructions than six loads, additions and stores would. A field that is a constant integer, as
+ * counts are, takes it as often as there are such lanes. After the loop the lanes are
  * added up, and combined with the entry's value. That is what one writes by hand where the groups are known
  * (vectors under masks: Polychroniou, Ross, Vectorized Bloom Filters and Aggregation, 2014); here they show while the
  * loop runs.
  *
- * A lane whose key leads to none of the first FEW entries is *missed*: it goes through the runtime, alone, which
- * makes an entry for a new key. When there are more than FEW, or many lanes were missed since their keys are not small,
- * the loop stops after the group, and what is left goes one by one (cg_dict.c).
+ * A lane that no entry takes is *missed*: it goes through the runtime, alone, which makes an entry for a new key. When there
+ * are more than FEW, or many lanes were missed, the loop stops after the group, and what is left goes one by one
+ * (cg_dict.c).
  *
  * Requires AVX-512, whose masks cost nothing: with AVX2, where each addition would need a blend, one by one is as fast.
  * Sums of floats may be formed in any order; which it is depends on the range of iterations only.
@@ -87,6 +87,38 @@ LLVMValueRef cg_few_pays(Filter *lanes) {
     return pays;
 }
 
+/* ---- the entries' keys, as words ---- */
+
+static LLVMTypeRef word_type(const Cg *cg, const Few *few) {
+    return key_width(few->builder->args[0]) <= 32 ? cg->i32 : cg->i64;
+}
+
+static Leaf small_word(Cg *cg, const Few *few, const Leaf *key, LLVMTypeRef as) {
+    Leaf word = cg_key_word(cg, few->builder->args[0], key);
+    return LLVMBuildTrunc(cg->builder, word, as, "");
+}
+
+static LLVMValueRef word_of(Cg *cg, const Few *few, LLVMValueRef number) {
+    return LLVMBuildInBoundsGEP2(cg->builder, word_type(cg, few), few->words, &number, 1, "");
+}
+
+/* Of all entries that have sums. */
+static void list_words(Cg *cg, const Few *few) {
+    const Type *entry = dict_entry_type(&cg->program->types, few->builder), *type = few->builder->args[0];
+    LLVMValueRef count = entries_of(cg, few), zero = cg_i64(cg, 0);
+    LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntNE, count, zero, ""), some, after);
+    cg_goto(cg, some);
+    LLVMValueRef entries = cg_load_at(cg, cg->ptr, dict_of(cg, few), offsetof(Dict, entries));
+    Counter counter = cg_counter_open(cg, zero, count);
+    LLVMValueRef place = cg_at(cg, cg_element(cg, entry, entries, counter.index), entry->offsets[0]);
+    Leaf word = small_word(cg, few, cg_load_new(cg, type, place), word_type(cg, few));
+    LLVMBuildStore(cg->builder, word, word_of(cg, few, counter.index));
+    cg_loop_as_is(cg, cg_counter_close(cg, &counter));
+    LLVMBuildBr(cg->builder, after);
+    cg_goto(cg, after);
+}
+
 void cg_few_open(Filter *lanes) {
     Cg *cg = lanes->wide.cg;
     for (int i = 0; i < lanes->nfew; i++) {
@@ -95,6 +127,8 @@ void cg_few_open(Filter *lanes) {
         int leaves = leaf_count(type);
         for (int k = 0; k < leaves; k++) few->row += sum_bytes(lanes, leaf_place(type, k, NULL));
         few->sums = cg_slot(cg, few->row * FEW, LINE);
+        few->words = cg_slot(cg, (int64_t)sizeof(uint64_t) * FEW, LINE);
+        list_words(cg, few);
         Counter counter = cg_counter_open(cg, cg_i64(cg, 0), cg_i64(cg, FEW));
         LLVMValueRef sums = sums_of(lanes, few, counter.index);
         int64_t at = 0;
@@ -207,60 +241,70 @@ static void merge_missed(Filter *lanes, const Few *few, const LaneMerge *merge, 
 
 /* ---- a group of iterations ---- */
 
-/* The numbers of the lanes' entries, from 1, and 0 where there is none with sums; *missed: the lanes that have one
- * coming. */
-static Leaf numbers_of(Filter *lanes, const Few *few, const Leaf *key, Leaf mask, Leaf *missed) {
-    Cg *cg = lanes->wide.cg;
-    LLVMBuilderRef builder = cg->builder;
-    unsigned width = lanes->wide.width;
-    const Type *type = few->builder->args[0];
-    Leaf word = cg_key_word(cg, type, key), valid = mask;
-    if (key_width(type) > DIRECT_BITS) {
-        Leaf most = cg_every_lane(cg_i64(cg, 1 << DIRECT_BITS), width);
-        Leaf is_small = LLVMBuildICmp(builder, LLVMIntULT, word, most, "");
-        valid = mask ? LLVMBuildAnd(builder, mask, is_small, "") : is_small;
-    }
-    if (valid) word = LLVMBuildSelect(builder, valid, word, LLVMConstNull(LLVMTypeOf(word)), "");
-    LLVMTypeRef numbers = LLVMVectorType(cg->i32, width), bits = LLVMVectorType(cg->i1, width);
-    LLVMTypeRef overloads[2] = {numbers, LLVMVectorType(cg->ptr, width)};
-    LLVMValueRef args[4] = {LLVMBuildInBoundsGEP2(builder, cg->i32, few->table, &word, 1, ""),
-                            cg_i32(cg, sizeof(int32_t)), LLVMConstAllOnes(bits), LLVMGetUndef(numbers)};
-    Leaf number = cg_intrinsic(cg, "llvm.masked.gather", overloads, 2, args, 4);
-    Leaf one = cg_every_lane(cg_i32(cg, 1), width), last = cg_every_lane(cg_i32(cg, FEW - 1), width);
-    Leaf here = LLVMBuildICmp(builder, LLVMIntULE, LLVMBuildSub(builder, number, one, ""), last, "");
-    if (valid) here = LLVMBuildAnd(builder, here, valid, "");
-    *missed = LLVMBuildNot(builder, here, "");
-    if (mask) *missed = LLVMBuildAnd(builder, *missed, mask, "");
-    return LLVMBuildSelect(builder, here, number, LLVMConstNull(numbers), "");
-}
-
 static Leaf *spread_all(Filter *lanes, const Type *type, const Leaf *leaves) {
     Leaf *out = cg_leaves(lanes->wide.cg, type);
     for (int i = 0; i < leaf_count(type); i++) out[i] = cg_wide_spread(&lanes->wide, leaves[i]);
     return out;
 }
 
-/* Every entry takes its lanes. */
-static void add_to_sums(Filter *lanes, const Few *few, const Leaf *value, Leaf numbers) {
+/* The first lane's sum takes a constant as often as there are lanes. */
+static void add_constant(Filter *lanes, const Type *type, Leaf constant, Leaf own, LLVMValueRef sum) {
     Cg *cg = lanes->wide.cg;
     LLVMBuilderRef builder = cg->builder;
+    LLVMTypeRef as = LLVMIntTypeInContext(cg->context, lanes->wide.width), scalar = cg_scalar_type(cg, type);
+    LLVMValueRef bits = LLVMBuildBitCast(builder, own, as, "");
+    LLVMValueRef count = cg_intrinsic(cg, "llvm.ctpop", &as, 1, &bits, 1);
+    count = LLVMBuildMul(builder, LLVMBuildZExtOrBitCast(builder, count, scalar, ""), constant, "");
+    cg_store_at(cg, LLVMBuildAdd(builder, cg_load_at(cg, scalar, sum, 0), count, ""), sum, 0);
+}
+
+/* May the count of lanes be a number of that type? */
+static bool is_counted(const Filter *lanes, const Few *few, const Type *type, Leaf value) {
+    return few->builder->op == OP_add && !type_is_float(type) && LLVMIsAConstantInt(value) &&
+           8 * type->size >= (int64_t)lanes->wide.width;
+}
+
+/* An entry takes its lanes. */
+static void add_to_sums(Filter *lanes, const Few *few, const Leaf *value, Leaf own, LLVMValueRef number) {
+    Cg *cg = lanes->wide.cg;
     const Type *type = few->builder->args[1];
-    LLVMValueRef one = cg_i64(cg, 1), count = entries_of(cg, few);
-    count = LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntUGT, count, one, ""), count, one, "");
-    value = spread_all(lanes, type, value);
-    Counter counter = cg_counter_open(cg, cg_i64(cg, 0), count);
-    LLVMValueRef number = LLVMBuildTrunc(builder, LLVMBuildAdd(builder, counter.index, one, ""), cg->i32, "");
-    Leaf own = LLVMBuildICmp(builder, LLVMIntEQ, numbers, cg_wide_spread(&lanes->wide, number), "");
-    LLVMValueRef sums = sums_of(lanes, few, counter.index);
+    LLVMValueRef sums = sums_of(lanes, few, number);
     int64_t at = 0;
     for (int k = 0; k < leaf_count(type); k++) {
         const Type *scalar = leaf_place(type, k, NULL);
-        Leaf before = cg_load_at(cg, sum_type(lanes, scalar), sums, at);
-        Leaf after = cg_binary_op(cg, few->builder->op, scalar, before, value[k], true);
-        cg_store_at(cg, LLVMBuildSelect(builder, own, after, before, ""), sums, at);
+        LLVMValueRef sum = cg_at(cg, sums, at);
         at += sum_bytes(lanes, scalar);
+        if (is_counted(lanes, few, scalar, value[k])) {
+            add_constant(lanes, scalar, value[k], own, sum);
+            continue;
+        }
+        Leaf before = cg_load_at(cg, sum_type(lanes, scalar), sum, 0);
+        Leaf after =
+            cg_binary_op(cg, few->builder->op, scalar, before, cg_wide_spread(&lanes->wide, value[k]), true);
+        cg_store_at(cg, LLVMBuildSelect(cg->builder, own, after, before, ""), sum, 0);
     }
+}
+
+/* Every entry takes its lanes. Returns those that were taken. */
+static Leaf visit_entries(Filter *lanes, const Few *few, Leaf words, const Leaf *value, Leaf mask) {
+    Cg *cg = lanes->wide.cg;
+    LLVMBuilderRef builder = cg->builder;
+    LLVMTypeRef bits = LLVMVectorType(cg->i1, lanes->wide.width);
+    LLVMValueRef taken = cg_slot(cg, MOST_LANES, 8), count = entries_of(cg, few), zero = cg_i64(cg, 0);
+    LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, "");
+    LLVMBuildStore(builder, LLVMConstNull(bits), taken);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, count, zero, ""), some, after);
+    cg_goto(cg, some);
+    Counter counter = cg_counter_open(cg, zero, count);
+    LLVMValueRef word = LLVMBuildLoad2(builder, word_type(cg, few), word_of(cg, few, counter.index), "");
+    Leaf own = LLVMBuildICmp(builder, LLVMIntEQ, words, cg_wide_spread(&lanes->wide, word), "");
+    if (mask) own = LLVMBuildAnd(builder, own, mask, "");
+    LLVMBuildStore(builder, LLVMBuildOr(builder, LLVMBuildLoad2(builder, bits, taken, ""), own, ""), taken);
+    add_to_sums(lanes, few, value, own, counter.index);
     cg_loop_as_is(cg, cg_counter_close(cg, &counter));
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    return LLVMBuildLoad2(builder, bits, taken, "");
 }
 
 void cg_few_merge(Filter *lanes, const LaneMerge *merge, const Leaf *pair) {
@@ -269,15 +313,19 @@ void cg_few_merge(Filter *lanes, const LaneMerge *merge, const Leaf *pair) {
     const Few *few = lanes->few;
     while (few->state != merge->state) few++;
     const Type *key = few->builder->args[0];
-    Leaf missed, numbers = numbers_of(lanes, few, spread_all(lanes, key, pair), merge->mask, &missed);
     LLVMTypeRef as = LLVMIntTypeInContext(cg->context, lanes->wide.width);
+    LLVMTypeRef words = LLVMVectorType(word_type(cg, few), lanes->wide.width);
+    Leaf word = small_word(cg, few, spread_all(lanes, key, pair), words);
+    Leaf missed = visit_entries(lanes, few, word, pair + leaf_count(key), merge->mask);
+    missed = LLVMBuildNot(builder, missed, "");
+    if (merge->mask) missed = LLVMBuildAnd(builder, missed, merge->mask, "");
     LLVMValueRef bits = LLVMBuildBitCast(builder, missed, as, "");
     LLVMBasicBlockRef some = cg_block(cg, ""), after = cg_block(cg, "");
     LLVMValueRef any = LLVMBuildICmp(builder, LLVMIntNE, bits, LLVMConstNull(as), "");
     cg_likely(cg, LLVMBuildCondBr(builder, any, some, after), false);
     cg_goto(cg, some);
     merge_missed(lanes, few, merge, merge->node->kids[1]->type, pair, bits);
+    list_words(cg, few);
     LLVMBuildBr(builder, after);
     cg_goto(cg, after);
-    add_to_sums(lanes, few, pair + leaf_count(key), numbers);
 }

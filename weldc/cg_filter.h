@@ -25,8 +25,8 @@ typedef struct LaneMerge {
 /* A dictmerger that may have few keys. */
 typedef struct Few {
     const Type *builder;
-    LLVMValueRef state, table, sums;
-    int64_t row; /* bytes of the sums of an entry */
+    LLVMValueRef state, table, sums, words; /* words: of the entries' keys */
+    int64_t row;                            /* bytes of the sums of an entry */
 } Few;
 
 typedef struct Filter {
