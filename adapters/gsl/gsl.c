@@ -3,7 +3,8 @@
  *     statistics_rows.h                     what is written in the language and fuses
  *     special.def        special.c          special functions, called by value inside loops
  *     distribution.def   distribution.c     densities and distribution functions, likewise
- *     interpolation.def  interpolation.c    curves through points
+ *     interpolation.def  interpolation.c    curves through points; interpolation2d.def, interpolation2d.c: surfaces over grids
+ *     histogram.c                           places drawn from histograms
  *     random.def         random.c           random numbers from a seed
  *     polynomials.c, ranks.c                roots; statistics that need memory of their own
  *
@@ -113,6 +114,35 @@ static const weld_function_t functions[] = {
     {"sf_legendre_P3", "double gsl_sf_legendre_P3(double x)", "|x: f64| 0.5 * x * (5.0 * x * x - 3.0)", NULL, NULL,
      "the Legendre polynomial of degree 3"},
 
+#define OTHER(name, prototype, parameters, arguments, doc)                                                   \
+    {"sf_" name, "double gsl_sf_" name prototype, NULL, parameters PURE "cfun[weld_gsl_sf_" name ", f64]" arguments, NULL, doc},
+#define SPINS "(int two_ja, int two_jb, int two_jc, int two_ma, int two_mb, int two_mc)"
+    OTHER("coupling_3j", SPINS, "|ja: i32, jb: i32, jc: i32, ma: i32, mb: i32, mc: i32| ", "(ja, jb, jc, ma, mb, mc)",
+          "Wigner's 3-j symbol, of twice the angular momenta")
+    OTHER("coupling_6j", "(int two_ja, int two_jb, int two_jc, int two_jd, int two_je, int two_jf)",
+          "|ja: i32, jb: i32, jc: i32, jd: i32, je: i32, jf: i32| ", "(ja, jb, jc, jd, je, jf)",
+          "Wigner's 6-j symbol, of twice the angular momenta")
+    OTHER("coupling_9j", "(int two_ja, int two_jb, .., int two_ji)",
+          "|ja: i32, jb: i32, jc: i32, jd: i32, je: i32, jf: i32, jg: i32, jh: i32, ji: i32| ",
+          "(ja, jb, jc, jd, je, jf, jg, jh, ji)", "Wigner's 9-j symbol, of twice the angular momenta")
+    OTHER("mathieu_a", "(int n, double q)", "|n: i32, q: f64| ", "(n, q)", "the characteristic value of Mathieu's ce, n from 0 to 90")
+    OTHER("mathieu_b", "(int n, double q)", "|n: i32, q: f64| ", "(n, q)", "the characteristic value of Mathieu's se, n from 1 to 90")
+    OTHER("mathieu_ce", "(int n, double q, double x)", "|n: i32, q: f64, x: f64| ", "(n, q, x)", "Mathieu's even angular function")
+    OTHER("mathieu_se", "(int n, double q, double x)", "|n: i32, q: f64, x: f64| ", "(n, q, x)", "Mathieu's odd angular function, n from 1")
+    OTHER("mathieu_Mc", "(int j, int n, double q, double x)", "|j: i32, n: i32, q: f64, x: f64| ", "(j, n, q, x)",
+          "Mathieu's even radial function of kind j, 1 or 2, q > 0")
+    OTHER("mathieu_Ms", "(int j, int n, double q, double x)", "|j: i32, n: i32, q: f64, x: f64| ", "(j, n, q, x)",
+          "Mathieu's odd radial function of kind j, 1 or 2, q > 0, n from 1")
+    OTHER("hydrogenicR", "(int n, int l, double Z, double r)", "|n: i32, l: i32, z: f64, x: f64| ", "(n, l, z, x)",
+          "the radial wave function of a bound electron, of nuclear charge z at x")
+    {"sf_elljac", "int gsl_sf_elljac_e(double u, double m, double *sn, double *cn, double *dn)", NULL,
+     "|u: f64, m: f64| " PURE "cfill[weld_gsl_sf_elljac, {f64, f64, f64}]({}, u, m)",
+     "|u, m, r, g| {g.$0 * r.$1 * r.$2 - g.$1 * r.$0 * r.$2 - g.$2 * m * r.$0 * r.$1, {}}",
+     "Jacobi's elliptic functions {sn, cn, dn}, |m| <= 1"},
+    {"sf_coulomb_wave_FG", "int gsl_sf_coulomb_wave_FG_e(double eta, double x, double L_F, int k, ..)", NULL,
+     "|eta: f64, x: f64, l: f64, k: i32| " PURE "cfill[weld_gsl_sf_coulomb_wave_FG, {f64, f64, f64, f64, f64, f64}]({}, eta, x, l, k)", NULL,
+     "Coulomb's wave functions {F, F', G, G', e, h}, F of l, G of l - k: times exp(e) and exp(h), which are 0 unless they overflow"},
+
 #define DISTRIBUTION(shape, name, allowed, doc, vjp)                                                         \
     {#name, "double gsl_" #name PROTOTYPE_##shape, NULL, BY_VALUE(#name, TAKES_##shape), vjp, doc},
 #include "distribution.def"
@@ -123,6 +153,14 @@ static const weld_function_t functions[] = {
     CURVE(#type "_deriv2", NULL, doc ": the second derivative at each x")                                    \
     CURVE(#type "_integ", ALONG(#type), doc ": the integral from the first of xa to each x")
 #include "interpolation.def"
+#define SURFACE(type, part, doc)                                                                             \
+    {"interp2d_" #type #part, "int gsl_interp2d_eval" #part "_e(interp, xa, ya, za, x, y, xacc, yacc, double *z)", NULL, \
+     "|xa: vec[f64], ya: vec[f64], za: vec[f64], x: vec[f64], y: vec[f64]| "                                 \
+     FILLS("interp2d_" #type #part, "len(x)", "xa, ya, za, x, y"), NULL, doc},
+#include "interpolation2d.def"
+    {"histogram_pdf_sample", "double gsl_histogram_pdf_sample(const gsl_histogram_pdf *p, double r)", NULL,
+     "|counts: vec[f64], ranges: vec[f64], r: vec[f64]| " FILLS("histogram_pdf_sample", "len(r)", "counts, ranges, r"), NULL,
+     "places distributed as a histogram counts, one for each r from 0 to below 1"},
 
     {"rng_uniform", "double gsl_rng_uniform(const gsl_rng *r)", NULL,
      "|seed: i64, n: i64| " FILLS("rng_uniform", "n", "seed"), NULL, "n numbers from 0 to below 1"},

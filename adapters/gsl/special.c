@@ -3,7 +3,7 @@
  * A domain error gives NaN. What GSL reports otherwise, overflow or a loss of digits, is in the value that it leaves: an
  * infinity, 0 or a number. NaN gives NaN without a call, since some functions of GSL index tables by their argument. Signed orders
  * beyond MOST give NaN: their recurrences would take minutes, or the order would overflow. So do parameters of hypergeometric
- * functions beyond LIMIT, for which series do not end in time.
+ * functions beyond LIMIT, for which series do not end in time, and orders of Mathieu's functions beyond the library's tables.
  */
 #include "gsl_adapter.h"
 
@@ -63,4 +63,67 @@ static bool is_small(double x) {
 
 #define SF(shape, name, doc) SHAPE_##shape(name)
 #include "special.def"
-/* clang-format on */
+
+/* ---- of other arguments ---- */
+
+/* Twice an angular momentum. */
+static bool is_spin(int n) {
+    return n >= -LIMIT && n <= LIMIT;
+}
+#define SPINS_3(a, b, c) is_spin(a) && is_spin(b) && is_spin(c)
+EACH(coupling_3j)(int a, int b, int c, int ma, int mb, int mc)
+    SPECIAL(coupling_3j, SPINS_3(a, b, c) && SPINS_3(ma, mb, mc), a, b, c, ma, mb, mc)
+EACH(coupling_6j)(int a, int b, int c, int d, int e, int f)
+    SPECIAL(coupling_6j, SPINS_3(a, b, c) && SPINS_3(d, e, f), a, b, c, d, e, f)
+EACH(coupling_9j)(int a, int b, int c, int d, int e, int f, int g, int h, int i)
+    SPECIAL(coupling_9j, SPINS_3(a, b, c) && SPINS_3(d, e, f) && SPINS_3(g, h, i), a, b, c, d, e, f, g, h, i)
+
+enum { MATHIEU = 90 };
+#define IS_MATHIEU n >= 0 && n <= MATHIEU && is_small(q)
+EACH(mathieu_a)(int n, double q) SPECIAL(mathieu_a, IS_MATHIEU, n, q)
+EACH(mathieu_b)(int n, double q) SPECIAL(mathieu_b, IS_MATHIEU && n > 0, n, q)
+EACH(mathieu_ce)(int n, double q, double x) SPECIAL(mathieu_ce, IS_MATHIEU && is_small(x), n, q, x)
+EACH(mathieu_se)(int n, double q, double x) SPECIAL(mathieu_se, IS_MATHIEU && n > 0 && is_small(x), n, q, x)
+#define IS_KIND (j == 1 || j == 2)
+EACH(mathieu_Mc)(int j, int n, double q, double x)
+    SPECIAL(mathieu_Mc, IS_KIND && IS_MATHIEU && q > 0 && is_small(x), j, n, q, x)
+EACH(mathieu_Ms)(int j, int n, double q, double x)
+    SPECIAL(mathieu_Ms, IS_KIND && IS_MATHIEU && n > 0 && q > 0 && is_small(x), j, n, q, x)
+
+EACH(hydrogenicR)(int n, int l, double z, double r)
+    SPECIAL(hydrogenicR, is_spin(n) && is_spin(l) && !isnan(z) && !isnan(r), n, l, z, r)
+    /* clang-format on */
+
+    typedef struct Jacobi {
+    double sn, cn, dn;
+} Jacobi;
+
+EXPORT int weld_gsl_sf_elljac(const double *u, const double *m, Jacobi *out) {
+    *out = (Jacobi){NAN, NAN, NAN};
+    if (!isfinite(*u) || isnan(*m)) return WELD_CALL_DONE;
+    guard_enter();
+    int status = gsl_sf_elljac_e(*u, *m, &out->sn, &out->cn, &out->dn);
+    guard_leave();
+    if (status == GSL_EDOM) *out = (Jacobi){NAN, NAN, NAN};
+    return WELD_CALL_DONE;
+}
+
+typedef struct Coulomb {
+    double f, f_slope, g, g_slope, f_exponent, g_exponent;
+} Coulomb;
+
+EXPORT int weld_gsl_sf_coulomb_wave_FG(const double *eta, const double *x, const double *l, const int32_t *k,
+                                       Coulomb *out) {
+    gsl_sf_result f = {NAN, NAN}, f_slope = f, g = f, g_slope = f;
+    double f_exponent = 0, g_exponent = 0;
+    bool allowed = is_small(*eta) && is_small(*x) && is_small(*l) && *k >= 0 && *k <= LIMIT && *x > 0 &&
+                   *l > -0.5 && *l - *k > -0.5;
+    guard_enter();
+    int status = allowed ? gsl_sf_coulomb_wave_FG_e(*eta, *x, *l, *k, &f, &f_slope, &g, &g_slope, &f_exponent,
+                                                    &g_exponent)
+                         : GSL_EDOM;
+    guard_leave();
+    *out = (Coulomb){f.val, f_slope.val, g.val, g_slope.val, f_exponent, g_exponent};
+    if (status == GSL_EDOM) *out = (Coulomb){NAN, NAN, NAN, NAN, NAN, NAN};
+    return WELD_CALL_DONE;
+}

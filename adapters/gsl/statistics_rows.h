@@ -275,6 +275,25 @@
  "if(s.$1 - s.$0 <= 1L, {s, false}, {if(e < lookup(ranges, half), {s.$0, half}, {half, s.$1}), true})); "
  "merge(b, {place.$0, 1.0})), b)))",
  NULL, NULL, "how many elements fall into each of the bins between these limits, which rise"},
+#define LIMIT_OF(i, n, low, high) "(f64(" n " - " i ") / f64(" n ") * " low " + f64(" i ") / f64(" n ") * " high ")"
+#define PLACE_OF(e, n, low, high)                                                                            \
+    "iterate(max(min(i64((" e " - " low ") / (" high " - " low ") * f64(" n ")), " n " - 1L), 0L), |g| "     \
+    "if(" e " < " LIMIT_OF("g", n, low, high) ", {g - 1L, true}, "                                           \
+    "if(" e " >= " LIMIT_OF("(g + 1L)", n, low, high) ", {g + 1L, true}, {g, false})))"
+#define IS_WITHIN(e, n, low, high) e " >= " LIMIT_OF("0L", n, low, high) " && " e " < " LIMIT_OF(n, n, low, high)
+#define OF_GRID "nx: i64, xlow: f64, xhigh: f64, ny: i64, ylow: f64, yhigh: f64| "
+{"histogram2d", "int gsl_histogram2d_increment(gsl_histogram2d *h, double x, double y)",
+ "|x: vec[f64], y: vec[f64], " OF_GRID "gsl.histogram2d_accumulate(x, y, map(x, |e| 1.0), nx, xlow, xhigh, ny, ylow, yhigh)",
+ NULL, NULL, "how many points {x, y} fall into each of nx times ny bins, y's bins fastest; others, and NaN, are left out"},
+{"histogram2d_accumulate", "int gsl_histogram2d_accumulate(gsl_histogram2d *h, double x, double y, double weight)",
+ "|x: vec[f64], y: vec[f64], w: vec[f64], " OF_GRID
+ "let bins = if(assert(nx > 0L && ny > 0L && nx < 1073741824L && ny < 1073741824L && xlow < xhigh && ylow < yhigh), "
+ "result(for(rangeiter(0L, nx * ny, 1L), appender, |b, i, k| merge(b, 0.0))), []); "
+ "result(for(zip(x, y, w), vecmerger[f64, +](bins), |b, i, e| "
+ "if(" IS_WITHIN("e.$0", "nx", "xlow", "xhigh") " && " IS_WITHIN("e.$1", "ny", "ylow", "yhigh") ", "
+ "(let p = " PLACE_OF("e.$0", "nx", "xlow", "xhigh") "; let q = " PLACE_OF("e.$1", "ny", "ylow", "yhigh") "; "
+ "merge(b, {p * ny + q, e.$2})), b)))",
+ NULL, NULL, "the same by weights"},
 #define HELD "zip(counts, iter(ranges, 0L, n, 1L), iter(ranges, min(len(ranges), 1L), len(ranges), 1L))"
 {"histogram_sum", "double gsl_histogram_sum(const gsl_histogram *h)", "|counts: vec[f64]| sum(counts)",
  NULL, NULL, "the sum of the counts"},

@@ -31,7 +31,9 @@ static void of_numbers(const weld_function_t *f, const char *full) {
         double is = *(double *)weld_value_data(value);
         weld_value_free(value);
         if (!isfinite(is) || fabs(is) > 1e3) continue;
-        expect_derivative_within(full, args, count, PROJECT_NUMBER, 1e-5);
+        bool several = strcmp(f->name, "sf_elljac") == 0;
+        expect_derivative_within(full, args, count,
+                                 several ? "r.$0 * 1.5 + r.$1 * 0.3 - r.$2 * 0.7" : PROJECT_NUMBER, 1e-5);
         compared++;
     }
     cr_expect(compared > 0, "%s was compared nowhere", full);
