@@ -71,15 +71,17 @@ ErrorCode eval_Cfun(Eval *e, const Node *node, void *out) {
 ErrorCode eval_Cfill(Eval *e, const Node *node, void *out) {
     Worker *worker = e->worker;
     const Host *host = worker->host;
-    void **arguments, *function, *sizes;
+    void **arguments, *function, *sizes, *made;
     int32_t status = 0;
     TRY(eval_temporary(e, node->kids[0]->type->size, node->span, &sizes));
     TRY(eval(e, node->kids[0], sizes));
     TRY(eval_arguments(e, node, 1, &arguments));
     TRY(find_function(worker, node, &function));
     TRY(fill_prepare(worker, node->type, sizes, out, node->span));
+    TRY(eval_temporary(e, node->type->size, node->span, &made));
+    memcpy(made, out, (size_t)node->type->size);
     arguments[node->count - 1] = out;
     if (!host->call(host->data, function, node->count, arguments, &status))
         return call_failed(worker, node, "the foreign function %s cannot be called");
-    return fill_finish(worker, node->type, sizes, out, status, node->span);
+    return fill_finish(worker, node->type, made, out, status, node->span);
 }

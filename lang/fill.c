@@ -45,17 +45,21 @@ ErrorCode fill_prepare(Worker *worker, const Type *type, const int64_t *sizes, v
     return make_vectors(worker, type, &sizes, out, span);
 }
 
-/* A length that the function raised, or made negative, would reach beyond the memory. */
-static bool lengths_fit(const Type *type, const int64_t **size, const char *value) {
+/* What is wrong with what the function left, or NULL. A length that it raised, or made negative, would reach beyond the memory; with
+ * other memory in its place the vector's own would be lost, and the other released as if it were the run's. */
+static const char *find_fault(const Type *type, const char *made, const char *out) {
     if (type->kind == TY_struct) {
-        for (int i = 0; i < type->count; i++) {
-            if (!lengths_fit(type->args[i], size, value + type->offsets[i])) return false;
-        }
-        return true;
+        const char *fault = NULL;
+        for (int i = 0; i < type->count && !fault; i++)
+            fault = find_fault(type->args[i], made + type->offsets[i], out + type->offsets[i]);
+        return fault;
     }
-    if (type->kind != TY_vec) return true;
-    int64_t most = *(*size)++, length = ((const Vec *)(const void *)value)->length;
-    return length >= 0 && length <= most;
+    if (type->kind != TY_vec) return NULL;
+    const Vec *room = (const Vec *)(const void *)made, *left = (const Vec *)(const void *)out;
+    if (left->data != room->data)
+        return "the C function put other memory in the place of its result's, which it is to fill";
+    bool fits = left->length >= 0 && left->length <= room->length;
+    return fits ? NULL : "the C function returned a vector longer than its room";
 }
 
 /* Numbers that functions fail with, as weld.h names them. */
@@ -74,10 +78,11 @@ static ErrorCode say_failure(Worker *worker, int32_t status, Span span) {
     return code;
 }
 
-ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
+ErrorCode fill_finish(Worker *worker, const Type *type, const void *made, const void *out, int32_t status,
                       Span span) {
     if (status != 0) return say_failure(worker, status, span);
-    if (lengths_fit(type, &sizes, out)) return E_None;
-    error_set(&worker->error, E_ForeignCall, span, "the C function returned a vector longer than its room");
+    const char *fault = find_fault(type, made, out);
+    if (!fault) return E_None;
+    error_set(&worker->error, E_ForeignCall, span, "%s", fault);
     return E_ForeignCall;
 }

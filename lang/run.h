@@ -393,8 +393,8 @@ int64_t block_begin(int64_t length, int64_t rank, int64_t ranks);
 int fill_count(const Type *type);
 /* Makes *out a zero value whose vectors have room for `sizes` elements. */
 ErrorCode fill_prepare(Worker *worker, const Type *type, const int64_t *sizes, void *out, Span span);
-/* Checks what the function left there and returned. */
-ErrorCode fill_finish(Worker *worker, const Type *type, const int64_t *sizes, const void *out, int32_t status,
+/* Checks what the function left there and returned; made: what was there before. */
+ErrorCode fill_finish(Worker *worker, const Type *type, const void *made, const void *out, int32_t status,
                       Span span);
 
 /* ---- nditer.c ------------------------------------------------------------------------------------------ */

@@ -275,8 +275,8 @@ static I rt_fill_prepare(P worker, P type, P sizes, P out, L span) {
     return (I)fill_prepare(worker, type, sizes, out, span_of(span));
 }
 
-static I rt_fill_finish(P worker, P type, P sizes, P out, I status, L span) {
-    return (I)fill_finish(worker, type, sizes, out, status, span_of(span));
+static I rt_fill_finish(P worker, P type, P made, P out, I status, L span) {
+    return (I)fill_finish(worker, type, made, out, status, span_of(span));
 }
 
 static V rt_passed(P worker, I number, I kind, L span) {

@@ -156,6 +156,17 @@ EXPORT int corpus_f_length(const int64_t *length, Vec *out) {
     return 0;
 }
 
+/* What it must not do: other memory in the place of what it was given. */
+EXPORT int corpus_f_replaces(const Vec *v, Vec *out) {
+    out->data = v->data;
+    return 0;
+}
+
+EXPORT int corpus_f_drops(Vec *out) {
+    *out = (Vec){NULL, 0};
+    return 0;
+}
+
 typedef struct Halves {
     Vec low;
     int8_t tag;

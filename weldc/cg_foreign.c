@@ -92,12 +92,14 @@ static Leaf *call_to_fill(Cg *cg, const Node *node) {
     LLVMValueRef sizes = cg_spill(cg, size->type, cg_expr(cg, size)), *args = spill_arguments(cg, node, 1);
     LLVMValueRef out = cg_slot(cg, node->type->size, node->type->align > 8 ? node->type->align : 8);
     LLVMValueRef shape = cg_type_pointer(cg, node->type), span = cg_span(cg, node);
+    LLVMValueRef made = cg_slot(cg, node->type->size, 8);
     cg_try(cg, cg_call(cg, RT_fill_prepare, cg->fn->worker, shape, sizes, out, span));
+    LLVMBuildMemCpy(cg->builder, made, 8, out, 8, cg_i64(cg, node->type->size));
     args[node->count - 1] = out;
     LLVMTypeRef type = pointers_function(cg, cg->i32, node->count);
     LLVMValueRef status =
         LLVMBuildCall2(cg->builder, type, function_of(cg, node, type), args, (unsigned)node->count, "");
-    cg_try(cg, cg_call(cg, RT_fill_finish, cg->fn->worker, shape, sizes, out, status, span));
+    cg_try(cg, cg_call(cg, RT_fill_finish, cg->fn->worker, shape, made, out, status, span));
     return cg_load_new(cg, node->type, out);
 }
 
