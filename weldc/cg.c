@@ -636,11 +636,30 @@ void cg_fn_close(Cg *cg, Fn *fn) {
     if (fn->outer) cg_goto(cg, fn->resume);
 }
 
-static bool keeps_builders(Walk *walk, Node **slot) {
+/* The states of builders of these types may outlive their function: in the state of an iterate, or the result. */
+static void keep_builders(Cg *cg, Type *type) {
+    if (!type->builders || cg_keeps_builder(cg, type)) return;
+    if (type->kind == TY_struct) {
+        for (int i = 0; i < type->count; i++) keep_builders(cg, type->args[i]);
+        return;
+    }
+    if (cg->nkept_builders == KEPT_BUILDERS)
+        cg->all_builders = true;
+    else
+        cg->kept_builders[cg->nkept_builders++] = type;
+}
+
+bool cg_keeps_builder(const Cg *cg, const Type *type) {
+    bool kept = cg->all_builders;
+    for (int i = 0; i < cg->nkept_builders && !kept; i++) kept = cg->kept_builders[i] == type;
+    return kept;
+}
+
+static bool find_iterates(Walk *walk, Node **slot) {
     Cg *cg = walk->data;
     if ((*slot)->kind != N_Iterate) return true;
     cg->iterates = true;
-    if ((*slot)->type->builders) cg->heap_builders = true;
+    keep_builders(cg, (*slot)->type);
     return true;
 }
 
@@ -667,8 +686,8 @@ static void keep_functions(Cg *cg) {
 
 bool cg_program(Cg *cg) {
     Node *root = cg->program->root;
-    Walk walk = {cg->program, keeps_builders, NULL, cg};
-    cg->heap_builders = root->kids[0]->type->builders;
+    Walk walk = {cg->program, find_iterates, NULL, cg};
+    keep_builders(cg, root->kids[0]->type);
     node_walk(&walk, &root);
     if (!cg_release_open(cg) || !cg_probes_open(cg)) return false;
     LLVMTypeRef params[3] = {cg->ptr, cg->ptr, cg->ptr};

@@ -74,7 +74,7 @@ typedef enum CompressKind {
 typedef struct Owned Owned;
 typedef struct Passage Passage;
 typedef struct Began Began;
-enum { ROOTS = 64 };
+enum { ROOTS = 64, KEPT_BUILDERS = 16 };
 
 typedef struct Cg {
     Program *program;
@@ -97,17 +97,18 @@ typedef struct Cg {
     LLVMValueRef type_table, string_base;
     LLVMValueRef kept[MATH_KEPT]; /* functions that only attributes mention */
     int nkept;
-    bool iterates;      /* there is an iterate */
-    bool neighbors;     /* scalars that lie side by side in memory are loaded or stored one by one */
-    bool heap_builders; /* builders' states outlive their function */
-    bool wide;          /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
-    bool masks;         /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
-    bool word_masks;    /* those of 4 or 8 bytes, as AVX2 does */
-    bool fma;           /* AVX2 and FMA */
-    bool present;       /* what is loaded now is there whatever conditions are (cg_unmask.c) */
-    bool sleef;         /* SLEEF is made for the target; once `looked`, its functions can be called */
-    bool looked;        /* for SLEEF, which no program without math functions opens */
-    Passage *passages;  /* by a fragment's number (cg_release.c) */
+    bool iterates;  /* there is an iterate */
+    bool neighbors; /* scalars that lie side by side in memory are loaded or stored one by one */
+    const Type *kept_builders[KEPT_BUILDERS]; /* types of builders whose states may outlive their function */
+    int nkept_builders;
+    bool all_builders; /* those of all */
+    bool wide;         /* AVX-512: ask for 512 bits, though the processor's own preference may be less */
+    bool masks;        /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
+    bool word_masks;   /* those of 4 or 8 bytes, as AVX2 does */
+    bool fma;          /* AVX2 and FMA */
+    bool sleef;        /* SLEEF is made for the target; once `looked`, its functions can be called */
+    bool looked;       /* for SLEEF, which no program without math functions opens */
+    Passage *passages; /* by a fragment's number (cg_release.c) */
     int npassages;
     bool timed;           /* fragments tell when they have run */
     const Node *let;      /* whose value is being made */
@@ -546,6 +547,7 @@ Leaf *cg_for(Cg *cg, const Node *node);
 Leaf *cg_iterate(Cg *cg, const Node *node);
 void cg_poll(Cg *cg, const Node *node);
 bool cg_allocates(const Node *node); /* may running it take memory of the region */
+bool cg_keeps_builder(const Cg *cg, const Type *type);
 int64_t builder_state_size(const Type *builder);
 bool cg_has_room(const Cg *cg, LLVMValueRef state); /* made before the loop, for all its merges */
 void cg_make_room(Cg *cg, const Type *appender, LLVMValueRef state, LLVMValueRef count, const Node *node);

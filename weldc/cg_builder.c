@@ -98,7 +98,7 @@ static void appender_new(Cg *cg, const Node *node, LLVMValueRef state, LLVMValue
     cg_store_at(cg, cg_i64(cg, 0), state, offsetof(Appender, length));
     cg_store_at(cg, cg_i64(cg, 0), state, offsetof(Appender, capacity));
     if (!hint) return;
-    LLVMValueRef most = cg_i64(cg, 1 << 20),
+    LLVMValueRef most = cg_i64(cg, APPENDER_MOST_HINT),
                  sensible = LLVMBuildICmp(cg->builder, LLVMIntULE, hint, most, "");
     cg_make_room(cg, node->type, state, LLVMBuildSelect(cg->builder, sensible, hint, cg_i64(cg, 0), ""),
                  node);
@@ -177,7 +177,7 @@ Leaf *cg_new_builder(Cg *cg, const Node *node) {
     const Type *type = node->type;
     int64_t size = builder_state_size(type);
     LLVMValueRef state =
-        cg->heap_builders
+        cg_keeps_builder(cg, type)
             ? cg_try_pointer(cg, cg_call(cg, RT_alloc, cg->fn->worker, cg_i64(cg, size), cg_span(cg, node)))
             : cg_slot(cg, size, 64);
     Leaf *argument = node->count && type->kind != TY_vecmerger ? cg_expr(cg, node->kids[0]) : NULL;
