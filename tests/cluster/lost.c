@@ -1,6 +1,6 @@
 /* lost.c: a rank dies, or hangs, in the middle of runs: the others get a status, in time, and can go on alone.
  *
- *     mpirun -n 3 lost die|stop|FILE [TRANSPORT|JOB [MILLISECONDS]]
+ *     mpirun -n 3 lost die|stop|FILE [JOB [MILLISECONDS [TRANSPORT]]]
  *
  * JOB is what the ranks do, again and again: a row of jobs below. The last rank kills or stops itself after some runs, of a job
  * that was named in the middle of one, so many milliseconds later, or makes the file, upon which somebody ends its host; then it
@@ -142,7 +142,7 @@ int main(int count, char **words) {
     const Job *job = NULL;
     for (size_t i = 0; count > 2 && i < sizeof jobs / sizeof *jobs; i++)
         job = strcmp(words[2], jobs[i].name) == 0 ? &jobs[i] : job;
-    if (count > 2 && !job) weld_conf_set(conf, "weld.transport", words[2]);
+    if (count > 4) weld_conf_set(conf, "weld.transport", words[4]);
     weld_conf_set(conf, "weld.cluster.training", job ? job->training : "allreduce");
     weld_conf_set(conf, "weld.cluster.staleness", "2");
     stopped = stops;

@@ -1,8 +1,8 @@
 #!/bin/sh
-# lost_host.sh PROGRAM TRANSPORT: run on virtual hosts (hosts -k 1), of which the last one is killed while ranks run programs.
-# The others must be told which rank is lost (lost.c looks at the time, too). mpirun, which waits for the lost host, is ended.
+# lost_host.sh LOST TRANSPORT [JOB]: run on virtual hosts (hosts -k SECONDS), of which the last one is killed while ranks run a job
+# (lost.c). The others must be told which rank is lost, in time. mpirun, which waits for the lost host, is ended.
 set -eu
-mpirun --mca orte_enable_recovery 1 -n 2 "$1" /job/kill "$2" >/job/output 2>&1 &
+mpirun --mca orte_enable_recovery 1 -n 2 "$1" /job/kill "${3:-sum}" 0 "$2" >/job/output 2>&1 &
 for second in $(seq 180); do
     grep -qE 'goes on alone|^lost:' /job/output && break
     sleep 1
