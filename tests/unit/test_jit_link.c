@@ -75,11 +75,15 @@ Test(jit_link, llvm_links_what_we_emit) {
     program_free(program);
 }
 
-/* A vector and the number of its elements above 0 and below: three loops, of which a thread has some and the other the rest. */
+/* Two filters, sorted, and the number of elements below 0: loops of which a thread has some and the other the rest, each enough. */
 static const char loops[] =
     "|x: vec[i64]| let y = result(for(x, appender[i64], |b, i, e| if(e > 0L, merge(b, e * e + 1L), b)));"
     "let n = result(for(x, merger[i64, +], |b, i, e| if(e < 0L, merge(b, 1L), b)));"
-    "let s = sort(y, |a, b| compare(a % 10L, b % 10L)); {s, n + len(s)}";
+    "let s = sort(y, |a, b| compare(a % 10L, b % 10L));"
+    "let z = result(for(s, appender[i64], |b, i, e| if(e % 3L > 0L, merge(b, e / 7L), b)));"
+    "let t = sort(z, |a, b| compare(a % 100L, b % 100L));"
+    "let d = tovec(result(for(t, dictmerger[i64, i64, +], |b, i, e| merge(b, {e % 5L, e}))));"
+    "{s, d, n + len(s)}";
 
 static bool has_processors(void) {
     cpu_set_t processors;
@@ -103,6 +107,18 @@ Test(jit_link, two_threads_make_an_object_each) {
     options.threads = 1;
     image = (Buf){0};
     program_free(emit(loops, &options, &image));
+    cr_expect_eq(objects_of(&image, files), 1);
+    buf_release(&image);
+}
+
+Test(jit_link, a_program_of_one_loop_is_made_by_one_thread) {
+    static const char text[] =
+        "|x: vec[i32], y: vec[f64], z: vec[f64]| result(for(zip(x, y, z), merger[f64, +], |b, i, e| "
+        "if(e.$0 >= 1994 && e.$0 < 1995 && e.$1 >= 0.05 && e.$1 < 0.07, merge(b, e.$1 * e.$2), b)))";
+    CodeOptions options = {.level = 2, .threads = 2, .symbol = symbol};
+    Buf image = {0};
+    ObjectFile files[OBJECT_FILES];
+    program_free(emit(text, &options, &image));
     cr_expect_eq(objects_of(&image, files), 1);
     buf_release(&image);
 }
