@@ -119,7 +119,8 @@ Test(bind, drafts_rows_and_functions) {
     cr_expect(got.status == 0 && strstr(got.out, "#include <stdlib.h>\n") && !strstr(got.out, "-I"), "%s",
               got.out);
     outcome_release(&got);
-    expect(WORDS("bind", "missing.h", "--lib", "x"), NULL, 1, "", "cannot read missing.h");
+    expect(WORDS("bind", "missing.h", "--lib", "x"), NULL, 1, "",
+           "cannot read missing.h: No such file or directory");
     expect(WORDS("bind", "stats.h", "--lib", "no-name"), NULL, 2, "", "--lib takes the name");
     test_folder_remove();
 }

@@ -107,6 +107,8 @@ Test(faults, settings_and_libraries) {
     expect(WORDS("run", "-e", "1", "--set", "weld.threads=many"), NULL, 1, "",
            "<command line>:1:14: error[Setting]: weld.threads cannot be \"many\"");
     expect(WORDS("run", "-e", "1", "--set", "my.own=thing"), NULL, 0, "1\n", "");
+    expect(WORDS("run", "-e", "1", "--set", "weld.threds=2"), NULL, 0, "1\n",
+           "weldc: there is no setting weld.threds; did you mean weld.threads; it changes nothing");
     expect(WORDS("run", "-e", "1", "--set", "weld.optimization.passes=nonsense"), NULL, 1, "",
            "error[Setting]");
     expect(WORDS("run", "-e", "1", "--load", "/nowhere/lib.so"), NULL, 1, "",

@@ -78,6 +78,7 @@ Test(session, errors_never_end_it) {
         {":load nowhere.weld", "error[File]: cannot read nowhere.weld"},
         {":load libnowhere.so", "error[Library]"},
         {":set", "usage: :set"},
+        {":set weld.threds 2", "there is no setting weld.threds; did you mean weld.threads"},
         {":set weld.threads abc", "error[Setting]: weld.threads cannot be \"abc\""},
         {":type 1 +* 2", "<input>:1:4: error[Syntax]"},
         {":llvm nothing", "<input>:1:1: error[Type]"},

@@ -89,6 +89,10 @@ void declaration_clean(char *text); /* blanks attributes and the like */
 /* Declarator `number` with what comes before all of them, as a declaration of its own. False: there are no more, or no memory. */
 bool declaration_part(const char *text, int number, Buf *out);
 
+/* ---- tables.c ---- */
+
+void setting_look(const char *key); /* says on standard error that there is no such setting of ours, if so */
+
 /* ---- prototype.c: the functions that a C header declares ------------------------------------------------ */
 
 typedef struct Param {

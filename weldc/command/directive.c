@@ -162,6 +162,7 @@ static void command_set(Repl *repl, const char *rest) {
     const char *value = skip_blanks(*blank ? blank + 1 : blank);
     *blank = 0;
     Fault fault = {0};
+    setting_look(key);
     if (!*key) {
         repl_say(repl, "usage: :set KEY VALUE; `weldc settings` lists the keys");
     } else if (!session_set(repl->session, key, value, &fault)) {

@@ -242,6 +242,7 @@ static bool option_set(Request *request, const char *value) {
         usage_error(request, "--set takes KEY=VALUE, not `%s`", value);
         return false;
     }
+    setting_look(key);
     weld_conf_set(request->conf, key, equals + 1);
     free(key);
     Options options;

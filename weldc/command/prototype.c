@@ -8,6 +8,7 @@
  * variable arguments is left with the reason. A header that declares nothing itself, as <math.h>, stands for those that it includes.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -419,8 +420,10 @@ static bool read_header(Header *header, Fault *fault) {
 }
 
 bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *fault) {
-    if (access(path, R_OK) != 0 || strchr(path, '\''))
-        return fault_set(fault, E_File, "cannot read %.200s", path);
+    if (access(path, R_OK) != 0)
+        return fault_set(fault, E_File, "cannot read %.200s: %s", path, strerror(errno));
+    if (strchr(path, '\''))
+        return fault_set(fault, E_File, "cannot read %.200s: there is a ' in its name", path);
     Header header = {.path = path, .visit = visit, .data = data};
     bool ok = read_header(&header, fault);
     header.all = true;

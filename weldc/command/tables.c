@@ -1,5 +1,7 @@
 /* tables.c: `weldc ops | passes | settings | adapters [NAME]`: the tables of the sources, as their users see them.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -121,6 +123,20 @@ int command_settings(Request *request) {
                    setting->fallback ? setting->fallback : "none");
     }
     return write_out(&out);
+}
+
+void setting_look(const char *key) {
+    const char **names = strncmp(key, "weld.", 5) == 0 ? calloc((size_t)setting_count, sizeof *names) : NULL;
+    bool known = !names;
+    for (int i = 0; names && i < setting_count; i++) {
+        names[i] = settings[i].key;
+        known |= strcmp(key, names[i]) == 0;
+    }
+    const char *near = known ? NULL : nearest_name(key, names, (size_t)setting_count);
+    if (!known)
+        fprintf(stderr, "weldc: there is no setting %s%s%s; it changes nothing\n", key,
+                near ? "; did you mean " : "", near ? near : "");
+    free(names);
 }
 
 typedef struct AdapterTables {
