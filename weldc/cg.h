@@ -106,6 +106,7 @@ typedef struct Cg {
     bool masks;        /* elements of all sizes are loaded and stored under a mask, as AVX-512 does */
     bool word_masks;   /* those of 4 or 8 bytes, as AVX2 does */
     bool fma;          /* AVX2 and FMA */
+    bool present;      /* what is loaded now is there whatever conditions are (cg_unmask.c) */
     bool sleef;        /* SLEEF is made for the target; once `looked`, its functions can be called */
     bool looked;       /* for SLEEF, which no program without math functions opens */
     Passage *passages; /* by a fragment's number (cg_release.c) */
