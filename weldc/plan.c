@@ -504,6 +504,17 @@ static Size size_of(const Node *node, View data) {
     }
 }
 
+/* The sizes that a C function is called with; it may leave its vectors shorter. */
+static void sizes_given(Planner *p, Node *size, const View *view) {
+    for (int i = 0; size->kind == N_Struct && i < view->count && i < size->count; i++)
+        sizes_given(p, size->kids[i], &view->parts[i]);
+    if (!view->buffer || view->buffer->type->kind != TY_vec) return;
+    if (size->kind == N_Literal && (int64_t)size->bits >= 0)
+        view->buffer->size = (Size){SIZE_AT_MOST, (int64_t)size->bits, 0, NULL, NULL};
+    else if (size->kind == N_Len && size->kids[0]->kind == N_Ident)
+        view->buffer->size = at_most(length_of(view_of(p, size->kids[0]).buffer));
+}
+
 static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *name) {
     Open open = open_fragment(p, kind, node);
     Fragment *fragment = open.fragment;
@@ -528,6 +539,7 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     fragment->cost = cost_of(kind == FRAGMENT_sort ? node->kids[1] : node);
     View view = view_new(p, name, node->type, fragment, &open.outputs);
     if (view.buffer && has_length(node->type)) view.buffer->size = size_of(node, data);
+    if (node->kind == N_Cfill) sizes_given(p, node->kids[0], &view);
     bool filled = node->kind == N_Cfill && node->type->kind == TY_vec && !node->type->args[0]->pointers;
     if (kind == FRAGMENT_sort || kind == FRAGMENT_serialize || filled) view.buffer->owns = OWNS_VECTOR;
     if (begins) {
