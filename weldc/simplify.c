@@ -1,6 +1,7 @@
 /* simplify.c: algebra, constants, fields and lets that only name them.
  *
  *     2 + 3  =>  5               x * 1  =>  x            i64(x: i64)  =>  x         !!x  =>  x
+ *     (i + 2) - 1  =>  i + 1     a + -b  =>  a - b       -x * 2.0  =>  x * -2.0
  *     if(true, a, b)  =>  a      if(!c, a, b)  =>  if(c, b, a)        {a, b}.$0  =>  a
  *     let p = {a, b}; .. p.$0 .. p.$1 ..       =>  let q = a; let r = b; .. q .. r ..    only fields are used
  *     let x = (let y = a; b); c                =>  let y = a; let x = b; c
@@ -123,6 +124,66 @@ static bool is_neutral(Op op, const Node *right) {
     }
 }
 
+/* x of x + c, c + x, x - c on integers, which wrap; NULL: it is none of these. */
+static Node *offset_of(const Node *node, const Node **constant) {
+    if (node->kind != N_Binary || (node->op != OP_add && node->op != OP_sub)) return NULL;
+    if (!type_is_integer(node->type)) return NULL;
+    bool left = node->op == OP_add && is_literal(node->kids[0]);
+    *constant = node->kids[!left];
+    return is_literal(*constant) && !is_literal(node->kids[left]) ? node->kids[left] : NULL;
+}
+
+/* x + c for the sum of two constants, the second of which a name may stand for. */
+static Node *simplify_offset(Simplify *s, Node *node) {
+    const Node *outer, *inner;
+    Node *sum = offset_of(node, &outer), *by_name = NULL;
+    if (!sum) return NULL;
+    if (sum->kind == N_Ident && sum->symbol->id < s->limit) by_name = s->known[sum->symbol->id].value;
+    Node *base = offset_of(by_name ? by_name : sum, &inner), *within = by_name ? by_name : sum;
+    if (!base || (by_name && !node_is(base, N_Ident))) return NULL;
+    uint64_t bits[3] = {0, inner->bits, 0}, none = 0;
+    scalar_binary(within->op, node->type, &none, &bits[1], &bits[0]);
+    scalar_binary(node->op, node->type, &bits[0], &outer->bits, &bits[1]);
+    scalar_binary(OP_sub, node->type, &none, &bits[1], &bits[2]);
+    bool negative = scalar_compare(OP_lt, node->type, &bits[1], &none);
+    if (by_name) base = node_clone(s->program, base);
+    if (!bits[1]) return base;
+    Node *constant = node_literal(s->program, node->span, node->type, bits[negative ? 2 : 1]);
+    Node *made = node_make(s->program, N_Binary, node->span, node->type, 2, base, constant);
+    made->op = negative ? OP_sub : OP_add;
+    return made;
+}
+
+static bool is_negated(const Node *node) {
+    return node->kind == N_Unary && node->op == OP_neg;
+}
+
+/* A sign goes into the constant or the operator. */
+static Node *simplify_sign(Simplify *s, Node *node) {
+    Node *a = node->kids[0], *b = node->kids[1];
+    if (node->op == OP_mul && is_negated(a) && is_literal(b)) {
+        uint64_t bits = 0;
+        scalar_unary(OP_neg, node->type, &b->bits, &bits);
+        Node *negative = constant(s, b, node->type, bits);
+        if (!negative) return NULL;
+        node->kids[0] = a->kids[0];
+        node->kids[1] = negative;
+        return node;
+    }
+    if ((node->op == OP_add || node->op == OP_sub) && is_negated(b)) {
+        node->op = node->op == OP_add ? OP_sub : OP_add;
+        node->kids[1] = b->kids[0];
+        return node;
+    }
+    if (node->op == OP_add && is_negated(a) && cannot_fail(b)) {
+        node->op = OP_sub;
+        node->kids[0] = b;
+        node->kids[1] = a->kids[0];
+        return node;
+    }
+    return NULL;
+}
+
 static Node *simplify_Binary(Simplify *s, Node *node) {
     Node *a = node->kids[0], *b = node->kids[1];
     if (is_literal(a) && is_literal(b) && op_classes[node->op].class != 'f') {
@@ -132,7 +193,8 @@ static Node *simplify_Binary(Simplify *s, Node *node) {
     }
     if (is_literal(b) && is_neutral(node->op, b)) return a;
     if (is_literal(a) && (op_classes[node->op].traits & COMM) && is_neutral(node->op, a)) return b;
-    return NULL;
+    Node *shorter = simplify_offset(s, node);
+    return shorter ? shorter : simplify_sign(s, node);
 }
 
 static Node *simplify_Compare(Simplify *s, Node *node) {
