@@ -62,6 +62,7 @@ typedef struct Cell {
     Symbol *one, *alone; /* of a result that is one of what is merged: which, and its adjoint; or NULL */
     bool live;           /* the result's adjoint is there: */
     Info *last;          /* what the result is taken of */
+    Symbol *result;      /* its name now */
     Symbol **g;          /* by leaf; NULL: none */
     Symbol *index;       /* of a dictmerger: places of keys in g */
     Symbol **
@@ -140,8 +141,8 @@ struct Grad {
     Info **infos; /* by symbol */
     int known;    /* symbols */
     Rule *rules;
-    struct Fill *fills; /* by Symbol.uses, from 1 */
-    int fill_count, fill_room;
+    struct Known *elements; /* by Symbol.uses, from 1 */
+    int known_count, known_room;
     Span span;           /* of what is written */
     const char *foreign; /* the C function whose rule is applied, or NULL */
     /* While part of a program is computed anew (grad_forward.c): cells of bodies less deep are left out, save: */
@@ -185,9 +186,6 @@ static inline Symbol *now_of(Symbol *primal) {
 /* ---- grad_block.c: writing programs ---- */
 void *grad_alloc(Grad *g, size_t count, size_t size);
 Symbol *emit(Grad *g, const char *name, Node *value); /* a let in the block */
-/* All elements of this vector, made just now, are this scalar. What every element is, or NULL. */
-void note_fill(Grad *g, Symbol *vector, Symbol *scalar);
-Symbol *fill_of(const Grad *g, const Symbol *vector);
 Node *use(Grad *g, Symbol *symbol);
 Node *field_of(Grad *g, Symbol *symbol, int number);
 Node *i64_literal(Grad *g, int64_t value);
@@ -202,6 +200,7 @@ Node *make_new(Grad *g, Type *builder, Node *argument);
 Node *make_lambda(Grad *g, int nparams, Symbol **params, Node *body);
 Node *make_for(Grad *g, int iters, Node **iter, Node *builder, Node *lambda);
 Node *make_iter(Grad *g, Node *vector);
+Node *make_range(Grad *g, Node *start, Node *end); /* from the one to before the other */
 Type *builder_of(Grad *g, TypeKind kind, Op op, Type *a, Type *b);
 Type *struct_type(Grad *g, int count, Type **types);
 /* A function of the language, as text, applied: T becomes f32 or f64 where `scalar` is that. */
@@ -212,6 +211,21 @@ Block *block_open(Grad *g, BlockKind kind);
 Node *block_close(Grad *g, Node *result);
 /* The lets that a value begins with become the block's; what they stand before is left. */
 Node *block_take(Grad *g, Node *value);
+
+/* ---- grad_element.c: what is known of a vector's elements ---- */
+/* All elements of this vector, made just now, are this scalar. What every element is, or NULL. */
+void note_fill(Grad *g, Symbol *vector, Symbol *scalar);
+Symbol *fill_of(const Grad *g, const Symbol *vector);
+/* Each iteration of the loop makes an element of the vector: this name in its body. */
+void note_loop(Grad *g, Symbol *vector, const Node *loop, const Symbol *value);
+const Node *loop_of(const Grad *g, const Symbol *vector);
+/* How many operations it takes to compute an element anew; -1: better not, or not by what its loop walks at an index. */
+int element_cost(Grad *g, const Symbol *vector);
+/* In the block, the element at the index, which the loop makes of these parts, one for each of its iterators; NULL: it
+ * cannot be had in this way. */
+Symbol *element_anew(Grad *g, const Symbol *vector, Symbol *index, Symbol **parts);
+/* The element that the loop makes where an element of the vector `walked` is this value. */
+Symbol *element_of(Grad *g, const Symbol *vector, const Symbol *walked, Symbol *value);
 
 /* ---- grad_leaf.c: leaves and adjoints ---- */
 Leaves leaves_of(Grad *g, const Type *type);

@@ -34,30 +34,6 @@ Symbol *emit(Grad *g, const char *name, Node *value) {
     return symbol;
 }
 
-/* The adjoints of a sum's elements are one number. Who takes one of them takes that; the vector goes if nobody walks it. */
-struct Fill {
-    const Symbol *vector;
-    Symbol *scalar;
-};
-
-void note_fill(Grad *g, Symbol *vector, Symbol *scalar) {
-    if (g->fill_count == g->fill_room) {
-        int room = g->fill_room ? 2 * g->fill_room : 16;
-        struct Fill *fills = grad_alloc(g, (size_t)room, sizeof *fills);
-        if (g->fill_count) memcpy(fills, g->fills, sizeof *fills * (size_t)g->fill_count);
-        g->fills = fills;
-        g->fill_room = room;
-    }
-    g->fills[g->fill_count++] = (struct Fill){vector, scalar};
-    vector->uses = g->fill_count;
-}
-
-Symbol *fill_of(const Grad *g, const Symbol *vector) {
-    int number = vector->uses;
-    bool noted = number > 0 && number <= g->fill_count && g->fills[number - 1].vector == vector;
-    return noted ? g->fills[number - 1].scalar : NULL;
-}
-
 Block *block_open(Grad *g, BlockKind kind) {
     Block *block = grad_alloc(g, 1, sizeof *block);
     block->kind = kind;
@@ -168,6 +144,12 @@ Node *make_lambda(Grad *g, int nparams, Symbol **params, Node *body) {
 Node *make_iter(Grad *g, Node *vector) {
     Node *iter = node_make(g->program, N_Iter, g->span, vector->type->args[0], 1, vector);
     iter->iter = IT_scalar;
+    return iter;
+}
+
+Node *make_range(Grad *g, Node *start, Node *end) {
+    Node *iter = node_make(g->program, N_Iter, g->span, start->type, 3, start, end, i64_literal(g, 1));
+    iter->iter = IT_range;
     return iter;
 }
 

@@ -28,6 +28,7 @@ typedef struct Made {
     int sum;       /* the iterator over what is known of it already, or -1 */
     Symbol *fill;  /* what every element of that is, or NULL */
     Symbol *every; /* what every element is in the end, if that is from outside, or NULL */
+    Symbol *each;  /* the name of an element in the loop */
 } Made;
 
 typedef struct Job {
@@ -143,7 +144,7 @@ static void walk_data(Grad *g, Job *job, int number, int first) {
         Symbol *value = leaf_value_but_points(g, data, i);
         Symbol *fill = value ? fill_of(g, value) : NULL;
         int sum = value && !fill ? add_iter(g, job, make_iter(g, use(g, value))) : -1;
-        job->made[job->makes++] = (Made){data, i, sum, fill, NULL};
+        job->made[job->makes++] = (Made){data, i, sum, fill, NULL, NULL};
     }
 }
 
@@ -319,13 +320,13 @@ static Node *close_body(Grad *g, Job *job, Type **types) {
             acc_add(g, walked->data->leaf[i], walked->place, adjoint);
         }
     }
-    Symbol **made = grad_alloc(g, (size_t)job->makes, sizeof *made);
-    for (int i = 0; i < job->makes; i++) made[i] = element_adjoint(g, job, &job->made[i]);
+    for (int i = 0; i < job->makes; i++) job->made[i].each = element_adjoint(g, job, &job->made[i]);
     int count = job->makes + block->count;
     Node **results = grad_alloc(g, (size_t)count, sizeof *results);
     for (int i = 0; i < job->makes; i++) {
-        types[i] = builder_of(g, TY_appender, OP_none, made[i]->type, NULL);
-        results[i] = make_merge(g, use(g, param_field(g, block, i, types[i], "b")), use(g, made[i]));
+        Symbol *each = job->made[i].each;
+        types[i] = builder_of(g, TY_appender, OP_none, each->type, NULL);
+        results[i] = make_merge(g, use(g, param_field(g, block, i, types[i], "b")), use(g, each));
     }
     for (int i = job->makes; i < count; i++) {
         Import *import = block->imports[i - job->makes];
@@ -350,7 +351,7 @@ static Node *close_body(Grad *g, Job *job, Type **types) {
     return block_close(g, count == 1 ? results[0] : struct_of(g, count, results));
 }
 
-static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
+static void take_results(Grad *g, Job *job, const Node *made, Symbol *loop, Type **types) {
     Block *block = job->block;
     int count = job->makes + block->count;
     for (int i = 0; i < count; i++) {
@@ -363,6 +364,8 @@ static void take_results(Grad *g, Job *job, Symbol *loop, Type **types) {
         Type *type = types[i]->args[0];
         if (!import || import->stream) type = type_vec(&g->program->types, type);
         Symbol *value = emit(g, "adjoint", make_result(g, built, type));
+        if (!import || import->stream)
+            note_loop(g, value, made, import ? import->here.value : job->made[i].each);
         if (import && import->stream)
             stream_close(g, import, value);
         else if (import)
@@ -407,10 +410,9 @@ void reverse_for(Grad *g, Info *info) {
                                                 : make_new(g, types[i], NULL);
         }
         Node *function = make_lambda(g, 3, job.params, made);
-        Symbol *loop = emit(g, "back",
-                            make_for(g, job.count, job.iters,
-                                     count == 1 ? builders[0] : struct_of(g, count, builders), function));
-        take_results(g, &job, loop, types);
+        Node *back = make_for(g, job.count, job.iters,
+                              count == 1 ? builders[0] : struct_of(g, count, builders), function);
+        take_results(g, &job, back, emit(g, "back", back), types);
     }
     forget(g, body);
     for (int i = 0; i < 3; i++) unbind_value(g, lambda->params[i]);

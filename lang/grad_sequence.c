@@ -253,6 +253,7 @@ void reverse_result(Grad *g, Info *info, Symbol **adjoints) {
     }
     cell->live = true;
     cell->last = builder;
+    cell->result = now_of(info->symbol);
     cell->index = NULL;
     memset(cell->g, 0, sizeof *cell->g * (size_t)cell->leaves.count);
     if (info->def->type->kind == TY_dict) cell->index = dict_index(g, info);
@@ -263,6 +264,20 @@ void reverse_result(Grad *g, Info *info, Symbol **adjoints) {
     for (int i = 0; i < cell->leaves.count; i++) cell->g[i] = adjoints[i];
 }
 
+/* Where the adjoints of an appender's elements were made by a loop over these, that of an element takes no place. */
+static bool add_merged(Grad *g, const Cell *cell, Info *value, Symbol *now) {
+    Symbol **adjoints = grad_alloc(g, (size_t)cell->leaves.count, sizeof *adjoints);
+    for (int i = 0; i < cell->leaves.count; i++) {
+        if (cell->type->kind != TY_appender || !value->active[i] || !cell->g[i]) continue;
+        adjoints[i] = fill_of(g, cell->g[i]);
+        if (!adjoints[i]) adjoints[i] = element_of(g, cell->g[i], cell->result, now);
+        if (!adjoints[i]) return false;
+    }
+    if (cell->type->kind != TY_appender) return false;
+    for (int i = 0; i < cell->leaves.count; i++) leaf_add(g, value, i, adjoints[i]);
+    return true;
+}
+
 void reverse_merge(Grad *g, Info *info) {
     Node *node = info->def;
     Cell *cell = info->cell[0];
@@ -271,7 +286,7 @@ void reverse_merge(Grad *g, Info *info) {
     int skip = value ? value->leaves.count - cell->leaves.count : 0;
     bool any = false;
     for (int i = 0; value && i < cell->leaves.count; i++) any |= value->active[skip + i] && cell->g[i];
-    if (!any) return;
+    if (!any || (cell->sequence && !cell->own && add_merged(g, cell, value, now))) return;
     if (cell->sequence && !cell->own) place = position_of(g, node->kids[0]->symbol, 0);
     if (!cell->sequence && cell->type->kind != TY_merger) place = emit(g, "key", field_of(g, now, 0));
     if (!cell->sequence && cell->type->kind == TY_dictmerger) place = lookup_in(g, cell->index, place);

@@ -138,6 +138,14 @@ static const char *const forms[3][32] = {
      "(5.5 %% (2.2 + sin(%s)))"},
     {"map(%v, |%S| %s)",
      "map(%v, |%S| cos(%s * %0))",
+     "(let %V = %v; let n = max(0L, len(%0) - 1L); map(zip(slice(%0, 0L, n), slice(%0, min(1L, len(%0)), "
+     "n)), |e| "
+     "(let %S = e.$0; let %S = e.$1; sin(%s))))",
+     "(let %V = %v; result(for(rangeiter(1L, max(1L, len(%0) - 1L), 1L), appender[f64], |b, i, n| (let %S = "
+     "lookup(%0, n - 1L); let %S = lookup(%0, n + 1L); merge(b, 0.3 * %1 * %2 - lookup(%0, n) + f64(i))))))",
+     "(let %V = %v; let %V = result(for(%0, appender[f64], |b, i, x| if(x > 0.2, merge(b, x), b))); map(%1, "
+     "|%S| "
+     "%2 * (%s + sum(%1))))",
      "result(for(%v, appender[f64], |b, i, %S| if(%s > %s, merge(b, %s), b)))",
      "result(for(%v, appender[f64], |b, i, %S| merge(merge(b, %s), sin(%0))))",
      "slice(%v, %dL, %dL)",
