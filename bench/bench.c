@@ -212,7 +212,8 @@ static int run(const Request *request) {
     Figures *figures = calloc((size_t)workload_count, sizeof *figures);
     Latency latencies[MOST_LATENCIES];
     LargeFigure larges[MOST_LARGE];
-    int count = 0, latency_count = 0, large_count = 0, status = 0;
+    GradientFigure gradients[MOST_GRADIENTS];
+    int count = 0, latency_count = 0, large_count = 0, gradient_count = 0, status = 0;
     for (int i = 0; figures && i < workload_count; i++) {
         if (!wanted(request, workloads[i].name)) continue;
         figures[count].workload = &workloads[i];
@@ -232,10 +233,12 @@ static int run(const Request *request) {
     report_latency(latencies, latency_count);
     if (request->latency && wanted(request, "large")) large_count = large_measure(larges);
     report_large(larges, large_count);
+    if (request->latency && wanted(request, "gradients")) gradient_count = gradients_measure(gradients);
+    report_gradients(gradients, gradient_count);
     FILE *json = request->json ? fopen(request->json, "w") : NULL;
     if (json) {
         json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count, larges,
-                   large_count);
+                   large_count, gradients, gradient_count);
         if (fclose(json) == 0) printf("\nwritten: %s\n", request->json);
     }
     FILE *markdown = request->markdown ? fopen(request->markdown, "w") : NULL;

@@ -8,6 +8,7 @@
  *   engine.c       runs compiled programs and the hand-written C; peers.c talks to peers.py
  *   latency.c      how long the first answer takes, in new processes
  *   large.c        what it takes to compile large programs
+ *   gradients.c    how many times its function a gradient takes
  *   report.c       the printed table, the JSON; chart.c the SVG
  *   bench.c        the command line, the rounds
  */
@@ -199,6 +200,16 @@ enum { MOST_LARGE = 16 };
 int large_measure(LargeFigure *out);
 int large_child(const char *name); /* in the new process: prints both */
 
+/* ---- gradients.c ---------------------------------------------------------------------------------------- */
+
+typedef struct GradientFigure {
+    const char *title;
+    double function_ms, gradient_ms; /* the latter with the value */
+} GradientFigure;
+
+enum { MOST_GRADIENTS = 64 };
+int gradients_measure(GradientFigure *out);
+
 /* ---- report.c, chart.c ------------------------------------------------------------------------------------
  */
 
@@ -214,8 +225,10 @@ void report_head(void);
 void report_workload(const Figures *figures);
 void report_latency(const Latency *latency, int count);
 void report_large(const LargeFigure *large, int count);
+void report_gradients(const GradientFigure *gradients, int count);
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
-                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges);
+                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges,
+                const GradientFigure *gradients, int gradient_count);
 void markdown_write(FILE *out, const Figures *figures, int count); /* the table of docs/performance.md */
 bool chart_write(const char *path, int64_t rows, const Figures *figures, int count);
 

@@ -141,6 +141,13 @@ void report_large(const LargeFigure *large, int count) {
         printf("%-24s %13d %12.1f %11.0f\n", large[i].title, large[i].count, large[i].ms, large[i].mb);
 }
 
+void report_gradients(const GradientFigure *gradients, int count) {
+    if (count) printf("\nvalue and gradient        function ms     both ms   times\n");
+    for (int i = 0; i < count; i++)
+        printf("%-26s %10.3f %11.3f %7.2f\n", gradients[i].title, gradients[i].function_ms,
+               gradients[i].gradient_ms, gradients[i].gradient_ms / gradients[i].function_ms);
+}
+
 static void markdown_cell(FILE *out, const Figures *figures, int threads, bool peers) {
     const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads);
     const Engine *other = peers ? best_peer(figures, threads) : engine_find(figures, ENGINE_NATIVE, threads);
@@ -205,7 +212,8 @@ static void json_workload(FILE *out, const Figures *figures) {
 }
 
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
-                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges) {
+                int count, const Latency *latency, int latencies, const LargeFigure *large, int larges,
+                const GradientFigure *gradients, int gradient_count) {
     fprintf(out, "{\"rows\": %" PRId64 ", \"peers\": \"%s\",\n \"machine\": [", rows, versions);
     for (int t = 0; t < machine->count; t++)
         fprintf(out, "%s{\"threads\": %d, \"read_gbs\": %.2f, \"triad_gbs\": %.2f}", t ? ", " : "",
@@ -226,5 +234,10 @@ void json_write(FILE *out, const char *versions, int64_t rows, const Machine *ma
     for (int i = 0; i < larges; i++)
         fprintf(out, "  {\"what\": \"%s\", \"loops\": %d, \"compile_ms\": %.2f, \"peak_mb\": %.1f}%s\n",
                 large[i].title, large[i].count, large[i].ms, large[i].mb, i + 1 < larges ? "," : "");
+    fprintf(out, " ],\n \"gradients\": [\n");
+    for (int i = 0; i < gradient_count; i++)
+        fprintf(out, "  {\"what\": \"%s\", \"function_ms\": %.4f, \"gradient_ms\": %.4f}%s\n",
+                gradients[i].title, gradients[i].function_ms, gradients[i].gradient_ms,
+                i + 1 < gradient_count ? "," : "");
     fprintf(out, " ]}\n");
 }
