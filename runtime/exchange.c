@@ -127,6 +127,35 @@ static ErrorCode join_pieces(Exchange *x, const Type *element, const Vec *pieces
     return E_None;
 }
 
+/* Bytes for every rank, and as many from each as `pieces` has room for, which both sides know. */
+static ErrorCode swap_known(Exchange *x, const Vec *send, const Vec *pieces) {
+    Transfer *list = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *list);
+    int count = 0;
+    if (!list) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        const Vec *in = &pieces[peer], *out = &send[peer];
+        if (peer == x->rank) {
+            if (in->length) memcpy(in->data, out->data, (size_t)in->length);
+            continue;
+        }
+        if (in->length) list[count++] = (Transfer){peer, false, in->data, in->length};
+        if (out->length) list[count++] = (Transfer){peer, true, out->data, out->length};
+    }
+    return transfer(x, list, count);
+}
+
+/* The same bytes to all; as many come from each, one behind the other. */
+static ErrorCode swap_same(Exchange *x, const void *data, int64_t bytes, char **all) {
+    Vec *send = exchange_vectors(x), *pieces = exchange_vectors(x);
+    *all = exchange_take(x, bytes * x->ranks);
+    if (!send || !pieces || !*all) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        send[peer] = (Vec){(void *)(uintptr_t)data, bytes};
+        pieces[peer] = (Vec){*all + peer * bytes, bytes};
+    }
+    return swap_known(x, send, pieces);
+}
+
 ErrorCode exchange_swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
     int64_t *sizes = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *sizes), *incoming = sizes + x->ranks;
     Transfer *list = exchange_take(x, 2 * x->ranks * (int64_t)sizeof *list);
@@ -141,18 +170,11 @@ ErrorCode exchange_swap_bytes(Exchange *x, const Vec *send, Vec *pieces) {
     TRY(transfer(x, list, count));
     char *at = exchange_take(x, sum_of(incoming, x->ranks));
     if (!at) return E_OutOfMemory;
-    count = 0;
     for (int peer = 0; peer < x->ranks; peer++) {
         pieces[peer] = (Vec){at, incoming[peer]};
         at += incoming[peer];
-        if (peer == x->rank) {
-            if (incoming[peer]) memcpy(pieces[peer].data, send[peer].data, (size_t)incoming[peer]);
-            continue;
-        }
-        if (incoming[peer]) list[count++] = (Transfer){peer, false, pieces[peer].data, incoming[peer]};
-        if (sizes[peer]) list[count++] = (Transfer){peer, true, send[peer].data, sizes[peer]};
     }
-    return transfer(x, list, count);
+    return swap_known(x, send, pieces);
 }
 
 ErrorCode exchange_swap(Exchange *x, const Type *element, const Vec *send, Vec *out) {
@@ -370,6 +392,35 @@ static void combine_rows(const Type *element, Op op, char *rows, int64_t length,
     for (int i = 1; i < count; i++) combine_all(element, op, rows, rows + i * length * element->size, length);
 }
 
+/* Each rank combines its block, and shows it to all, unless they want but a portion. */
+static ErrorCode reduce_blocks(Exchange *x, const Type *element, const Vec *vec, bool portion, Vec *out) {
+    Vec *send = exchange_vectors(x), *pieces = exchange_vectors(x);
+    int64_t size = element->size, length = vec->length;
+    if (!send || !pieces) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        int64_t begin = block_begin(length, peer, x->ranks), end = block_begin(length, peer + 1, x->ranks);
+        send[peer] = (Vec){(char *)vec->data + begin * size, (end - begin) * size};
+    }
+    int64_t bytes = send[x->rank].length;
+    char *rows = exchange_take(x, bytes * x->ranks);
+    if (!rows) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) pieces[peer] = (Vec){rows + peer * bytes, bytes};
+    TRY(swap_known(x, send, pieces));
+    combine_rows(element, x->call->op, rows, bytes / size, x->ranks);
+    *out = (Vec){rows, bytes / size};
+    if (portion) return E_None;
+    char *whole = exchange_take(x, length * size);
+    if (!whole) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        pieces[peer] = (Vec){whole + block_begin(length, peer, x->ranks) * size, send[peer].length};
+        send[peer] = (Vec){rows, bytes};
+    }
+    TRY(swap_known(x, send, pieces));
+    exchange_drop(x, rows, bytes * x->ranks);
+    *out = (Vec){whole, length};
+    return E_None;
+}
+
 /* portion: only this rank's block of it. */
 static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec, bool portion, Vec *out) {
     Op op = x->call->op;
@@ -379,24 +430,15 @@ static ErrorCode reduce_vector(Exchange *x, const Type *element, const Vec *vec,
         if (lengths[peer] != length)
             return worker_fail(x->worker, E_ZipMismatch, x->span, length, lengths[peer]);
     }
-    if (length * element->size <= SMALL_REDUCE) {
-        TRY(exchange_gather(x, element, vec, false, out));
-        combine_rows(element, op, out->data, length, x->ranks);
-        out->length = length;
+    char *rows;
+    if (!element->size || (!portion && length * element->size <= SMALL_REDUCE)) {
+        TRY(swap_same(x, vec->data, length * element->size, &rows));
+        combine_rows(element, op, rows, length, x->ranks);
+        *out = (Vec){rows, length};
         if (portion) *out = block(x, element, out);
         return E_None;
     }
-    Vec *send = exchange_vectors(x), rows;
-    if (!send) return E_OutOfMemory;
-    for (int peer = 0; peer < x->ranks; peer++)
-        send[peer] = slice_of(vec, block_begin(length, peer, x->ranks),
-                              block_begin(length, peer + 1, x->ranks), element->size);
-    TRY(exchange_swap(x, element, send, &rows));
-    Vec own = {rows.data, send[x->rank].length};
-    combine_rows(element, op, rows.data, own.length, x->ranks);
-    if (!portion) return exchange_gather(x, element, &own, false, out);
-    *out = own;
-    return E_None;
+    return reduce_blocks(x, element, vec, portion, out);
 }
 
 /* ---- several values that are combined at once ---- */
@@ -426,27 +468,40 @@ static int64_t share_bytes(const Exchange *x, const Part *parts, int rank, bool 
     return bytes;
 }
 
+/* Some rank has others: all come here, and tell them. */
+static ErrorCode other_lengths(Exchange *x, const int64_t *own) {
+    char *all;
+    int count = x->call->type->count;
+    TRY(swap_same(x, own, count * (int64_t)sizeof *own, &all));
+    for (int i = 0; i < count * x->ranks; i++) {
+        int64_t other = ((int64_t *)(void *)all)[i];
+        if (other != own[i % count])
+            return worker_fail(x->worker, E_ZipMismatch, x->span, own[i % count], other);
+    }
+    return worker_fail(x->worker, E_Internal, x->span, 0, 0);
+}
+
 /* The parts of the struct; all ranks must have as many elements of each. */
 static ErrorCode find_parts(Exchange *x, Part *parts, int64_t *bytes) {
     const Type *type = x->call->type;
-    static Type number = {.kind = TY_i64, .size = 8, .align = 8};
-    Vec lengths = {exchange_take(x, type->count * (int64_t)sizeof(int64_t)), type->count}, all;
-    if (!lengths.data) return E_OutOfMemory;
+    int64_t *lengths = exchange_take(x, type->count * (int64_t)sizeof *lengths);
+    int64_t *hashes = exchange_take(x, x->ranks * (int64_t)sizeof *hashes);
+    if (!lengths || !hashes) return E_OutOfMemory;
+    uint64_t hash = 0;
     *bytes = 0;
     for (int i = 0; i < type->count; i++) {
         const char *at = (const char *)x->call->operands[0] + type->offsets[i];
         bool vector = type->args[i]->kind == TY_vec;
         parts[i] = (Part){vector ? type->args[i]->args[0] : type->args[i], {(void *)(uintptr_t)at, 1}};
         if (vector) memcpy(&parts[i].vec, at, sizeof parts[i].vec);
-        ((int64_t *)lengths.data)[i] = parts[i].vec.length;
+        lengths[i] = parts[i].vec.length;
+        hash = hash_mix(hash, (uint64_t)lengths[i]);
         *bytes += padded(parts[i].vec.length * parts[i].element->size);
     }
-    TRY(exchange_gather(x, &number, &lengths, false, &all));
-    for (int64_t i = 0; i < all.length; i++) {
-        int64_t own = parts[i % type->count].vec.length, other = ((int64_t *)all.data)[i];
-        if (other != own) return worker_fail(x->worker, E_ZipMismatch, x->span, own, other);
-    }
-    return E_None;
+    TRY(exchange_numbers(x, &(int64_t){(int64_t)hash}, 1, hashes));
+    bool same = true;
+    for (int peer = 0; peer < x->ranks; peer++) same &= hashes[peer] == (int64_t)hash;
+    return same ? E_None : other_lengths(x, lengths);
 }
 
 /* The shares of a rank, one behind the other. */
@@ -502,6 +557,16 @@ static ErrorCode unpack_shares(Exchange *x, const Part *parts, bool all, const V
     return E_None;
 }
 
+/* Room for this rank's shares from every rank, or for those of every rank. */
+static ErrorCode room_for_pieces(Exchange *x, const Part *parts, bool all, bool theirs, Vec *pieces) {
+    for (int peer = 0; peer < x->ranks; peer++) {
+        int64_t bytes = share_bytes(x, parts, theirs ? peer : x->rank, all);
+        pieces[peer] = (Vec){exchange_take(x, bytes), bytes};
+        if (!pieces[peer].data) return E_OutOfMemory;
+    }
+    return E_None;
+}
+
 /* Both steps of reduce_vector, for all parts at once. */
 static ErrorCode reduce_parts(Exchange *x) {
     int64_t bytes;
@@ -516,12 +581,14 @@ static ErrorCode reduce_parts(Exchange *x) {
         else
             TRY(pack_shares(x, parts, peer, all, &send[peer]));
     }
-    TRY(exchange_swap_bytes(x, send, pieces));
+    TRY(room_for_pieces(x, parts, all, false, pieces));
+    TRY(swap_known(x, send, pieces));
     combine_shares(x, parts, all, pieces);
     if (all) return unpack_shares(x, parts, all, pieces);
     Vec own = pieces[0];
     for (int peer = 0; peer < x->ranks; peer++) send[peer] = own;
-    TRY(exchange_swap_bytes(x, send, pieces));
+    TRY(room_for_pieces(x, parts, all, true, pieces));
+    TRY(swap_known(x, send, pieces));
     return unpack_shares(x, parts, all, pieces);
 }
 
@@ -530,12 +597,12 @@ static ErrorCode reduce(Exchange *x) {
     if (type->kind == TY_struct && type->pointers) return reduce_parts(x);
     if (type->kind == TY_vec)
         return reduce_vector(x, type->args[0], x->call->operands[0], false, x->call->out);
-    Vec own, all;
+    Vec own;
+    char *all;
     TRY(lasting(x, x->call->operands[0], type->size, &own));
-    own.length = 1;
-    TRY(exchange_gather(x, type, &own, false, &all));
-    if (type->size) combine_rows(type, x->call->op, all.data, 1, x->ranks);
-    memcpy(x->call->out, all.data, (size_t)type->size);
+    TRY(swap_same(x, own.data, type->size, &all));
+    if (type->size) combine_rows(type, x->call->op, all, 1, x->ranks);
+    memcpy(x->call->out, all, (size_t)type->size);
     return E_None;
 }
 
