@@ -110,6 +110,12 @@ static int64_t foreseen(int64_t length, int64_t fresh, int64_t done, int64_t cou
     return guess < 1e18 ? (int64_t)guess : length;
 }
 
+/* There is room for the rest, if it appends as much: it was told to the appender. */
+static bool is_enough(const Appender *into, int64_t before, const Loop *loop, int64_t done) {
+    double each = (double)(into->length - before) / (double)done;
+    return (double)into->length + each * (double)(loop->count - done) <= (double)into->capacity;
+}
+
 /* What compiled code made room for before the first range it wants before every later one. */
 int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int leaf, int64_t *lengths,
                       int64_t done) {
@@ -121,6 +127,7 @@ int appenders_foresee(Worker *worker, const Loop *loop, const Type *builder, int
     if (!done) {
         lengths[leaf] = into->length;
     } else if (into->capacity && into->length > lengths[leaf]) {
+        if (is_enough(into, lengths[leaf], loop, done)) return leaf + 1;
         int64_t room = foreseen(into->length, into->length - lengths[leaf], done, loop->count), bytes;
         if (__builtin_add_overflow(room, into->capacity, &room)) return leaf + 1;
         if (__builtin_mul_overflow(room, builder->args[0]->size, &bytes)) return leaf + 1;

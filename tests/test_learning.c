@@ -200,6 +200,108 @@ Test(learning, the_largest_trainings_allocate_little) {
     expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 20);
 }
 
+/* ---- what every example was planned to take ---- */
+
+enum { SMALL = 108 << 10 }; /* bytes that a promise has for what is small */
+
+static Run run_planned(const char *program, const char *words) {
+    Run run = run_example("--no-eval --threads 1 --stats", program, words);
+    cr_assert(run.status == 0, "%s: %.2000s", program, run.out);
+    return run;
+}
+
+/* No more than was promised, and no more was promised than a tenth above what must be there at once. */
+static void expect_planned(const char *program, const char *words) {
+    Run run = run_planned(program, words);
+    double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
+           least = stat_of(run.out, "\"least_bytes");
+    cr_expect(planned > 0 && peak <= planned && planned <= 1.1 * least,
+              "%s takes %.0f bytes, %.0f were planned, at least %.0f: %s", program, peak, planned, least,
+              run.out ? strrchr(run.out, '{') : "");
+    free(run.out);
+}
+
+/* What holds next to nothing at once is planned, too. */
+static void expect_small(const char *program, const char *words) {
+    Run run = run_planned(program, words);
+    double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
+           least = stat_of(run.out, "\"least_bytes");
+    cr_expect(planned > 0 && peak <= planned && planned <= 1.1 * least + SMALL + 1024,
+              "%s takes %.0f bytes, %.0f were planned, at least %.0f", program, peak, planned, least);
+    free(run.out);
+}
+
+static void expect_no_plan(const char *program, const char *words, const char *why) {
+    Run run = run_planned(program, words);
+    cr_expect(stat_of(run.out, "\"planned_bytes") == 0 && strstr(run.out, why), "%s: %.2000s", program,
+              run.out);
+    free(run.out);
+}
+
+static void save(const char *code, const char *name) {
+    char line[400];
+    snprintf(line, sizeof line, "run -e '%s' --save '%s/%s'", code, folder, name);
+    Run run = run_weldc(line);
+    cr_assert(run.status == 0, "%s", run.out);
+    free(run.out);
+}
+
+static void make_table(void) {
+    char command[200];
+    snprintf(command, sizeof command, "'%s/bin/weldc-lineitem' 100000 '%s'", WELD_BINARY_DIR, folder);
+    cr_assert(system(command) == 0);
+}
+
+static void make_text(void) {
+    char command[400];
+    snprintf(command, sizeof command,
+             "for i in $(seq 100); do head -c 10000 '%s/README.md'; done > '%s/text'", WELD_SOURCE_DIR,
+             folder);
+    cr_assert(system(command) == 0);
+}
+
+Test(learning, examples_that_compute_are_planned) {
+    make_table();
+    make_text();
+    save("nn.uniform(nn.key(1L), 500000L)", "half");
+    save("nn.uniform(nn.key(1L), 1000000L)", "signal");
+    save("nn.uniform(nn.key(1L), 500001L)", "gain");
+    save("{nn.uniform(nn.key(1L), 40000L), 10000L, 4L}", "points");
+    save("map(nn.uniform(nn.key(2L), 10000L), |e| if(e < 0.5, 1.0, 0.0))", "labels");
+    expect_planned("black_scholes.weld", "@%/half @%/half @%/half 0.02 0.3");
+    expect_planned("spectrum.weld", "@%/signal @%/gain @%/gain");
+    expect_planned("pipeline.weld", "shipdate=@%/shipdate.npy quantity=@%/quantity.npy "
+                                    "extendedprice=@%/extendedprice.npy discount=@%/discount.npy "
+                                    "tax=@%/tax.npy steps=20l rate=1.0");
+    expect_small("q6.weld", "shipdate=@%/shipdate.npy discount=@%/discount.npy quantity=@%/quantity.npy "
+                            "extendedprice=@%/extendedprice.npy");
+    expect_small("logistic.weld", "@%/points @%/labels 20l 0.5");
+    expect_small("kmeans.weld", "@%/points 3l 20l");
+    expect_no_plan("wordcount.weld", "@%/text", "how many keys there are is not known");
+    expect_no_plan("q1.weld",
+                   "shipdate=@%/shipdate.npy returnflag=@%/returnflag.npy linestatus=@%/linestatus.npy "
+                   "quantity=@%/quantity.npy extendedprice=@%/extendedprice.npy discount=@%/discount.npy "
+                   "tax=@%/tax.npy",
+                   "how many keys there are is not known");
+}
+
+Test(learning, examples_that_learn_are_planned) {
+    make_text();
+    make_digits("2000l");
+    save("map(nn.uniform(nn.key(5L), 30000L), |e| i64(e * 20000.0))", "users");
+    save("nn.uniform(nn.key(6L), 30000L)", "ratings");
+    expect_planned("mlp.weld", "10000l 20l 0.01");
+    expect_planned("digits.weld", "2000l 1l");
+    expect_planned("digits_mlp.weld", "@%/digits 60l 0.003");
+    expect_planned("lenet.weld", "@%/digits 4l 0.02");
+    expect_planned("characters.weld", "text=@%/text steps=100l rate=0.02 written=9l");
+    expect_planned("factors.weld", "@%/users @%/users @%/ratings 8l 100l 0.5 0.0001");
+    Run run = run_example("", "digits_mlp.weld", "@%/digits 1l 0.001 --save %/result");
+    cr_assert(run.status == 0, "%s", run.out);
+    free(run.out);
+    expect_planned("digits_read.weld", "@%/result @%/digits");
+}
+
 /* A step of a network of two layers is planned, though adapters check what they are given, and that is what it takes. */
 Test(learning, a_step_takes_what_was_planned) {
     Run run = run_weldc("run --no-eval --threads 1 --stats -e '|n: i64|"

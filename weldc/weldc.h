@@ -122,9 +122,9 @@ struct Buffer {
     int64_t bytes; /* while the plan is priced */
     int stamp;
 };
-enum { LIVES_ON = INT32_MAX }; /* in the plan's result */
+enum { LIVES_ON = INT32_MAX };         /* in the plan's result */
 enum { APPENDER_MOST_HINT = 1 << 24 }; /* elements that a new appender gets room for, if it is told so */
-enum { BUILDER_IN_PLACE = 1 }; /* the bits of the new vecmerger's node */
+enum { BUILDER_IN_PLACE = 1 };         /* the bits of the new vecmerger's node */
 
 struct Fragment {
     FragmentKind kind;
