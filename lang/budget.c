@@ -269,6 +269,17 @@ static void *take(Budget *budget, size_t bytes, size_t most, size_t *size) {
     return block;
 }
 
+bool budget_charge(Budget *budget, int64_t bytes) {
+    if (bytes > BUDGET_MOST || !budget_count(budget, bytes)) return false;
+    make_room(budget);
+    note_peak(budget);
+    return true;
+}
+
+void budget_discharge(Budget *budget, int64_t bytes) {
+    budget_discount(budget, bytes);
+}
+
 void *budget_take(Budget *budget, size_t bytes) {
     size_t size;
     return take(budget, bytes, bytes, &size);

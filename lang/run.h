@@ -38,6 +38,10 @@ void *budget_take(Budget *budget, size_t bytes); /* counted against the limit; N
 void budget_give(Budget *budget, void *block, size_t bytes);
 void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted); /* NULL: it is as it was */
 
+/* Memory that comes from elsewhere is counted, until as much is discharged. False: it would be over the limit. */
+bool budget_charge(Budget *budget, int64_t bytes);
+void budget_discharge(Budget *budget, int64_t bytes);
+
 /* A block of at least so many bytes, *size: a spare may be larger. `waste` is what it is larger than was wanted. */
 void *budget_take_about(Budget *budget, size_t bytes, size_t *size);
 void budget_give_about(Budget *budget, void *block, size_t bytes, size_t waste);

@@ -114,6 +114,7 @@ ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
         snprintf(outcome.text, sizeof outcome.text, "%s", error->code ? error->text : error_message(code));
     Error failure = {.code = E_None};
     ErrorCode ended = engine->end(&outcome, &failure);
+    server_leave(exchanges.server);
     if (ended == E_None) server_free(exchanges.server); /* else others may still reach it */
     pthread_mutex_unlock(&one_run);
     if (ended != E_None) {

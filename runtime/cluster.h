@@ -71,6 +71,7 @@ typedef struct EngineHost {
 typedef struct Engine {
     const char *name;
     const char *transport, *reason; /* what carries the bytes (transports.def), and why this one */
+    const char *windows;            /* what carries those of windows: the transport, or the engine itself */
     int rank, ranks;
     /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none.
      * After a failure bytes may still come until end has succeeded: their memory must stay. */
@@ -118,7 +119,8 @@ void combine_all(const Type *element, Op op, char *into, const char *from, int64
 /* ---- exchange_server.c: a parameter server ---- */
 
 ErrorCode server_exchange(Exchanges *exchanges, Worker *worker, const ExchangeCall *call);
-void server_free(Server *server); /* takes NULL; when nobody can write to it any more */
+void server_leave(Server *server); /* takes NULL; its memory counts no more */
+void server_free(Server *server);  /* takes NULL; when nobody can write to it any more */
 
 /* ---- cluster.c ---- */
 

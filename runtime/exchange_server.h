@@ -31,6 +31,8 @@ struct Server {
     int64_t **marks; /* after which it last changed */
     char **needed;   /* the step reads it */
     char **outboxes; /* by rank */
+    Budget *budget;
+    int64_t charged; /* to it: the window and all these */
     Access *accesses;
     int count, room;
     ServerStats *stats;

@@ -3,6 +3,7 @@
  *     exchange[host]({{w, m}, sums}, {staleness, servers, shown.., {which, operator}..})    {{w[begin..end], m[begin..end]}, sums}
  */
 #include "exchange_server.h"
+#include "rt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,38 @@ static void describe(Server *s, const ExchangeCall *call, const int64_t *plan) {
     }
 }
 
+/* Memory that a device may write into, if there is one, of zeros. It is not the run's own: when a rank is lost, MPI may still be about
+ * to write there. */
+static void *take_shared(int64_t bytes) {
+    void *pinned = bytes ? pinned_take((size_t)bytes) : NULL;
+    if (pinned) memset(pinned, 0, (size_t)bytes);
+    return pinned ? pinned : calloc(1, (size_t)bytes + 1);
+}
+
+static void give_shared(void *data, int64_t bytes) {
+    if (data && pinned_owns(data))
+        pinned_give(data, (size_t)bytes);
+    else
+        free(data);
+}
+
+static int64_t marks_bytes(const Server *s, int rank) {
+    return server_shown_bytes(s, rank) / PAGE * 8;
+}
+
+/* All that a server takes, by the ranks' numbers of bytes. */
+static ErrorCode charge(Server *s, Worker *worker, Span span) {
+    int64_t bytes = server_window_bytes(s, s->rank);
+    for (int peer = 0; peer < s->ranks; peer++) {
+        int64_t shown = server_shown_bytes(s, peer);
+        bytes += shown + 2 * marks_bytes(s, peer) + shown / PAGE + server_push_bytes(s, peer);
+    }
+    if (!budget_charge(s->budget, bytes))
+        return worker_fail(worker, E_OutOfMemory, span, bytes, budget_limit(s->budget));
+    s->charged = bytes;
+    return E_None;
+}
+
 static bool allocate(Server *s) {
     size_t ranks = (size_t)s->ranks;
     s->mirrors = calloc(ranks, sizeof *s->mirrors);
@@ -36,12 +69,12 @@ static bool allocate(Server *s) {
     s->outboxes = calloc(ranks, sizeof *s->outboxes);
     bool ok = s->mirrors && s->have && s->marks && s->needed && s->outboxes;
     for (int peer = 0; ok && peer < s->ranks; peer++) {
-        size_t shown = (size_t)server_shown_bytes(s, peer), pages = shown / PAGE;
-        s->mirrors[peer] = calloc(1, shown + 1);
+        size_t pages = (size_t)(server_shown_bytes(s, peer) / PAGE);
+        s->mirrors[peer] = take_shared(server_shown_bytes(s, peer));
         s->have[peer] = malloc(pages * 8 + 1);
-        s->marks[peer] = malloc(pages * 8 + 1);
+        s->marks[peer] = take_shared(marks_bytes(s, peer));
         s->needed[peer] = malloc(pages + 1);
-        s->outboxes[peer] = malloc((size_t)server_push_bytes(s, peer) + 1);
+        s->outboxes[peer] = take_shared(server_push_bytes(s, peer));
         ok = s->mirrors[peer] && s->have[peer] && s->marks[peer] && s->needed[peer] && s->outboxes[peer];
         for (size_t page = 0; ok && page < pages; page++) s->have[peer][page] = -1;
     }
@@ -53,13 +86,25 @@ static void free_lists(void *lists, int count) {
     free(lists);
 }
 
+void server_leave(Server *s) {
+    if (!s) return;
+    budget_discharge(s->budget, s->charged);
+    s->charged = 0;
+}
+
 void server_free(Server *s) {
     if (!s) return;
-    free_lists(s->mirrors, s->ranks);
+    server_leave(s);
+    for (int peer = 0; peer < s->ranks; peer++) {
+        if (s->mirrors) give_shared(s->mirrors[peer], server_shown_bytes(s, peer));
+        if (s->marks) give_shared(s->marks[peer], marks_bytes(s, peer));
+        if (s->outboxes) give_shared(s->outboxes[peer], server_push_bytes(s, peer));
+    }
+    free(s->mirrors);
+    free(s->marks);
+    free(s->outboxes);
     free_lists(s->have, s->ranks);
-    free_lists(s->marks, s->ranks);
     free_lists(s->needed, s->ranks);
-    free_lists(s->outboxes, s->ranks);
     free(s->accesses);
     free(s);
 }
@@ -130,6 +175,7 @@ ErrorCode server_host(Exchanges *x, Worker *worker, const ExchangeCall *call) {
     if (!s) return server_say(worker, call->span, E_OutOfMemory);
     const Engine *engine = s->engine = x->engine;
     s->stats = &x->stats;
+    s->budget = region_budget(worker->region);
     s->rank = engine->rank;
     s->ranks = engine->ranks;
     s->staleness = plan[STALENESS];
@@ -137,6 +183,7 @@ ErrorCode server_host(Exchanges *x, Worker *worker, const ExchangeCall *call) {
     s->ring = s->staleness + 1;
     describe(s, call, plan + ITEMS);
     TRY(agree(s, worker, call));
+    TRY(charge(s, worker, call->span));
     if (!allocate(s)) return server_say(worker, call->span, E_OutOfMemory);
     x->stats.servers = s->servers;
     void *own;

@@ -216,3 +216,8 @@ grep -q '"training": "server", "windows": "mpi", "servers": 2, "steps": 5' "$dir
 "$weldc" explain --stage plan --set weld.cluster=mpi examples/digits_mlp.weld >"$dir/plan"
 [ "$(grep -c 'a native call, each rank its share' "$dir/plan")" -ge 5 ] ||
     { echo "products of matrices are not shared"; grep 'a native call' "$dir/plan"; exit 1; }
+
+# What a server takes counts: here the pushes and ranges of a thousand steps.
+out=$("$mpirun" --oversubscribe -n 2 "$weldc" run --no-eval $served --set weld.cluster.staleness=1000 --memory-limit 1500000 \
+    examples/logistic.weld "x=@$dir/points.npy" "y=@$dir/labels.npy" steps=5L rate=0.1 2>&1) && { echo "a server goes beyond the limit"; exit 1; }
+echo "$out" | grep -q 'error\[OutOfMemory\]' || { echo "a server beyond the limit: $out"; exit 1; }
