@@ -3,8 +3,8 @@
  *     control   how runs end; that a rank gave up (ABORT), left (LEAVE), or cannot be reached (LOST)
  *     pulse     a thread of each rank says every half second that it is there
  *
- * What programs exchange goes by a transport (transport.h), but for what they read and write in each other's windows
- * (cluster_window.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
+ * What programs exchange goes by a transport (transport.h); what they read and write in each other's windows, too, if it has some, else by
+ * those of MPI (cluster_window.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
  * others. A rank that fails tells all others, who then stop waiting for it; at the end of a run all agree on how it ended,
  * and where it failed, the transport leaves nothing of it to the next run. A rank of which
  * nothing was heard for LOST_SECONDS counts as lost, for good.
@@ -41,6 +41,7 @@ typedef struct Mpi {
     bool open, owner, pulses; /* owner: it was initialized here */
     MPI_Comm control, pulse;
     WindowHost windows;
+    bool transport_window; /* the one that is open is the transport's */
     int rank, ranks;
     char (*hosts)[HOST];
     int broken;    /* a rank that was lost, or -1 */
@@ -253,6 +254,8 @@ static const char *host_of(int rank) {
     return mpi.hosts[rank];
 }
 
+static Engine engine;
+
 /* No rank may write here any more when the program goes on alone. */
 static void disconnect(void) {
     if (mpi.connected) mpi.chosen.transport->close();
@@ -271,7 +274,15 @@ static ErrorCode mpi_transfer(const Transfer *transfers, int count, const volati
 
 static ErrorCode mpi_window_open(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error) {
     if (mpi.broken >= 0) return lost(error);
-    ErrorCode code = window_open(&mpi.windows, bytes, own, cancel, error);
+    const Transport *transport = mpi.chosen.transport;
+    void *made = NULL;
+    ErrorCode code = transport->window_open ? transport->window_open(bytes, &made, cancel, error) : E_None;
+    mpi.transport_window = made != NULL;
+    if (code == E_None && !made) code = window_open(&mpi.windows, bytes, &made, cancel, error);
+    if (code == E_None) {
+        *own = made;
+        engine.windows = mpi.transport_window ? mpi.chosen.name : engine.name;
+    }
     if (mpi.broken >= 0) disconnect();
     return code;
 }
@@ -279,7 +290,9 @@ static ErrorCode mpi_window_open(int64_t bytes, void **own, const volatile int32
 static ErrorCode mpi_window_access(const Access *accesses, int count, const volatile int32_t *cancel,
                                    Error *error) {
     if (mpi.broken >= 0) return lost(error);
-    ErrorCode code = window_access(accesses, count, cancel, error);
+    ErrorCode code = mpi.transport_window
+                         ? mpi.chosen.transport->window_access(accesses, count, cancel, error)
+                         : window_access(accesses, count, cancel, error);
     for (int i = 0; code == E_None && i < count; i++) {
         bool sends = accesses[i].kind == ACCESS_PUT;
         if (accesses[i].peer == mpi.rank || (!sends && accesses[i].kind != ACCESS_GET)) continue;
@@ -355,7 +368,9 @@ static ErrorCode agree(Outcome *outcome, int32_t *states, Error *error) {
     bool failed = false;
     for (int peer = 0; code == E_None && peer < mpi.ranks; peer++) failed |= states[2 * peer] != 0;
     if (code) return code;
-    return failed ? clean_up(states, outcome, error) : window_close(error);
+    code = failed ? clean_up(states, outcome, error) : window_close(error);
+    if (code == E_None && mpi.chosen.transport->window_close) mpi.chosen.transport->window_close();
+    return code;
 }
 
 static ErrorCode mpi_end(Outcome *outcome, Error *error) {
@@ -413,6 +428,7 @@ static void mpi_close(void) {
 }
 
 static Engine engine = {.name = "mpi",
+                        .windows = "mpi",
                         .transfer = mpi_transfer,
                         .window_open = mpi_window_open,
                         .window_access = mpi_window_access,

@@ -224,8 +224,8 @@ static void carry_out(void) {
 }
 
 /* Of its own window a rank needs no MPI. */
-static void access_own(const Access *a) {
-    char *at = (char *)window.own + a->at;
+void window_access_own(const Access *a, char *own) {
+    char *at = own + a->at;
     switch (a->kind) {
     case ACCESS_PUT: memcpy(at, a->data, (size_t)a->bytes); break;
     case ACCESS_GET: memcpy(a->data, at, (size_t)a->bytes); break;
@@ -247,7 +247,7 @@ ErrorCode window_access(const Access *accesses, int count, const volatile int32_
         for (int i = 0; i < count; i++) {
             const Access *a = &accesses[i];
             bool word = a->kind == ACCESS_SET || a->kind == ACCESS_READ;
-            if (a->peer == window.host->rank && word == words) access_own(a);
+            if (a->peer == window.host->rank && word == words) window_access_own(a, window.own);
             if (a->peer != window.host->rank && !words) window.accesses[window.count++] = *a;
         }
     }

@@ -21,6 +21,9 @@ ErrorCode window_open(const WindowHost *host, int64_t bytes, void **own, const v
                       Error *error);
 ErrorCode window_access(const Access *accesses, int count, const volatile int32_t *cancel, Error *error);
 
+/* An access of this rank to its own window, wherever that is. */
+void window_access_own(const Access *access, char *window);
+
 /* How often this rank began to open or to close a window, which all ranks do together, or one after the other. */
 int64_t window_steps(void);
 /* At the end of a run that failed, on all ranks: until as many steps are taken, the most of all ranks, and nothing is under way. */

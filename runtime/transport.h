@@ -45,6 +45,12 @@ typedef struct Transport {
     ErrorCode (*settle)(Error *error);
     void (*stats)(TransportStats *stats);
     void (*close)(void);
+    /* As Engine.window_open and .window_access; a window stays until window_close, when the run has ended on all ranks. NULL, or no
+     * window, *own, on all ranks: those of MPI are used (cluster_window.h). */
+    ErrorCode (*window_open)(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error);
+    ErrorCode (*window_access)(const Access *accesses, int count, const volatile int32_t *cancel,
+                               Error *error);
+    void (*window_close)(void);
 } Transport;
 
 enum { TRANSPORT_WHY = 320 }; /* bytes for a reason */

@@ -197,7 +197,8 @@ static void close_messages(void) {
     mpi.sent = mpi.received = NULL;
 }
 
-static const Transport transport = {begin, transfer, settle, stats, close_messages};
+static const Transport transport = {
+    .begin = begin, .transfer = transfer, .settle = settle, .stats = stats, .close = close_messages};
 
 const Transport *transport_mpi_open(const Launch *launch, char *why, Error *error) {
     size_t ranks = (size_t)launch->ranks;

@@ -143,6 +143,21 @@ static bool set_up_port(Device *d, const char *name, char *why, size_t room) {
 
 /* ---- opening ---- */
 
+static bool does_not_block(int file) {
+    int flags = fcntl(file, F_GETFL);
+    return flags >= 0 && fcntl(file, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* How many reads a queue pair can have under way, and answer. */
+static int reads_of(const Device *d) {
+    enum { MOST = 16 };
+    struct ibv_device_attr attr;
+    if (d->ibv.query_device(d->context, &attr) != 0) return 1;
+    int most =
+        attr.max_qp_rd_atom < attr.max_qp_init_rd_atom ? attr.max_qp_rd_atom : attr.max_qp_init_rd_atom;
+    return most < 1 ? 1 : most < MOST ? most : MOST;
+}
+
 static bool set_up(Device *d, const Port *port, int entries, char *why, size_t room) {
     const char *name = d->ibv.get_device_name(port->device);
     snprintf(d->name, sizeof d->name, "%.32s port %d", name, port->number);
@@ -150,12 +165,13 @@ static bool set_up(Device *d, const Port *port, int entries, char *why, size_t r
     d->context = d->ibv.open_device(port->device);
     if (!d->context) return snprintf(why, room, "%s cannot be opened", d->name), false;
     if (!set_up_port(d, name, why, room)) return false;
+    d->reads = reads_of(d);
     d->pd = d->ibv.alloc_pd(d->context);
-    d->cq = d->pd ? d->ibv.create_cq(d->context, entries, NULL, NULL, 0) : NULL;
+    d->channel = d->pd ? d->ibv.create_comp_channel(d->context) : NULL;
+    d->cq = d->channel ? d->ibv.create_cq(d->context, entries, NULL, d->channel, 0) : NULL;
     if (!d->cq)
         return snprintf(why, room, "%s has no completion queue of %d entries", d->name, entries), false;
-    int flags = fcntl(d->context->async_fd, F_GETFL);
-    return fcntl(d->context->async_fd, F_SETFL, flags | O_NONBLOCK) == 0 ||
+    return (does_not_block(d->context->async_fd) && does_not_block(d->channel->fd)) ||
            (snprintf(why, room, "%s has no events", d->name), false);
 }
 
@@ -179,9 +195,11 @@ bool device_open(Device *d, int local_rank, int entries, char *why, size_t room)
 void device_close(Device *d) {
     device_forget(d);
     if (d->cq) d->ibv.destroy_cq(d->cq);
+    if (d->channel) d->ibv.destroy_comp_channel(d->channel);
     if (d->pd) d->ibv.dealloc_pd(d->pd);
     if (d->context) d->ibv.close_device(d->context);
     d->cq = NULL;
+    d->channel = NULL;
     d->pd = NULL;
     d->context = NULL;
 }
@@ -197,12 +215,27 @@ const char *device_fault(Device *d) {
     return NULL;
 }
 
+bool device_sleep(Device *d, int milliseconds) {
+    struct pollfd ready = {.fd = d->channel->fd, .events = POLLIN};
+    struct ibv_cq *cq;
+    void *context;
+    if (!d->asked) {
+        d->asked = ibv_req_notify_cq(d->cq, 0) == 0;
+        return false;
+    }
+    if (poll(&ready, 1, milliseconds) > 0 && d->ibv.get_cq_event(d->channel, &cq, &context) == 0) {
+        d->ibv.ack_cq_events(cq, 1);
+        d->asked = false;
+    }
+    return true;
+}
+
 /* ---- memory ---- */
 
 bool device_register(Device *d, void *base, size_t bytes) {
     if (d->memories == MEMORY_MOST) return false;
-    struct ibv_mr *memory =
-        (d->ibv.reg_mr)(d->pd, base, bytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+    struct ibv_mr *memory = (d->ibv.reg_mr)(
+        d->pd, base, bytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
     if (!memory) return false;
     d->memory[d->memories++] = memory;
     d->registrations++;

@@ -19,7 +19,8 @@ static bool to_init(Link *link, const Device *d) {
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT,
                                .pkey_index = 0,
                                .port_num = d->port,
-                               .qp_access_flags = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_LOCAL_WRITE};
+                               .qp_access_flags =
+                                   IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_LOCAL_WRITE};
     return d->ibv.modify_qp(link->qp, &attr,
                             IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS) == 0;
 }
@@ -45,12 +46,12 @@ bool link_open(Link *link, Device *d, int receives, char *why, size_t room) {
     return false;
 }
 
-static bool to_receive(Link *link, const Device *d, const LinkAddress *other) {
+static bool to_receive(Link *link, const Device *d, const LinkAddress *other, uint32_t number) {
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTR,
                                .path_mtu = other->mtu < d->mtu ? (enum ibv_mtu)other->mtu : d->mtu,
-                               .dest_qp_num = other->number,
-                               .rq_psn = other->number & 0xffffff, /* any number that both sides know */
-                               .max_dest_rd_atomic = 1,
+                               .dest_qp_num = number,
+                               .rq_psn = number & 0xffffff, /* any number that both sides know */
+                               .max_dest_rd_atomic = (uint8_t)d->reads,
                                .min_rnr_timer = RNR_TIMER,
                                .ah_attr = {.dlid = other->lid, .port_num = d->port}};
     if (d->roce || !other->lid) {
@@ -64,24 +65,25 @@ static bool to_receive(Link *link, const Device *d, const LinkAddress *other) {
                                 IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER) == 0;
 }
 
-static bool to_send(Link *link, const Device *d) {
+static bool to_send(Link *link, const Device *d, const LinkAddress *other) {
     struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTS,
                                .timeout = TIMEOUT,
                                .retry_cnt = RETRIES,
                                .rnr_retry = RNR_RETRIES,
                                .sq_psn = link->qp->qp_num & 0xffffff,
-                               .max_rd_atomic = 1};
+                               .max_rd_atomic = other->reads < d->reads ? other->reads : (uint8_t)d->reads};
     return d->ibv.modify_qp(link->qp, &attr,
                             IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
                                 IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC) == 0;
 }
 
-bool link_connect(Link *link, const Device *d, const LinkAddress *other, char *why, size_t room) {
+bool link_connect(Link *link, const Device *d, const LinkAddress *other, uint32_t number, char *why,
+                  size_t room) {
     if (!!other->roce != d->roce) {
         snprintf(why, room, "InfiniBand here, Ethernet there");
         return false;
     }
-    if (to_receive(link, d, other) && to_send(link, d)) return true;
+    if (to_receive(link, d, other, number) && to_send(link, d, other)) return true;
     snprintf(why, room, "a queue pair of %s cannot be connected: %s", d->name, strerror(errno));
     return false;
 }
@@ -105,11 +107,13 @@ bool link_write(Link *link, const LinkWrite *w, uint64_t id) {
     struct ibv_send_wr request = {.wr_id = id | link->posted,
                                   .sg_list = &piece,
                                   .num_sge = w->bytes > 0,
-                                  .opcode = w->tells ? IBV_WR_RDMA_WRITE_WITH_IMM : IBV_WR_RDMA_WRITE,
+                                  .opcode = w->reads   ? IBV_WR_RDMA_READ
+                                            : w->tells ? IBV_WR_RDMA_WRITE_WITH_IMM
+                                                       : IBV_WR_RDMA_WRITE,
                                   .imm_data = htobe32(w->immediate),
                                   .wr.rdma = {w->remote, w->remote_key}},
                        *bad;
-    if (w->bytes <= link->inline_most) request.send_flags |= IBV_SEND_INLINE;
+    if (w->bytes <= link->inline_most && !w->reads) request.send_flags |= IBV_SEND_INLINE;
     if (w->signals || link->posted % LINK_SIGNAL == LINK_SIGNAL - 1) request.send_flags |= IBV_SEND_SIGNALED;
     if (ibv_post_send(link->qp, &request, &bad) != 0) return false;
     link->posted++;

@@ -5,7 +5,6 @@
  *
  *     EAGER      a short transfer, as it is
  *     INVITE     a long one may be written: the address and key of where it belongs
- *     WRITTEN    it has been: the last of the writes; the slot stays empty
  *     PIECE      a part of a long one whose memory, here or there, no device knows: it is copied through slots
  *     CREDIT     not a message, takes no slot
  *
@@ -14,9 +13,13 @@
  *       | == write A ... A + 1 GB ==>           straight from memory to memory; nobody copies
  *       |   (the last one: WRITTEN)   ->        done
  *
- * Both ranks name as many bytes of a transfer, so both know how it goes; short ones match in their order, and so do long ones.
+ * Long transfers go by other queue pairs, the *lanes*: a large one by all of them at once, a stripe each, of which the last write says
+ * WRITTEN and the number of the invitation. So what a device does for one queue pair, such as to wait for an answer, holds up no other.
+ *
+ * Both ranks name as many bytes of a transfer, so both know how it goes; short ones match in their order, and long ones are invited in theirs.
  * A message is sent only if its slot is free there: every immediate tells how many messages its sender has taken so far,
- * and where nothing is to be said for long, a CREDIT does. So a receiver is never overrun, and a receive is always posted.
+ * and where nothing is to be said for long, a CREDIT does. Of a lane the invitations are the credits: there are no more of them than it has
+ * receives. So a receiver is never overrun, and a receive is always posted.
  *
  * Memory is registered once, in large parts (pinned.c), in which the runtime puts what is large. When a run failed, each rank
  * waits until its own writes are complete, then for all others to have said so: nothing comes late into memory that is
@@ -36,11 +39,46 @@ static const Span nowhere = {0, 0, 0};
 
 /* ---- completions ---- */
 
+uint64_t wire_id(int rank, int link) {
+    return (uint64_t)link << 56 | (uint64_t)rank << 32;
+}
+
+static int rank_of(uint64_t id) {
+    return (int)(id >> 32 & 0xffffff);
+}
+
+static int link_of(uint64_t id) {
+    return (int)(id >> 56 & 0x7f);
+}
+
+Link *peer_link(Peer *peer, int link) {
+    return link ? &peer->lanes[link - 1] : &peer->link;
+}
+
 static void take_immediate(Peer *peer, uint32_t immediate) {
     Kind kind = (Kind)(immediate >> 16);
     uint16_t news = (uint16_t)(immediate - peer->taken_there);
     peer->taken_there += news;
     if (kind != CREDIT) peer->kinds[peer->arrived++ % SLOTS] = (uint8_t)kind;
+}
+
+/* The long transfer from there that has this invitation, or NULL. */
+static Item *find_invited(const Peer *peer, uint16_t number) {
+    Item *item = peer->long_in.first;
+    while (item && item != peer->to_invite && item->to.number != number) item = item->next;
+    return item == peer->to_invite ? NULL : item;
+}
+
+static void finish_coming(Peer *peer, Item *item) {
+    item->done = true;
+    peer->open--;
+}
+
+/* After a failure there may be no such transfer any more. */
+static void take_stripe(Peer *peer, int lane, uint32_t immediate) {
+    peer->lane_arrived[lane]++;
+    Item *item = verbs.carries ? find_invited(peer, (uint16_t)immediate) : NULL;
+    if (item && item->missing && --item->missing == 0) finish_coming(peer, item);
 }
 
 static ErrorCode lose_link(int rank, const char *what, Error *error) {
@@ -50,17 +88,20 @@ static ErrorCode lose_link(int rank, const char *what, Error *error) {
 }
 
 static ErrorCode complete(const struct ibv_wc *done, Error *error) {
-    int rank = (int)(done->wr_id >> 32 & 0x7fffffff);
+    int rank = rank_of(done->wr_id), number = link_of(done->wr_id);
     Peer *peer = &verbs.peers[rank];
+    Link *link = peer_link(peer, number);
     if (done->status != IBV_WC_SUCCESS)
         return lose_link(rank, verbs.device.ibv.wc_status_str(done->status), error);
     if (!(done->wr_id & IS_RECEIVE)) {
-        peer->link.completed = (uint32_t)done->wr_id + 1;
+        link->completed = (uint32_t)done->wr_id + 1;
         return E_None;
     }
-    take_immediate(peer, be32toh(done->imm_data));
-    return link_receive(&peer->link, done->wr_id) ? E_None
-                                                  : lose_link(rank, "no receive can be posted", error);
+    if (number)
+        take_stripe(peer, number - 1, be32toh(done->imm_data));
+    else
+        take_immediate(peer, be32toh(done->imm_data));
+    return link_receive(link, done->wr_id) ? E_None : lose_link(rank, "no receive can be posted", error);
 }
 
 /* Takes what has completed. *moved: there was something. */
@@ -79,7 +120,7 @@ static ErrorCode poll_device(bool *moved, Error *error) {
 /* What a wait does when nothing has moved. Aborts: see Launch. */
 static ErrorCode pause_waiting(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
     enum { SOMETIMES = 1024 };
-    const char *fault = *spins % SOMETIMES == SOMETIMES - 1 ? device_fault(&verbs.device) : NULL;
+    const char *fault = *spins % SOMETIMES == 0 ? device_fault(&verbs.device) : NULL;
     if (fault) {
         char why[160];
         snprintf(why, sizeof why, "was lost: %s: %s", verbs.device.name, fault);
@@ -99,9 +140,9 @@ static uint32_t immediate_of(Peer *peer, Kind kind) {
     return (uint32_t)kind << 16 | (peer->taken & 0xffff);
 }
 
-static ErrorCode write_to(Peer *peer, const LinkWrite *write, Error *error) {
+static ErrorCode write_to(Peer *peer, int link, const LinkWrite *write, Error *error) {
     int rank = (int)(peer - verbs.peers);
-    if (link_write(&peer->link, write, (uint64_t)rank << 32)) return E_None;
+    if (link_write(peer_link(peer, link), write, wire_id(rank, link))) return E_None;
     return lose_link(rank, "no request can be posted", error);
 }
 
@@ -109,14 +150,14 @@ static ErrorCode write_to(Peer *peer, const LinkWrite *write, Error *error) {
 static ErrorCode send_slot(Peer *peer, Kind kind, size_t bytes, Error *error) {
     Slot *slot = &peer->out[peer->sent % SLOTS];
     LinkWrite write = {.data = slot,
-                       .bytes = (uint32_t)(sizeof slot->bytes + bytes),
+                       .bytes = (uint32_t)(sizeof *slot - sizeof slot->data + bytes),
                        .local_key = verbs.slot_memory->lkey,
                        .remote = peer->remote + peer->sent % SLOTS * sizeof *slot,
                        .remote_key = peer->remote_key,
                        .immediate = immediate_of(peer, kind),
                        .tells = true};
     peer->sent++;
-    return write_to(peer, &write, error);
+    return write_to(peer, 0, &write, error);
 }
 
 static ErrorCode send_credit(Peer *peer, Error *error) {
@@ -124,7 +165,7 @@ static ErrorCode send_credit(Peer *peer, Error *error) {
                        .remote_key = peer->remote_key,
                        .immediate = immediate_of(peer, CREDIT),
                        .tells = true};
-    return write_to(peer, &write, error);
+    return write_to(peer, 0, &write, error);
 }
 
 static ErrorCode return_credits(Peer *peer, Error *error) {
@@ -156,6 +197,7 @@ static void peer_clear(Peer *peer) {
     list_clear(&peer->long_in);
     list_clear(&peer->long_out);
     peer->to_invite = peer->invited = peer->to_write = NULL;
+    peer->open = 0;
 }
 
 /* ---- what arrives ---- */
@@ -166,30 +208,29 @@ static void copy_in(Item *item, const void *data, int64_t bytes) {
     verbs.copied += bytes;
 }
 
+static bool take_piece(Peer *peer, const Slot *slot) {
+    Item *item = find_invited(peer, (uint16_t)slot->number);
+    if (!item || slot->bytes > item->transfer.bytes - item->at) return false;
+    copy_in(item, slot->data, slot->bytes);
+    if (item->at == item->transfer.bytes) finish_coming(peer, item);
+    return true;
+}
+
 /* False: what it is for has not begun here, or it is not what it should be (*fits). */
 static bool take_message(Peer *peer, Kind kind, const Slot *slot, bool *fits) {
-    Item *item = kind == EAGER ? peer->eager_in.first : kind == INVITE ? peer->invited : peer->long_in.first;
+    if (kind == PIECE) return *fits = take_piece(peer, slot);
+    Item *item = kind == EAGER ? peer->eager_in.first : peer->invited;
     if (!item) return false;
-    int64_t whole = item->transfer.bytes;
-    switch (kind) {
-    case EAGER:
-        *fits = slot->bytes == whole;
-        if (*fits) copy_in(item, slot->data, whole), list_pop(&peer->eager_in);
-        return *fits;
-    case INVITE:
-        *fits = slot->bytes == whole;
+    *fits = slot->bytes == item->transfer.bytes;
+    if (!*fits) return false;
+    if (kind == EAGER) {
+        copy_in(item, slot->data, slot->bytes);
+        list_pop(&peer->eager_in);
+    } else {
         memcpy(&item->to, slot->data, sizeof item->to);
         peer->invited = item->next;
-        return *fits;
-    case PIECE:
-        *fits = slot->bytes <= whole - item->at;
-        if (*fits) copy_in(item, slot->data, slot->bytes);
-        if (*fits && item->at == whole) list_pop(&peer->long_in);
-        return *fits;
-    case WRITTEN: list_pop(&peer->long_in); return true;
-    case CREDIT: break;
     }
-    return false;
+    return true;
 }
 
 static ErrorCode take_messages(Peer *peer, bool *moved, Error *error) {
@@ -200,6 +241,10 @@ static ErrorCode take_messages(Peer *peer, bool *moved, Error *error) {
         peer->taken++;
         *moved = true;
     }
+    while (peer->long_in.first && peer->long_in.first->done) {
+        list_pop(&peer->long_in);
+        *moved = true;
+    }
     if (fits) return return_credits(peer, error);
     error_set(error, E_Cluster, nowhere, "rank %d sends another number of bytes than rank %d expects",
               (int)(peer - verbs.peers), verbs.launch->rank);
@@ -208,14 +253,32 @@ static ErrorCode take_messages(Peer *peer, bool *moved, Error *error) {
 
 /* ---- what is sent ---- */
 
+/* A transfer goes in so many stripes, each by another lane. */
+static int stripes_of(int64_t bytes) {
+    return bytes < STRIPED ? 1 : verbs.lanes;
+}
+
+static int64_t stripe_begin(int64_t bytes, int stripe) {
+    enum { GRAIN = 4096 };
+    int stripes = stripes_of(bytes);
+    return stripe == stripes ? bytes : bytes / stripes * stripe / GRAIN * GRAIN;
+}
+
+static int lane_of(const Item *item, int stripe) {
+    return (item->to.number + stripe) % verbs.lanes;
+}
+
 static ErrorCode invite(Peer *peer, Error *error) {
     Item *item = peer->to_invite;
     const struct ibv_mr *memory = device_memory(&verbs.device, item->transfer.data, item->transfer.bytes);
-    Invitation invitation = {(uintptr_t)item->transfer.data, memory ? memory->rkey : 0};
+    Invitation invitation = {(uintptr_t)item->transfer.data, memory ? memory->rkey : 0, peer->invitations++};
     Slot *slot = &peer->out[peer->sent % SLOTS];
     slot->bytes = item->transfer.bytes;
     memcpy(slot->data, &invitation, sizeof invitation);
+    item->to = invitation;
+    item->missing = stripes_of(item->transfer.bytes);
     peer->to_invite = item->next;
+    peer->open++;
     return send_slot(peer, INVITE, sizeof invitation, error);
 }
 
@@ -224,54 +287,84 @@ static ErrorCode send_copy(Peer *peer, Item *item, Kind kind, Error *error) {
     Slot *slot = &peer->out[peer->sent % SLOTS];
     int64_t rest = item->transfer.bytes - item->at, bytes = rest < EAGER_MOST ? rest : EAGER_MOST;
     slot->bytes = bytes;
+    slot->number = item->to.number;
     memcpy(slot->data, (char *)item->transfer.data + item->at, (size_t)bytes);
     item->at += bytes;
     verbs.copied += bytes;
     return send_slot(peer, kind, (size_t)bytes, error);
 }
 
-/* The next part of a long transfer, straight from its memory. */
-static ErrorCode write_chunk(Peer *peer, Item *item, const struct ibv_mr *memory, Error *error) {
-    int64_t rest = item->transfer.bytes - item->at;
+/* The next part of a stripe, straight from its memory. */
+static ErrorCode write_chunk(Peer *peer, Item *item, const struct ibv_mr *memory, int stripe, Error *error) {
+    int64_t at = item->stripe_at[stripe], rest = stripe_begin(item->transfer.bytes, stripe + 1) - at;
     uint32_t most = verbs.device.largest < CHUNK ? verbs.device.largest : CHUNK;
+    int lane = lane_of(item, stripe);
     bool last = rest <= most;
-    LinkWrite write = {.data = (char *)item->transfer.data + item->at,
+    LinkWrite write = {.data = (char *)item->transfer.data + at,
                        .bytes = last ? (uint32_t)rest : most,
                        .local_key = memory->lkey,
-                       .remote = item->to.address + (uint64_t)item->at,
+                       .remote = item->to.address + (uint64_t)at,
                        .remote_key = item->to.key,
+                       .immediate = (uint32_t)WRITTEN << 16 | item->to.number,
                        .tells = last,
                        .signals = last};
-    if (last) {
-        write.immediate = immediate_of(peer, WRITTEN);
-        peer->sent++;
+    peer->lane_sent[lane] += last;
+    item->stripe_at[stripe] += write.bytes;
+    item->last[stripe] = peer->lanes[lane].posted;
+    return write_to(peer, lane + 1, &write, error);
+}
+
+/* As much of the item as the lanes take. */
+static ErrorCode write_stripes(Peer *peer, Item *item, const struct ibv_mr *memory, bool *moved,
+                               Error *error) {
+    int64_t bytes = item->transfer.bytes;
+    item->written = true;
+    for (int stripe = 0; stripe < stripes_of(bytes); stripe++) {
+        int64_t end = stripe_begin(bytes, stripe + 1);
+        if (!item->stripe_at[stripe]) item->stripe_at[stripe] = stripe_begin(bytes, stripe);
+        while (item->stripe_at[stripe] < end && !link_full(&peer->lanes[lane_of(item, stripe)])) {
+            ErrorCode code = write_chunk(peer, item, memory, stripe, error);
+            if (code) return code;
+            *moved = true;
+        }
+        item->written &= item->stripe_at[stripe] == end;
     }
-    item->at += write.bytes;
-    item->last = peer->link.posted;
-    return write_to(peer, &write, error);
+    return E_None;
+}
+
+static ErrorCode write_pieces(Peer *peer, Item *item, bool *moved, Error *error) {
+    while (item->at < item->transfer.bytes && may_send(peer)) {
+        ErrorCode code = send_copy(peer, item, PIECE, error);
+        if (code) return code;
+        *moved = true;
+    }
+    item->written = item->copied = item->at == item->transfer.bytes;
+    return E_None;
 }
 
 static ErrorCode write_long(Peer *peer, bool *moved, Error *error) {
-    while (peer->to_write && peer->to_write != peer->invited && may_send(peer)) {
+    while (peer->to_write && peer->to_write != peer->invited) {
         Item *item = peer->to_write;
         const struct ibv_mr *memory =
             item->to.key ? device_memory(&verbs.device, item->transfer.data, item->transfer.bytes) : NULL;
         ErrorCode code =
-            memory ? write_chunk(peer, item, memory, error) : send_copy(peer, item, PIECE, error);
-        if (code) return code;
-        *moved = true;
-        if (item->at < item->transfer.bytes) continue;
-        if (!memory) item->last = peer->link.completed - 1; /* it was copied: its memory is free again */
-        item->written = true;
+            memory ? write_stripes(peer, item, memory, moved, error) : write_pieces(peer, item, moved, error);
+        if (code || !item->written) return code;
         peer->to_write = item->next;
     }
     return E_None;
 }
 
+/* Is the memory of a long one that was written free again? */
+static bool has_left(const Peer *peer, const Item *item) {
+    bool left = item->written;
+    for (int stripe = 0; left && !item->copied && stripe < stripes_of(item->transfer.bytes); stripe++)
+        left = (int32_t)(peer->lanes[lane_of(item, stripe)].completed - item->last[stripe]) > 0;
+    return left;
+}
+
 static void finish_long(Peer *peer, bool *moved) {
-    Item *item;
-    while ((item = peer->long_out.first) && item->written &&
-           (int32_t)(peer->link.completed - item->last) > 0) {
+    while (peer->long_out.first && has_left(peer, peer->long_out.first)) {
         list_pop(&peer->long_out);
         *moved = true;
     }
@@ -279,7 +372,7 @@ static void finish_long(Peer *peer, bool *moved) {
 
 static ErrorCode advance(Peer *peer, bool *moved, Error *error) {
     ErrorCode code = take_messages(peer, moved, error);
-    while (!code && peer->to_invite && may_send(peer)) {
+    while (!code && peer->to_invite && peer->open < LANE_RECEIVES && may_send(peer)) {
         code = invite(peer, error);
         *moved = true;
     }
@@ -330,22 +423,52 @@ static ErrorCode carry_out(int active, const volatile int32_t *cancel, Error *er
         for (int i = 0; !code && i < active; i++)
             code = advance(&verbs.peers[verbs.active[i]], &moved, error);
         if (code) return code;
-        if (moved) {
-            spins = 1; /* not at once a look at the other ranks */
-            empty = 0;
-        } else if (++empty % POLLS == 0) {
-            code = pause_waiting(&spins, true, cancel, error);
-            if (code) return code;
-        }
+        empty = moved ? 0 : empty + 1;
+        if (empty <= POLLS || !device_sleep(&verbs.device, SLEEP_MS)) continue;
+        spins = 0; /* a look at the other ranks */
+        code = pause_waiting(&spins, true, cancel, error);
+        if (code) return code;
     }
     return E_None;
+}
+
+static bool has_drained(const Link *lane) {
+    if (lane) return !link_full(lane);
+    for (int rank = 0; rank < verbs.launch->ranks; rank++) {
+        const Peer *peer = &verbs.peers[rank];
+        for (int i = 0; peer->link.qp && i < verbs.lanes; i++) {
+            if (peer->lanes[i].posted != peer->lanes[i].completed) return false;
+        }
+    }
+    return true;
+}
+
+ErrorCode wire_drain(const Link *lane, const volatile int32_t *cancel, Error *error) {
+    int spins = 0, empty = 0;
+    while (!has_drained(lane)) {
+        bool moved = false;
+        ErrorCode code = poll_device(&moved, error);
+        empty = moved ? 0 : empty + 1;
+        if (!code && empty > POLLS && device_sleep(&verbs.device, SLEEP_MS)) {
+            spins = 0;
+            code = pause_waiting(&spins, true, cancel, error);
+        }
+        if (code) return code;
+    }
+    return E_None;
+}
+
+ErrorCode wire_request(int rank, int lane, const LinkWrite *request, Error *error) {
+    return write_to(&verbs.peers[rank], lane + 1, request, error);
 }
 
 ErrorCode wire_transfer(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error) {
     if (verbs.failed) return E_Cancelled;
     Item *items = malloc(((size_t)count + 1) * sizeof *items);
     if (!items) return E_OutOfMemory;
+    verbs.carries = true;
     ErrorCode code = carry_out(begin_items(items, transfers, count), cancel, error);
+    verbs.carries = false;
     free(items);
     verbs.failed = code != E_None;
     return code;
@@ -357,31 +480,52 @@ void wire_begin(void) {
 
 /* ---- after a failed run ---- */
 
-/* Waits until all that this rank has sent is complete. An empty write whose completion is wanted stands for those before it. */
-static ErrorCode flush(Error *error) {
+/* Waits until all that this rank has sent by a link is complete. An empty write whose completion is wanted stands for those before
+ * it. */
+static ErrorCode flush(Peer *peer, int number, Error *error) {
     int spins = 0;
+    bool asked = false;
+    Link *link = peer_link(peer, number);
+    while (link->posted != link->completed) {
+        bool moved = false;
+        ErrorCode code = poll_device(&moved, error);
+        LinkWrite write = {.remote = peer->remote, .remote_key = peer->remote_key, .signals = true};
+        if (!code && !asked && !link_full(link)) code = write_to(peer, number, &write, error), asked = true;
+        if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+        if (code) return code;
+    }
+    return E_None;
+}
+
+static ErrorCode flush_all(Error *error) {
     for (int rank = 0; rank < verbs.launch->ranks; rank++) {
         Peer *peer = &verbs.peers[rank];
-        bool asked = false;
-        while (peer->link.qp && peer->link.posted != peer->link.completed) {
-            bool moved = false;
-            ErrorCode code = poll_device(&moved, error);
-            LinkWrite write = {.remote = peer->remote, .remote_key = peer->remote_key, .signals = true};
-            if (!code && !asked && !link_full(&peer->link))
-                code = write_to(peer, &write, error), asked = true;
-            if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+        for (int i = 0; peer->link.qp && i <= verbs.lanes; i++) {
+            ErrorCode code = flush(peer, i, error);
             if (code) return code;
         }
     }
     return E_None;
 }
 
+/* How many messages a rank was sent, or WRITTENs, by link. */
+typedef struct Counts {
+    uint32_t links[1 + LANES_MOST];
+} Counts;
+
+static bool has_all(const Peer *peer, const Counts *expected) {
+    bool all = peer->arrived == expected->links[0];
+    for (int lane = 0; lane < verbs.lanes; lane++)
+        all = all && peer->lane_arrived[lane] == expected->links[1 + lane];
+    return all;
+}
+
 /* Drops what others have sent in the run, as many messages as they say. */
-static ErrorCode drop_messages(const uint32_t *expected, Error *error) {
+static ErrorCode drop_messages(const Counts *expected, Error *error) {
     int spins = 0;
     for (int rank = 0; rank < verbs.launch->ranks; rank++) {
         Peer *peer = &verbs.peers[rank];
-        while (peer->link.qp && peer->arrived != expected[rank]) {
+        while (peer->link.qp && !has_all(peer, &expected[rank])) {
             bool moved = false;
             ErrorCode code = poll_device(&moved, error);
             if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
@@ -396,10 +540,14 @@ static ErrorCode drop_messages(const uint32_t *expected, Error *error) {
 
 ErrorCode wire_settle(Error *error) {
     int ranks = verbs.launch->ranks;
-    uint32_t *sent = calloc((size_t)ranks * 2, sizeof *sent), *expected = sent + ranks;
+    Counts *sent = calloc((size_t)ranks * 2, sizeof *sent), *expected = sent + ranks;
     if (!sent) return E_OutOfMemory;
-    ErrorCode code = flush(error);
-    for (int rank = 0; rank < ranks; rank++) sent[rank] = verbs.peers[rank].sent;
+    ErrorCode code = flush_all(error);
+    for (int rank = 0; rank < ranks; rank++) {
+        const Peer *peer = &verbs.peers[rank];
+        sent[rank].links[0] = peer->sent;
+        memcpy(&sent[rank].links[1], peer->lane_sent, sizeof peer->lane_sent);
+    }
     if (!code) code = verbs.launch->swap(sent, sizeof *sent, expected, error);
     if (!code) code = drop_messages(expected, error);
     free(sent);

@@ -1,8 +1,9 @@
 /* corpus.c: the corpus of programs on the ranks of a cluster: the same answers as alone.
  *
- *     mpirun -n 3 corpus [FILE:NAME [TRANSPORT [EVERY]]]
+ *     mpirun -n 3 corpus [FILE:NAME [TRANSPORT [EVERY [ENGINE]]]]
  *
- * FILE:NAME may be a part of it, or "all"; EVERY 10 takes each tenth of these.
+ * FILE:NAME may be a part of it, or "all"; EVERY 10 takes each tenth of these. ENGINE is jit, the default, or eval: where compiling takes
+ * too long, the exchanges are the same when programs are interpreted.
  *
  * Every rank runs every case twice: with all ranks given the whole arguments; and given blocks of every vector, or blocks of
  * other lengths, or all on rank 0, by turns of the cases and numbers of ranks, and keys that are looked up fetched from their owners, or rows moved there; a chosen
@@ -17,7 +18,7 @@
 typedef struct Bench {
     int rank, ranks, run, failed;
     Mode mode;
-    const char *wanted, *transport;
+    const char *wanted, *transport, *engine;
     int every;
     weld_conf_t conf;
     weld_context_t context;
@@ -190,7 +191,7 @@ static void run_all(Bench *bench, const Corpus *corpus) {
     weld_conf_set(bench->conf, "weld.cluster.training", bench->mode == WHOLE ? "allreduce" : "server");
     weld_conf_set(bench->conf, "weld.cache", "off");
     weld_conf_set(bench->conf, "weld.verify", "true");
-    weld_conf_set(bench->conf, "weld.engine", "jit");
+    weld_conf_set(bench->conf, "weld.engine", bench->engine);
     weld_conf_set(bench->conf, "weld.llvm.optimization.level", "0");
     bench->context = weld_context_new(bench->conf);
     for (int i = 0; i < corpus->count; i++) {
@@ -207,7 +208,8 @@ int main(int count, char **words) {
     Corpus corpus = {0};
     Bench bench = {.wanted = count > 1 && strcmp(words[1], "all") != 0 ? words[1] : NULL,
                    .transport = count > 2 ? words[2] : "auto",
-                   .every = count > 3 ? atoi(words[3]) : 1};
+                   .every = count > 3 ? atoi(words[3]) : 1,
+                   .engine = count > 4 ? words[4] : "jit"};
     if (bench.every < 1) bench.every = 1;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     MPI_Comm_rank(MPI_COMM_WORLD, &bench.rank);
@@ -222,7 +224,8 @@ int main(int count, char **words) {
     }
     corpus_free(&corpus);
     if (bench.rank == 0)
-        fprintf(stderr, "%d ranks: %d runs, %d failures on rank 0\n", bench.ranks, bench.run, bench.failed);
+        fprintf(stderr, "%d ranks, %s, %s: %d runs, %d failures on rank 0\n", bench.ranks, bench.transport,
+                bench.engine, bench.run, bench.failed);
     MPI_Finalize();
     return bench.failed != 0;
 }

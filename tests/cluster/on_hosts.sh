@@ -5,5 +5,6 @@ set -eu
 for transport in verbs mpi; do
     mpirun -n 2 "$1/cluster_transport_bench" $transport
 done
+mpirun -n 2 "$1/cluster_windows" work verbs
 mpirun -n 2 "$1/cluster_corpus" all verbs 100
 mpirun -n 2 "$1/cluster_corpus" all mpi 400

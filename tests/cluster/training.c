@@ -1,6 +1,6 @@
 /* training.c: trainings on the ranks of a cluster come to what one rank alone comes to, up to rounding.
  *
- *     mpirun -n 4 training [NAME]
+ *     mpirun -n 4 training [NAME|all [TRANSPORT]]
  *
  * Each program runs alone, on every rank, then on all together: given the whole data, given blocks of it, and while the
  * last rank is slow: a timer stops it for most of the time. Then with parameter servers, on all ranks or on some, which come to the same where
@@ -130,6 +130,7 @@ static const Mode modes[] = {
 enum { STALENESS = 4, WITHOUT_SERVER = 4 };
 
 static int rank, ranks, failed;
+static const char *transport = "auto";
 
 static void fill(Data *data) {
     double *x = malloc(sizeof *x * ROWS * COLUMNS), *y = malloc(sizeof *y * ROWS);
@@ -274,6 +275,7 @@ static void run(const Training *t, const Data *data) {
     weld_context_t context = weld_context_new(conf);
     weld_value_t alone = train(t, text, "alone", context, conf, whole);
     weld_conf_set(conf, "weld.cluster", "mpi");
+    weld_conf_set(conf, "weld.transport", transport);
     size_t count = sizeof modes / sizeof *modes;
     if (t->losses < 0) count = WITHOUT_SERVER; /* one says that it is all-reduced all the same */
     for (size_t i = 0; alone && i < count; i++)
@@ -296,6 +298,7 @@ static void fail(const Data *data) {
     weld_conf_t conf = weld_conf_new();
     weld_conf_set(conf, "weld.cache", "memory");
     weld_conf_set(conf, "weld.cluster", "mpi");
+    weld_conf_set(conf, "weld.transport", transport);
     weld_conf_set(conf, "weld.cluster.training", "server");
     weld_conf_set(conf, "weld.cluster.staleness", "4");
     weld_context_t context = weld_context_new(conf);
@@ -312,13 +315,15 @@ static void fail(const Data *data) {
 
 int main(int count, char **words) {
     Data data;
+    if (count > 2) transport = words[2];
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     fill(&data);
     fail(&data);
     for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
-        if (count < 2 || strcmp(words[1], trainings[i].name) == 0) run(&trainings[i], &data);
+        if (count < 2 || strcmp(words[1], "all") == 0 || strcmp(words[1], trainings[i].name) == 0)
+            run(&trainings[i], &data);
     }
     free(data.x.data);
     free(data.y.data);

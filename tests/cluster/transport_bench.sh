@@ -2,7 +2,7 @@
 # transport_bench.sh PROGRAM: run on virtual hosts (hosts), measures each transport, and beside verbs the programs of perftest.
 set -eu
 program=$1
-for transport in mpi verbs; do mpirun -n 2 "$program" $transport; done
+for transport in mpi verbs mpi verbs; do mpirun -n 2 "$program" $transport; done
 # beside PROGRAM NAME COLUMN UNIT OPTION...: between host 1 and host 2.
 beside() {
     tool=$1 name=$2 column=$3 unit=$4

@@ -1,8 +1,8 @@
 /* windows.c: ranks read and write memory of each other, which does nothing for it.
  *
- *     mpirun -n 3 windows [die]
+ *     mpirun -n 3 windows [work|die [TRANSPORT]]
  *
- * In each of several runs every rank puts numbers into the windows of all others and sets a word there; who sees the words finds the
+ * The numbers lie in memory of the heap and in such as a device knows, if there is one, in turn. In each of several runs every rank puts numbers into the windows of all others and sets a word there; who sees the words finds the
  * numbers, and gets back what the others have put elsewhere. Other runs fail on one rank while the rest waits for a word, and
  * leave nothing behind. With `die` the last rank kills itself: the others must be told its name in time. Exit status: 0 all did.
  */
@@ -142,20 +142,23 @@ int main(int count, char **words) {
     bool dies = count > 1 && strcmp(words[1], "die") == 0;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
     weld_conf_set(conf, "weld.cluster", "mpi");
+    if (count > 2) weld_conf_set(conf, "weld.transport", words[2]);
     bool ok = conf_options(conf, &options, &error);
     engine = ok ? cluster_open(&options, &error) : NULL;
-    int64_t *numbers = malloc(BYTES);
+    int64_t *numbers = malloc(BYTES), *known = engine ? pinned_take(BYTES) : NULL;
     Access *list = engine ? malloc(sizeof *list * 2 * (size_t)engine->ranks) : NULL;
     ok = engine && numbers && list;
     for (int round = 1; ok && round <= RUNS; round++) {
-        ok = writes_and_reads(round, numbers, list);
+        ok = writes_and_reads(round, known && round % 2 ? known : numbers, list);
         if (ok && engine->ranks > 1) ok = stops_waiting(round % 2);
     }
     ok = ok && (!dies || is_told(numbers));
     if (!ok) fails("windows do not work");
-    if (ok && engine->rank == 0) printf("%d runs%s\n", RUNS, dies ? ", a lost rank was named" : "");
+    if (ok && engine->rank == 0)
+        printf("windows of %s: %d runs%s\n", engine->windows, RUNS, dies ? ", a lost rank was named" : "");
     fflush(stdout);
     if (dies) _exit(!ok); /* MPI would wait for the rank that is lost */
+    if (known) pinned_give(known, BYTES);
     free(numbers);
     free(list);
     weld_conf_free(conf);

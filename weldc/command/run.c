@@ -162,10 +162,10 @@ static void print_stats(Run *run) {
         fprintf(stderr, ", \"training\": \"%s\"", served.servers ? "server" : "allreduce");
         if (served.servers)
             fprintf(stderr,
-                    ", \"windows\": \"mpi\", \"servers\": %d, \"steps\": %lld, \"pushed_bytes\": %lld, "
+                    ", \"windows\": \"%s\", \"servers\": %d, \"steps\": %lld, \"pushed_bytes\": %lld, "
                     "\"pulled_bytes\": %lld, "
                     "\"largest_lag\": %lld",
-                    served.servers, (long long)served.steps, (long long)served.pushed,
+                    run->cluster->windows, served.servers, (long long)served.steps, (long long)served.pushed,
                     (long long)served.pulled, (long long)served.lag);
     }
     fputs("}\n", stderr);
