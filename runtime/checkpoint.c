@@ -235,7 +235,8 @@ static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
     ErrorCode code = c->ranks > 1 ? spread(worker, all, &all) : E_None;
     if (code == E_None) code = greatest(worker, generation, &c->generation);
     if (code == E_None) code = take_file(c, &unit->checkpoint, worker, &all);
-    if (c->whole.generation) c->generation = c->whole.generation; /* the next one's files stand beside these */
+    if (c->whole.generation)
+        c->generation = c->whole.generation; /* the next one's files stand beside these */
     if (c->generation > 1) c->previous = c->generation - 1;
     if (code == E_None) drop_older_blocks(c);
     free(bytes);
