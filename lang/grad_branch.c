@@ -114,7 +114,7 @@ typedef struct Given {
 /* The state of the adjoint's iterate: a step's number, the adjoints of the primal state, the scalars that the step made,
  * and what is added to outside. */
 typedef struct Step {
-    int count;
+    int count, depth; /* depth: of what a step makes */
     Node **start, **next;
     Given given[MOST_GIVEN];
     int givens;
@@ -123,7 +123,7 @@ typedef struct Step {
 static void find_given(Grad *g, Step *step, Node *value, Given path) {
     Info *info = info_of(g, value->symbol);
     const Node *def = info ? info->def : NULL;
-    if (!def || step->givens == MOST_GIVEN) return;
+    if (!def || info->depth < step->depth || step->givens == MOST_GIVEN) return;
     if (def->kind == N_Struct && path.depth < MOST_FIELDS) {
         for (int i = 0; i < def->count; i++) {
             Given inner = path;
@@ -184,6 +184,7 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     }
     Symbol *states = states_of(g, info), *length = info->steps;
     Step step = {.count = length ? 2 : 1,
+                 .depth = state->depth,
                  .start = grad_alloc(g, (size_t)leaves + 2 + MOST_GIVEN, sizeof(Node *))};
     if (length)
         step.start[1] = use(g, states);
