@@ -191,6 +191,7 @@ static inline bool type_is_builder(const Type *t) {
     return t->kind >= TY_appender;
 }
 bool type_is_key(const Type *type); /* may be a dictionary's key: scalars, and vec and struct of keys */
+bool type_nests(const Type *type);  /* has vectors whose elements have memory, in itself or in its fields */
 bool type_is_comparable(const Type *type); /* has == and <: scalars, and vec and struct of comparables */
 
 /* ---- node.c: the one node struct and what is written once for all kinds ------------------------------ */
@@ -422,6 +423,8 @@ static inline bool node_is_foreign(const Node *n) {
 bool node_has_note(const Node *node, const char *key); /* @(key: true) */
 /* Is it evaluated as often as it is written: an assertion, or a call of a C function that is not @(pure: true). */
 bool node_keeps(const Node *node);
+/* What a part, or the result of a part, is taken from; else the node. */
+const Node *node_source(const Node *node);
 
 /* ---- lex.c ------------------------------------------------------------------------------------------ */
 

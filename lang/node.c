@@ -302,6 +302,11 @@ bool node_keeps(const Node *node) {
     return node->kind == N_Assert || (node_is_foreign(node) && !node_has_note(node, "pure"));
 }
 
+const Node *node_source(const Node *node) {
+    while (node->kind == N_Field || node->kind == N_Result) node = node->kids[0];
+    return node;
+}
+
 bool node_is_cheap(const Node *node, int *budget) {
     if (--*budget < 0) return false;
     switch (node->kind) {

@@ -243,6 +243,13 @@ static bool type_all(const Type *type, bool vectors) {
 bool type_is_key(const Type *type) {
     return type_all(type, true);
 }
+bool type_nests(const Type *type) {
+    if (type->kind == TY_vec) return type->args[0]->pointers;
+    bool nests = false;
+    for (int i = 0; type->kind == TY_struct && i < type->count; i++) nests |= type_nests(type->args[i]);
+    return nests;
+}
+
 bool type_is_comparable(const Type *type) {
     return type_all(type, true);
 }

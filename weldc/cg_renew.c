@@ -22,20 +22,14 @@ struct Began {
     Began *before;
 };
 
-static bool holds_vectors(const Type *type) {
-    if (type->kind == TY_vec) return type->args[0]->pointers;
-    bool holds = false;
-    for (int i = 0; type->kind == TY_struct && i < type->count; i++) holds |= holds_vectors(type->args[i]);
-    return holds;
-}
-
-static const Node *let_of(const Cg *cg, const Node *value) {
-    return cg->let && cg->let->kids[0] == value ? cg->let : NULL;
+/* The let whose value is this iterate, or a part or the result of a part of it. */
+static const Node *let_of(const Cg *cg, const Node *iterate) {
+    return cg->let && node_source(cg->let->kids[0]) == iterate ? cg->let : NULL;
 }
 
 void cg_renew_note(Cg *cg, const Node *iterate) {
     const Node *let = let_of(cg, iterate);
-    if (!let || !holds_vectors(iterate->type)) return;
+    if (!let || !type_nests(iterate->type)) return;
     Began *began = arena_alloc(&cg->program->arena, sizeof *began);
     if (!began) return;
     *began = (Began){let, cg_call(cg, RT_clock, cg->fn->worker), cg->began};
@@ -51,7 +45,7 @@ static const Symbol *base_of(const Node *path) {
 static const Began *origin(const Cg *cg, const Node *state, const Node *let) {
     const Symbol *base = base_of(state);
     for (const Began *began = cg->began; began && base; began = began->before) {
-        if (began->let->symbol != base || !holds_vectors(state->type)) continue;
+        if (began->let->symbol != base || !type_nests(state->type)) continue;
         const Node *at = began->let;
         while (at->kind == N_Let && at != let) at = at->kids[1];
         return at == let ? began : NULL;

@@ -39,6 +39,7 @@ typedef struct Binding {
     int serial;      /* binders are numbered as they are met: those further out have lower numbers */
     int depth;       /* of functions around the let */
     bool movable;    /* the value may be evaluated elsewhere, or not at all */
+    bool stays;      /* but it is better evaluated here */
     bool gone;       /* it was moved to its use */
 } Binding;
 
@@ -52,6 +53,13 @@ typedef struct Inline {
 static int number_of(const Node *node) {
     while (node->kind == N_Field) node = node->kids[0];
     return node->index;
+}
+
+/* An iterate over vectors that have memory themselves stays its let's value: there it may take over what an iterate before it
+ * made (cg_renew.c). */
+static bool is_iterate_of_many(const Node *value) {
+    const Node *source = node_source(value);
+    return source->kind == N_Iterate && type_nests(source->type);
 }
 
 /* First walk: what may move. A node's number is the least serial of the builders that are named below it, 0
@@ -73,6 +81,7 @@ static void survey_leave(Walk *walk, Node **slot) {
         Binding *binding = &in->bindings[node->symbol->id];
         const Node *value = node->kids[0];
         binding->movable = !value->type->builders && number_of(value) > binding->serial;
+        binding->stays = is_iterate_of_many(value);
     }
     if (node->kind == N_Field) return;
     node->index = node_keeps(node) ? 0 : INT_MAX;
@@ -93,7 +102,7 @@ static Node *value_for(Program *program, const Inline *in, Binding *binding, con
     if (value->kind == N_Literal) return node_literal(program, use->span, value->type, value->bits);
     if (value->kind == N_Ident) return node_ident(program, use->span, value->symbol);
     bool once = use->symbol->uses == 1 && binding->depth == in->depth;
-    if (!once || !binding->movable || number_of(value) > INLINE_HEIGHT) return NULL;
+    if (!once || !binding->movable || binding->stays || number_of(value) > INLINE_HEIGHT) return NULL;
     binding->gone = true;
     return value;
 }

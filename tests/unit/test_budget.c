@@ -276,6 +276,15 @@ Test(budget, a_run_takes_what_was_planned) {
     free(chain);
 }
 
+/* Only a sum of the gradient is wanted: what goes back is no let's value by itself, but a part of one. */
+Test(budget, a_part_of_a_gradient_takes_what_was_planned) {
+    static const char text[] =
+        "|n: i64, d: i64| let w = result(for(rangeiter(0L, d, 1L), appender[f64], |b, i, e| merge(b, 0.5)));"
+        " sum(grad(|w| let r = iterate({map(w, |e| 0.1), 0L}, |s|"
+        " {{map(zip(s.$0, w), |e| sin(e.$0 * e.$1)), s.$1 + 1L}, s.$1 + 1L < n}); sum(r.$0))(w).$1)";
+    expect_promise(text, 500, 20000, 6500000);
+}
+
 Test(budget, one_that_cannot_be_met_names_the_least) {
     weld_conf_t conf = conf_of("jit", 1 << 20);
     weld_module_t module = compiled(steps_text, conf);
