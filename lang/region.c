@@ -28,6 +28,7 @@ enum {
     ALIGN = 64,
     HEADER = REGION_HEADER,
     LARGE = SANITIZED ? 32 : 4096,
+    LARGE_APART = 32,
     POISON = 0xa5,
     FIRST_CHUNK = 1024,
     NEXT_CHUNK = 16 << 10,
@@ -107,6 +108,7 @@ Region *region_new(Budget *budget) {
     if (!region) return NULL;
     memset(region, 0, sizeof *region);
     region->budget = budget;
+    region->large = budget->apart ? LARGE_APART : LARGE;
     region->builders.prev = region->builders.next = &region->builders;
     return region;
 }
@@ -166,7 +168,7 @@ static void *alloc_from_new_chunk(Region *region, int64_t size) {
 void *region_alloc(Region *region, int64_t bytes) {
     if (bytes < 0 || bytes > BUDGET_MOST) return NULL;
     int64_t size = bytes ? (bytes + 15) & ~(int64_t)15 : 16;
-    if (size >= LARGE) return alloc_large(region, size);
+    if (size >= region->large) return alloc_large(region, size);
     if (size > region->end - region->next) return alloc_from_new_chunk(region, size);
     char *at = region->next;
     region->next += size;
@@ -195,7 +197,7 @@ void region_reset(Region *region, RegionMark mark) {
 }
 
 void region_release(Region *region, void *data, int64_t bytes) {
-    if (region->held || bytes < LARGE) return; /* what is small shares a chunk */
+    if (region->held || bytes < region->large) return; /* what is small shares a chunk */
     Block *block = block_of(data);
     region_list_remove(region, block);
     if (SANITIZED) memset(data, POISON, (size_t)(block->bytes - HEADER));
@@ -286,7 +288,7 @@ void *region_grow(Region *region, void *data, int64_t bytes) {
         return NULL;
     }
     int64_t room = data ? block_of(data)->bytes - HEADER : 0;
-    if (bytes <= room && (room < LARGE || bytes > room / 2)) return data;
+    if (bytes <= room && (room < region->large || bytes > room / 2)) return data;
     Block *block = data ? builder_resize(region, block_of(data), bytes) : NULL;
     if (block) return region_block_data(block);
     block = builder_take(region, bytes);
@@ -303,9 +305,10 @@ void *region_grow(Region *region, void *data, int64_t bytes) {
 void *region_settle(Region *region, void *data, int64_t bytes) {
     if (!data) return region_alloc(region, bytes);
     Block *block = block_of(data), *resized = NULL;
-    if (bytes >= LARGE && bytes < block->bytes - HEADER) resized = builder_resize(region, block, bytes);
+    if (bytes >= region->large && bytes < block->bytes - HEADER)
+        resized = builder_resize(region, block, bytes);
     if (resized) block = resized;
-    if (bytes < LARGE || bytes < (block->bytes - block->waste - HEADER) / 2) {
+    if (bytes < region->large || bytes < (block->bytes - block->waste - HEADER) / 2) {
         void *copy = region_alloc(region, bytes);
         if (copy) {
             memcpy(copy, data, (size_t)bytes);

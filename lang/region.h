@@ -22,7 +22,8 @@ struct Region {
     char *next, *end; /* the free part of the newest chunk */
     Block *spare[SPARE_CLASSES];
     int spares[SPARE_CLASSES];
-    int64_t clock; /* how many large ones there were */
+    int64_t large; /* what takes so many bytes has a block of its own */
+    int64_t clock; /* how many of these there were */
     bool held;     /* nothing is given back but by region_free */
 };
 

@@ -23,12 +23,13 @@ typedef struct Budget {
     _Atomic int64_t allocations; /* how often `take` was called, or `resize` to grow */
     int64_t limit;               /* bytes; 0: none; LIMIT_UNASKED: */
     int64_t (*ask)(void *data);  /* tells the limit when so much is taken; several threads may ask */
-    bool open;                   /* a run is open, which keeps spares: */
-    _Atomic int64_t crest;       /* the most that was wanted at once in this run */
-    _Atomic int64_t waste;       /* of what is live, what was not wanted */
-    pthread_mutex_t lock;        /* of what follows */
-    int64_t spare;               /* the bytes of all */
-    void *bins[BUDGET_BINS];     /* by size */
+    bool apart;              /* regions give small things, too, blocks of their own, which go one by one */
+    bool open;               /* a run is open, which keeps spares: */
+    _Atomic int64_t crest;   /* the most that was wanted at once in this run */
+    _Atomic int64_t waste;   /* of what is live, what was not wanted */
+    pthread_mutex_t lock;    /* of what follows */
+    int64_t spare;           /* the bytes of all */
+    void *bins[BUDGET_BINS]; /* by size */
 } Budget;
 enum { LIMIT_UNASKED = (64 << 20) + 1 };
 void budget_init(Budget *budget,

@@ -74,6 +74,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
         context_end(context);
         return NULL;
     }
+    context->budget.apart = promise.unit != unit; /* it keeps few of what it makes, also if that is small */
     unit = promise.unit;
     Stopwatch watch;
     Worker worker = {.cancel = run->cancel ? run->cancel : (const volatile int32_t *)&context->state,
