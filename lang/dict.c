@@ -71,7 +71,7 @@ static void *grow(Worker *worker, void *block, int64_t count, int64_t size, Span
     int64_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) bytes = INT64_MAX;
     void *grown = region_grow(worker->region, block, bytes ? bytes : 1);
-    if (!grown) worker_fail(worker, E_OutOfMemory, span, bytes, region_budget(worker->region)->limit);
+    if (!grown) worker_fail(worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(worker->region)));
     return grown;
 }
 
@@ -139,7 +139,7 @@ bool dict_grow(Worker *worker, Dict *dict, const Type *entry, Span span) {
     if (dict->length < dict->capacity) return true;
     int64_t most = (int64_t)(dict->mask + 1) / DICT_SPARSE, capacity = dict->length < most ? most : 2 * most;
     if (capacity > UINT32_MAX / 2) {
-        worker_fail(worker, E_OutOfMemory, span, capacity, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, span, capacity, budget_limit(region_budget(worker->region)));
         return false;
     }
     char *entries = grow(worker, dict->entries, capacity, entry->size, span);
@@ -169,7 +169,7 @@ bool dict_finish(Worker *worker, Dict *dict, const Type *entry, Span span) {
     char *entries =
         dict->entries ? region_settle(worker->region, dict->entries, dict->length * entry->size) : NULL;
     if ((dict->index && !index) || (dict->table && !table) || (dict->entries && !entries)) {
-        worker_fail(worker, E_OutOfMemory, span, slots, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, span, slots, budget_limit(region_budget(worker->region)));
         return false;
     }
     dict->index = index;

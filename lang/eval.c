@@ -40,7 +40,7 @@ ErrorCode eval(Eval *e, const Node *node, void *out) {
 static ErrorCode take(Eval *e, Region *region, int64_t bytes, Span span, void **at) {
     *at = region_alloc(region, bytes);
     if (*at) return E_None;
-    return worker_fail(e->worker, E_OutOfMemory, span, bytes, region_budget(region)->limit);
+    return worker_fail(e->worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(region)));
 }
 
 ErrorCode eval_slot(Eval *e, const Symbol *symbol, void **slot) {
@@ -373,7 +373,8 @@ static void run_on_stack(void *data) {
     if (e.frame && e.temp)
         run->code = run_program(run, &e);
     else
-        run->code = worker_fail(run->worker, E_OutOfMemory, root->span, sizeof(RegionMark), budget->limit);
+        run->code =
+            worker_fail(run->worker, E_OutOfMemory, root->span, sizeof(RegionMark), budget_limit(budget));
     region_free(e.frame);
     region_free(e.temp);
     bool builders_come_in = false;

@@ -72,7 +72,7 @@ static ErrorCode append_room(Eval *e, Span span, int64_t size, Appender *state, 
     if (capacity < LEAST) capacity = LEAST;
     if (__builtin_mul_overflow(capacity, size ? size : 1, &bytes)) bytes = INT64_MAX;
     void *data = region_grow(region, state->capacity ? state->data : NULL, bytes);
-    if (!data) return worker_fail(e->worker, E_OutOfMemory, span, bytes, region_budget(region)->limit);
+    if (!data) return worker_fail(e->worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(region)));
     if (!state->capacity && state->length) memcpy(data, state->data, (size_t)(state->length * size));
     state->data = data;
     state->capacity = capacity;
@@ -163,7 +163,8 @@ static ErrorCode result_appender(Eval *e, Span span, const Type *element, Append
     if (state->capacity) {
         int64_t bytes = state->length * element->size;
         void *data = region_settle(region, state->data, bytes);
-        if (!data) return worker_fail(e->worker, E_OutOfMemory, span, bytes, region_budget(region)->limit);
+        if (!data)
+            return worker_fail(e->worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(region)));
         state->data = data;
         state->capacity = 0;
         level_escape(e, state);

@@ -31,7 +31,7 @@ static ErrorCode make_vectors(Worker *worker, const Type *type, const int64_t **
     int64_t length = *(*size)++, each = type->args[0]->size > 0 ? type->args[0]->size : 1;
     if (length < 0) return worker_fail(worker, E_OutOfBounds, span, length, 0);
     if (length > INT64_MAX / each) {
-        int64_t limit = region_budget(worker->region)->limit;
+        int64_t limit = budget_limit(region_budget(worker->region));
         return worker_fail(worker, E_OutOfMemory, span, INT64_MAX, limit);
     }
     void *data = length ? worker_alloc(worker, length * each, span) : NULL;

@@ -295,7 +295,8 @@ char *partition_room(Worker *worker, Dict *dict, int64_t part, Span span) {
     PartitionBlock *block = !full || drain_all(worker, dict) ? block_new(worker, parts) : NULL;
     if (!block && !full && !worker->shares && drain_all(worker, dict)) block = block_new(worker, parts);
     if (!block) {
-        worker_fail(worker, E_OutOfMemory, span, PARTITION_BLOCK, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, span, PARTITION_BLOCK,
+                    budget_limit(region_budget(worker->region)));
         return NULL;
     }
     if (parts->last[part])

@@ -116,7 +116,8 @@ ErrorCode sort_by_key(Worker *worker, const void *data, void *out, int64_t count
     int64_t room;
     if (__builtin_mul_overflow(count, (int64_t)(2 * record), &room)) room = INT64_MAX;
     char *records = region_grow(worker->region, NULL, room ? room : 1);
-    if (!records) return worker_fail(worker, E_OutOfMemory, span, room, region_budget(worker->region)->limit);
+    if (!records)
+        return worker_fail(worker, E_OutOfMemory, span, room, budget_limit(region_budget(worker->region)));
     bool itself = size == 8 && bytes == 8;
     for (int64_t i = 0; i < count; i++) {
         uint64_t word = bytes == 8   ? ordered_word(&keys, i, 8)

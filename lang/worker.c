@@ -12,6 +12,6 @@ ErrorCode worker_fail(Worker *worker, ErrorCode code, Span span, int64_t a, int6
 
 void *worker_alloc(Worker *worker, int64_t bytes, Span span) {
     void *memory = region_alloc(worker->region, bytes);
-    if (!memory) worker_fail(worker, E_OutOfMemory, span, bytes, region_budget(worker->region)->limit);
+    if (!memory) worker_fail(worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(worker->region)));
     return memory;
 }

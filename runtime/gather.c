@@ -215,7 +215,7 @@ static void *take(Gather *g, int64_t count, int64_t size) {
     if (__builtin_mul_overflow(count, size, &bytes)) bytes = INT64_MAX;
     void *block = region_grow(g->worker->region, NULL, bytes ? bytes : 1);
     if (!block)
-        worker_fail(g->worker, E_OutOfMemory, g->span, bytes, region_budget(g->worker->region)->limit);
+        worker_fail(g->worker, E_OutOfMemory, g->span, bytes, budget_limit(region_budget(g->worker->region)));
     return block;
 }
 
@@ -323,7 +323,7 @@ static bool assemble(Gather *g, Dict *dict, int64_t merges, DictForm form) {
 static Gather *gather_new(Worker *worker, const Type *entry, Span span) {
     Gather *g = region_grow(worker->region, NULL, sizeof *g);
     if (!g) {
-        worker_fail(worker, E_OutOfMemory, span, sizeof *g, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, span, sizeof *g, budget_limit(region_budget(worker->region)));
         return NULL;
     }
     memset(g, 0, sizeof *g);
@@ -359,7 +359,7 @@ static bool merge_all(Gather *g) {
         region_free(member->worker.region);
     }
     if (!ok && worker->error.code == E_None)
-        worker_fail(worker, E_OutOfMemory, g->span, 0, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, g->span, 0, budget_limit(region_budget(worker->region)));
     return ok;
 }
 
@@ -406,7 +406,7 @@ static bool partition_all(Gather *g, const Partitions *like) {
         }
         if (!dict->partitions &&
             !partition_begin(g->worker, dict, like->entry, like->drain, like->record, NULL, 0)) {
-            worker_fail(g->worker, E_OutOfMemory, g->span, 0, region_budget(g->worker->region)->limit);
+            worker_fail(g->worker, E_OutOfMemory, g->span, 0, budget_limit(region_budget(g->worker->region)));
             return false;
         }
         g->from[count++] = dict;

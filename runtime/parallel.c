@@ -440,7 +440,7 @@ static bool join_appenders(Crew *crew, const Part *part) {
         char *data = region_grow(region, into->capacity ? into->data : NULL, bytes ? bytes : 1);
         if (!data)
             return worker_fail(crew->outer, E_OutOfMemory, crew->loop->span, bytes,
-                               region_budget(region)->limit) == E_None;
+                               budget_limit(region_budget(region))) == E_None;
         if (!into->capacity && into->length) memcpy(data, into->data, (size_t)(into->length * size));
         into->data = data;
         into->capacity = total;

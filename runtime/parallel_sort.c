@@ -136,7 +136,7 @@ static ErrorCode step(Sorting *sorting) {
         worker->error = *error;
     }
     if (worker->error.code == E_None)
-        worker_fail(worker, E_OutOfMemory, (Span){0, 0, 0}, 0, region_budget(worker->region)->limit);
+        worker_fail(worker, E_OutOfMemory, (Span){0, 0, 0}, 0, budget_limit(region_budget(worker->region)));
     return worker->error.code;
 }
 

@@ -159,7 +159,8 @@ static ErrorCode sort_long_run(Records *r, uint64_t *run, int64_t length) {
     int64_t bytes = 2 * length * (int64_t)sizeof(Whole);
     Whole *whole = region_grow(region, NULL, bytes);
     if (!whole)
-        return worker_fail(r->worker, E_OutOfMemory, (Span){0, 0, 0}, bytes, region_budget(region)->limit);
+        return worker_fail(r->worker, E_OutOfMemory, (Span){0, 0, 0}, bytes,
+                           budget_limit(region_budget(region)));
     Whole *sorted = whole + length;
     for (int64_t i = 0; i < length; i++) whole[i] = whole_of(r, run[i]);
     ErrorCode code =

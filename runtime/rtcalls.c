@@ -49,7 +49,7 @@ static P rt_grow(P worker, P block, L length, L capacity, L room, L size, L span
     if (bytes == 0) bytes = 1;
     P grown = region_grow(w->region, capacity ? block : NULL, bytes);
     if (!grown) {
-        worker_fail(w, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+        worker_fail(w, E_OutOfMemory, span_of(span), bytes, budget_limit(region_budget(w->region)));
     } else if (!capacity && length) {
         memcpy(grown, block, (size_t)(length * size));
     }
@@ -59,7 +59,7 @@ static P rt_grow(P worker, P block, L length, L capacity, L room, L size, L span
 static P rt_settle(P worker, P block, L bytes, L span) {
     Worker *w = worker;
     P settled = region_settle(w->region, block, bytes ? bytes : 1);
-    if (!settled) worker_fail(w, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+    if (!settled) worker_fail(w, E_OutOfMemory, span_of(span), bytes, budget_limit(region_budget(w->region)));
     return settled;
 }
 
@@ -175,7 +175,8 @@ static I rt_sort(P worker, P data, L length, L size, P compare, P closure, P out
     P copy = worker_alloc(worker, bytes, span_of(span));
     P scratch = copy ? region_grow(w->region, NULL, bytes ? bytes : 1) : NULL;
     if (!scratch) {
-        if (copy) worker_fail(worker, E_OutOfMemory, span_of(span), bytes, region_budget(w->region)->limit);
+        if (copy)
+            worker_fail(worker, E_OutOfMemory, span_of(span), bytes, budget_limit(region_budget(w->region)));
         return rt_error(worker);
     }
     if (bytes) memcpy(copy, data, (size_t)bytes);

@@ -107,7 +107,8 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     } else {
         object_drop(value);
         value = NULL;
-        if (worker.error.code == E_None) worker_fail(&worker, code, nowhere, 0, context->budget.limit);
+        if (worker.error.code == E_None)
+            worker_fail(&worker, code, nowhere, 0, budget_limit(&context->budget));
         error_set(error, worker.error.code, worker.error.span, "%s", worker.error.text);
     }
     context_end(context);

@@ -89,7 +89,7 @@ static ErrorCode member_open(Top *top, Member *member) {
     member->words = worker->region ? region_alloc(worker->region, bytes) : NULL;
     if (!member->words)
         return worker_fail(worker, E_OutOfMemory, (Span){0, 0, 0}, bytes,
-                           region_budget(outer->region)->limit);
+                           budget_limit(region_budget(outer->region)));
     member->numbers = member->words + top->room;
     member->sorted = member->numbers + top->room;
     return E_None;
@@ -205,7 +205,8 @@ static ErrorCode collect_all(Top *top, Candidate **out, int64_t *length, Span sp
     for (int t = 0; t < top->threads; t++) count += top->members[t].length;
     Candidate *all = region_grow(outer->region, NULL, 2 * count * size);
     if (!all)
-        return worker_fail(outer, E_OutOfMemory, span, 2 * count * size, region_budget(outer->region)->limit);
+        return worker_fail(outer, E_OutOfMemory, span, 2 * count * size,
+                           budget_limit(region_budget(outer->region)));
     Candidate *sorted = all + count;
     for (int t = 0; t < top->threads; t++) {
         const Member *member = &top->members[t];
@@ -252,7 +253,8 @@ static ErrorCode rank_all(Top *top, int64_t start, int64_t count, Vec *out, Span
     Worker *outer = top->outer;
     if (__builtin_mul_overflow(top->count, 2 * size, &bytes)) bytes = INT64_MAX;
     Candidate *all = region_grow(outer->region, NULL, bytes);
-    if (!all) return worker_fail(outer, E_OutOfMemory, span, bytes, region_budget(outer->region)->limit);
+    if (!all)
+        return worker_fail(outer, E_OutOfMemory, span, bytes, budget_limit(region_budget(outer->region)));
     Candidate *sorted = all + top->count;
     for (int64_t i = 0; i < top->count; i++) {
         const char *at = top->data + i * top->size;
@@ -275,7 +277,7 @@ static ErrorCode select_by_key(Top *top, int64_t start, int64_t count, Vec *out,
     bytes = top->threads * (int64_t)sizeof *top->members;
     top->members = region_grow(outer->region, NULL, bytes);
     if (!top->members)
-        return worker_fail(outer, E_OutOfMemory, span, bytes, region_budget(outer->region)->limit);
+        return worker_fail(outer, E_OutOfMemory, span, bytes, budget_limit(region_budget(outer->region)));
     for (int i = 0; i < top->threads; i++)
         top->members[i] = (Member){.worker = {.cancel = outer->cancel, .host = outer->host}};
     team_run(top->threads > 1 ? outer->team : NULL, help, top);
@@ -332,7 +334,7 @@ static ErrorCode select_by_function(Best *best, const char *data, int64_t length
     if (!copy) return E_OutOfMemory;
     best->elements = region_grow(worker->region, NULL, bytes);
     if (!best->elements)
-        return worker_fail(worker, E_OutOfMemory, span, bytes, region_budget(worker->region)->limit);
+        return worker_fail(worker, E_OutOfMemory, span, bytes, budget_limit(region_budget(worker->region)));
     best->scratch = best->elements + room * size;
     ErrorCode code = best_look(best, data, length, room);
     if (code == E_None) {

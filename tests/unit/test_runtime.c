@@ -74,6 +74,19 @@ Test(runtime, the_default_limit_is_asked_for_when_it_matters) {
     memory_budget_release(&budget);
 }
 
+/* What is more than anybody can have is refused before the limit is looked at. */
+Test(runtime, what_nobody_can_have_tells_the_limit) {
+    char limit[64];
+    Budget budget;
+    cr_assert(memory_budget(&budget, -1));
+    Worker worker = {.region = region_new(&budget)};
+    cr_assert_null(worker_alloc(&worker, (int64_t)1 << 61, (Span){0, 0, 0}));
+    snprintf(limit, sizeof limit, "the limit is %lld", (long long)memory_default_limit());
+    cr_expect(strstr(worker.error.text, limit), "%s", worker.error.text);
+    region_free(worker.region);
+    memory_budget_release(&budget);
+}
+
 /* Random sizes of large blocks, so that the pool of free ones fills, is searched, and drops its oldest. */
 Test(runtime, freed_blocks_are_used_again_and_never_twice) {
     enum { LIVE = 40, STEPS = 3000 };
