@@ -78,7 +78,7 @@ int64_t count_plus(int64_t a, int64_t b) {
 }
 
 int64_t price_block(int64_t bytes) {
-    return bytes ? count_plus((bytes + 15) / 16 * 16, REGION_HEADER) : REGION_HEADER;
+    return bytes ? count_plus(count_plus(bytes, 15) / 16 * 16, REGION_HEADER) : REGION_HEADER;
 }
 
 /* What the value reaches. Vectors of vectors in a program that saves are counted where room is asked for. */
