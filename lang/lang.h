@@ -425,6 +425,7 @@ bool node_has_note(const Node *node, const char *key); /* @(key: true) */
 bool node_keeps(const Node *node);
 /* What a part, or the result of a part, is taken from; else the node. */
 const Node *node_source(const Node *node);
+bool node_uses(const Node *node, const Symbol *symbol); /* in itself or below it */
 
 /* ---- lex.c ------------------------------------------------------------------------------------------ */
 

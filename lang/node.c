@@ -307,6 +307,17 @@ const Node *node_source(const Node *node) {
     return node;
 }
 
+bool node_uses(const Node *node, const Symbol *symbol) {
+    for (; node->kind == N_Let; node = node->kids[1]) {
+        if (node_uses(node->kids[0], symbol)) return true;
+    }
+    if (node->kind == N_Ident) return node->symbol == symbol;
+    for (int i = 0; i < node->count; i++) {
+        if (node_uses(node->kids[i], symbol)) return true;
+    }
+    return false;
+}
+
 bool node_is_cheap(const Node *node, int *budget) {
     if (--*budget < 0) return false;
     switch (node->kind) {

@@ -150,14 +150,6 @@ bool cg_rows_find(Cg *cg, const Loop *loop, Rows *rows) {
 
 /* ---- the check ---- */
 
-static bool uses(const Node *node, const Symbol *symbol) {
-    if (node->kind == N_Ident) return node->symbol == symbol;
-    for (int i = 0; i < node->count; i++) {
-        if (uses(node->kids[i], symbol)) return true;
-    }
-    return false;
-}
-
 static bool lookups_are_proven(const Cg *cg, const Node *node) {
     if (node->kind == N_Lookup && !cg_is_proven(cg, node)) return false;
     for (int i = 0; i < node->count; i++) {
@@ -173,9 +165,10 @@ static bool mark_needed(const Cg *cg, const Rows *rows, bool *needed) {
         const Symbol *symbol = rows->lets[i]->symbol;
         needed[i] = false;
         for (int k = 0; k < rows->nslices; k++)
-            needed[i] |= uses(rows->slice[k]->kids[1], symbol) || uses(rows->slice[k]->kids[2], symbol);
+            needed[i] |=
+                node_uses(rows->slice[k]->kids[1], symbol) || node_uses(rows->slice[k]->kids[2], symbol);
         for (int k = i + 1; k < rows->nlets; k++)
-            needed[i] |= needed[k] && uses(rows->lets[k]->kids[0], symbol);
+            needed[i] |= needed[k] && node_uses(rows->lets[k]->kids[0], symbol);
         if (needed[i]) proven = proven && lookups_are_proven(cg, rows->lets[i]->kids[0]);
     }
     for (int k = 0; k < rows->nslices; k++) {

@@ -88,20 +88,9 @@ static bool is_untouched(const Node *node) {
     return true;
 }
 
-static bool uses(const Node *node, const Symbol *symbol) {
-    for (; node->kind == N_Let; node = node->kids[1]) {
-        if (uses(node->kids[0], symbol)) return true;
-    }
-    if (node->kind == N_Ident) return node->symbol == symbol;
-    for (int i = 0; i < node->count; i++) {
-        if (uses(node->kids[i], symbol)) return true;
-    }
-    return false;
-}
-
 static bool uses_late(const Sieve *sieve, const Node *node) {
     for (int i = 0; i < sieve->nlate; i++) {
-        if (uses(node, sieve->late[i]->symbol)) return true;
+        if (node_uses(node, sieve->late[i]->symbol)) return true;
     }
     return false;
 }
@@ -123,9 +112,9 @@ static bool find_branch(const Node *node, Before *out) {
     if (node->kind != N_If) return false;
     for (int i = out->count; i-- > 0;) {
         const Symbol *symbol = out->let[i]->symbol;
-        out->needed[i] = uses(node->kids[0], symbol);
+        out->needed[i] = node_uses(node->kids[0], symbol);
         for (int k = i + 1; k < out->count && !out->needed[i]; k++)
-            out->needed[i] = out->needed[k] && uses(out->let[k]->kids[0], symbol);
+            out->needed[i] = out->needed[k] && node_uses(out->let[k]->kids[0], symbol);
     }
     return true;
 }
