@@ -17,7 +17,7 @@
 enum { MARGIN = 128 << 10, STEP = 256 << 10 };
 static const size_t RESERVE = (size_t)4 << 30; /* of addresses, where there are so many */
 
-/* Small texts are read by the thousand (runtime/emission.c), and asking the system for pages would take longer than
+/* Small texts are read by the thousand (runtime/lazy/emission.c), and asking the system for pages would take longer than
  * reading one. So a few arenas that were used little stay, zeroed, for whoever needs one next, in any thread. */
 static _Atomic(Arena *) spares[4];
 enum { SPARES = sizeof spares / sizeof *spares };

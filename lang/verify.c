@@ -22,7 +22,7 @@
  * Linear time (shapes are shared, not copied). Recursion goes into values only, never along lets. What a user
  * can write wrong is a Type error; the rest is a fault of a pass, Internal.
  */
-#include "infer.h"
+#include "read/infer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,7 @@
  * a rank is at generation 8, all know that FILE says 7, so 6 can go.
  */
 #include "checkpoint.h"
-#include "cluster.h"
+#include "cluster/cluster.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* foreign.c: C functions that programs call.
  *
- * cudf, cfun and cfill (lang/eval_foreign.c) name a C function. The function is looked for in the libraries loaded with
+ * cudf, cfun and cfill (lang/eval/eval_foreign.c) name a C function. The function is looked for in the libraries loaded with
  * weld_load_library, the latest first, then in the process: the libraries that the program was linked with,
  * and the program itself (symtab.c helps where it was linked without -rdynamic). Compiled code gets the
  * address and calls it directly. The interpreter knows only at run time how many pointers to pass, which

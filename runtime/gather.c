@@ -1,4 +1,4 @@
-/* gather.c: a dictionary is put together from the partitions of dictmergers (lang/partition.c), on all threads.
+/* gather.c: a dictionary is put together from the partitions of dictmergers (lang/value/partition.c), on all threads.
  *
  * After a parallel loop each unit has partitions of its own. First, partition by partition, what the units have is
  * merged in the order of the units: the entries that were drained, then the records that wait. That is done in a
@@ -17,7 +17,7 @@
  * A dictionary that is only searched needs no entries where it has a table.
  *
  * At last the index is filled: a slot is a hash's highest bits, so each partition has a range of slots of its own;
- * the few entries that would run over its end are entered when all are done. A table (lang/table.c) is filled in the
+ * the few entries that would run over its end are entered when all are done. A table (lang/value/table.c) is filled in the
  * same way.
  *
  * Nothing that a thread does depends on what another one does, so neither timing nor the number of threads can be

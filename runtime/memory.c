@@ -1,6 +1,6 @@
 /* memory.c: where a context's memory comes from, and how much there may be.
  *
- * A budget (lang/region.c) counts bytes against the limit; this file gives it its blocks, from 64 KiB or so
+ * A budget (lang/value/region.c) counts bytes against the limit; this file gives it its blocks, from 64 KiB or so
  * up to gigabytes, 64-aligned. Blocks of 2 MiB and more are aligned to that and asked to be huge pages: a
  * scan of a large vector then takes one TLB entry where it took 512.
  *

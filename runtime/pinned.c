@@ -10,7 +10,7 @@
  * A block lies in one part. Its pages stay where they are while it is free: nothing here is given back to the system, or moved.
  * Where no more can be registered there is no block; whoever asked takes other memory, whose bytes are copied on their way.
  */
-#include "cluster.h"
+#include "cluster/cluster.h"
 #include "rt.h"
 
 #include <stdatomic.h>

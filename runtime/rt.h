@@ -156,7 +156,7 @@ void team_run(Team *team, void (*task)(void *data, int member), void *data);
 /* ---- parallel.c, parallel_sort.c, top.c: loops and sorts on a team ----------------------------------------------
  */
 
-/* status body(state, worker, begin, end); see weldc/cg.h. */
+/* status body(state, worker, begin, end); see weldc/codegen/cg.h. */
 typedef ErrorCode (*LoopBody)(void *state, Worker *worker, int64_t begin, int64_t end);
 
 /* A loop as compiled code hands it over. */

@@ -9,7 +9,7 @@
  * checksum is of lengths, type and value. Numbers are little-endian. A file is replaced as a whole (file.c).
  *
  * A file that was made to deceive cannot do harm either: the type is read by the language's own parser and must print as it
- * stands in the file, and deserialize trusts nothing (lang/serialize.c).
+ * stands in the file, and deserialize trusts nothing (lang/value/serialize.c).
  */
 #include "rt.h"
 

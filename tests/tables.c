@@ -228,7 +228,7 @@ Test(tables, builders_have_adjoints) {
 #define SEQUENCE(builder, op, text) rules += strlen(text) > 0;
 #define RARE(builder, op, when, rare, usual, text) rules += strlen(text) > 0;
 #define ONE(builder, op, text) rules += strlen(text) > 0;
-#include "../lang/grad.def"
+#include "../lang/grad/grad.def"
     for (int op = OP_none + 1; op < OP_COUNT; op++) {
         if ((op_classes[op].traits & REDUCE) && op != OP_add)
             want += 2; /* merger, vecmerger: dictmerger has the latter's */
@@ -240,7 +240,7 @@ Test(tables, builders_have_adjoints) {
 Test(tables, derived_functions_are_in_the_c_library) {
     static const char *const names[] = {
 #define FUNCTION(name, text) #name, #name "f",
-#include "../lang/grad.def"
+#include "../lang/grad/grad.def"
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_expect(dlsym(RTLD_DEFAULT, names[i]), "there is no function %s", names[i]);

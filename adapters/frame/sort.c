@@ -77,7 +77,7 @@ static bool is_selected(const Keys *keys) {
 
 /* if(k is small, slice(sort({key, row number}), 0l, k), or what follows. */
 static void put_selected(Fragment *fragment, const Keys *keys, long long k, const char *limit) {
-    enum { FRACTION = 16 }; /* of the rows: of more the runtime sorts all (runtime/top.c) */
+    enum { FRACTION = 16 }; /* of the rows: of more the runtime sorts all (runtime/sort/top.c) */
     const Column *column = &keys->columns[0];
     long long x = fragment_add(fragment, column->data);
     Buf order = {0};

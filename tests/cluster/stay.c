@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { LENGTH = 100000 };

@@ -15,7 +15,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { ROWS = 211, COLUMNS = 7, TEXT = 1 << 20 };

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { PINGS = 200, WARM = 20, WINDOW = 16, ROUNDS = 6, MEDIUM = 64 << 10, LARGE = 4 << 20 };

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { BOUND = 15, RUNS = 6, LENGTH = 40000, BYTES = LENGTH * 8 };

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "../../runtime/rt.h"
 
 enum { MIB = 1 << 20 };

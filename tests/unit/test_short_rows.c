@@ -1,5 +1,5 @@
 /* test_short_rows.c: sums over rows of a matrix and rows that are added up, at every length around the widths of vectors: what
- * is full goes first, what is left goes under a mask or one by one (cg_count_short of weldc/cg_loop.c), of 8 rows at a time and
+ * is full goes first, what is left goes under a mask or one by one (cg_count_short of weldc/codegen/cg_loop.c), of 8 rows at a time and
  * of those that are left. All numbers are small integers, so that every order of adding is exact. */
 #include "../../runtime/rt.h"
 

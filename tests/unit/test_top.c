@@ -1,6 +1,6 @@
 /* test_top.c: slices of sorts that are not made in full, against slices of the plain stable sort: every key, elements that
  * are keys or hold them, orders by a function, threads, little memory. */
-#include "../../runtime/sort.h"
+#include "../../runtime/sort/sort.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* test_vector_sort.c: sorts of scalars and of words against the plain stable sort: every kernel that this processor can
  * run, every type, inputs that quicksorts are afraid of. */
-#include "../../runtime/sort.h"
+#include "../../runtime/sort/sort.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

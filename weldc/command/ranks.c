@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "command.h"
 
 bool ranks_begin(Ranks *ranks, const struct Engine *engine, Fault *fault) {

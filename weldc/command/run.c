@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runtime/cluster.h"
+#include "../../runtime/cluster/cluster.h"
 #include "command.h"
 
 typedef struct Run {
