@@ -1,6 +1,7 @@
 /* plan.c: the graph of fragments: as text, and the promises that weldc.h makes about it.
  *
- * tests/golden/plan/plan.weld holds programs; plan.expected their plans after the default passes.
+ * tests/golden/plan/plan.weld holds programs; plan.expected their plans after the default passes; picture.weld those whose plans
+ * are drawn.
  */
 #include <time.h>
 
@@ -54,6 +55,18 @@ static void print_plan(void *data, const char *title, const char *text, size_t l
         if (level) plan_print(out, program, plan);
         program_free(program);
     }
+}
+
+static void draw_plan(void *data, const char *title, const char *text, size_t length, Buf *out) {
+    (void)data;
+    Program *program = optimized(title, text, length, 2);
+    const Plan *plan = plan_make(program);
+    cr_assert(plan && plan_draw(out, program, plan));
+    program_free(program);
+}
+
+Test(plan, golden_pictures) {
+    golden_check("plan", "picture", draw_plan, NULL);
 }
 
 Test(plan, golden) {

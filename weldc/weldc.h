@@ -72,7 +72,7 @@ int certain_kids(const Node *node); /* how many are evaluated whenever the node 
  * have it whole. Of a struct's vectors some may be gathered, if others are not. */
 bool distribution_cuts(Program *optimized, int parameter);
 
-/* ---- plan.c, plan_print.c: the graph of fragments -------------------------------------------------------- */
+/* ---- plan.c, plan_print.c, plan_draw.c: the graph of fragments -------------------------------------------------------- */
 
 size_t program_line(const Program *program, Span span); /* of its source, from 1 on */
 
@@ -159,6 +159,12 @@ int plan_at(const Plan *plan,
             int number);          /* the place in it of the last fragment whose number is at most that */
 int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
 void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
+void plan_print_name(Buf *out, const Buffer *buffer);
+void plan_print_size(Buf *out, Size size);
+/* The functions of libraries that were fused into it, if there are several. */
+void plan_print_origins(Buf *out, Program *program, const Fragment *fragment);
+/* plan_draw.c: the plan as a picture, an SVG file's text. False: no memory, and the program's error is set. */
+bool plan_draw(Buf *out, Program *program, const Plan *plan);
 
 /* ---- reuse.c: loops that write where they read ---- */
 bool node_makes(const Node *node);             /* does it take memory of the run, by itself */
@@ -182,6 +188,7 @@ typedef struct PlanMemory {
     int fragment;             /* where it is the most; -1: nothing is made */
 } PlanMemory;
 PlanMemory plan_memory(Program *program, const Plan *plan);
+void plan_print_memory(Buf *out, const PlanMemory *memory); /* a line; nothing if nothing is made */
 
 /* ---- plan_price.c: bytes for given arguments ---- */
 

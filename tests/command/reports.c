@@ -116,6 +116,7 @@ Test(reports, explain) {
                 {"typed", "merger[i64,+]"},
                 {"optimized", "|x: vec[i64]|"},
                 {"plan", "fragment 0: line 1 of <command line>"},
+                {"picture", "<svg xmlns"},
                 {"llvm", "define "},
                 {"asm", ".text"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

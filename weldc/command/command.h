@@ -250,6 +250,7 @@ typedef enum Stage {
     STAGE_typed,
     STAGE_optimized,
     STAGE_plan,
+    STAGE_picture,
     STAGE_llvm,
     STAGE_asm,
     STAGE_COUNT

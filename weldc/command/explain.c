@@ -5,6 +5,7 @@
  *     typed      the same with the types that inference found
  *     optimized  after the passes of weldc/
  *     plan       the fragments that are left, in the order in which they run
+ *     picture    these, and how long each buffer lives, as an SVG file
  *     llvm, asm  what code generation makes of them
  */
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 #include "command.h"
 
-const char *const stage_names[STAGE_COUNT] = {"parsed", "typed", "optimized", "plan", "llvm", "asm"};
+const char *const stage_names[STAGE_COUNT] = {"parsed",  "typed", "optimized", "plan",
+                                              "picture", "llvm",  "asm"};
 
 /* ---- passes watched while they run
  * ------------------------------------------------------------------------- */
@@ -75,10 +77,11 @@ static bool stage_make(Program *program, Stage stage, const char *after, bool ti
         return watch.seen;
     }
     bool ok = true;
-    if (stage == STAGE_plan) {
+    if (stage == STAGE_plan || stage == STAGE_picture) {
         const Plan *plan = plan_make(program);
         ok = plan != NULL;
-        if (ok) plan_print(out, program, plan);
+        if (ok && stage == STAGE_plan) plan_print(out, program, plan);
+        if (ok && stage == STAGE_picture) ok = plan_draw(out, program, plan);
     } else if (stage == STAGE_llvm || stage == STAGE_asm) {
         ok = code_print(program, stage, options, out, error);
         say_time(times, stage_names[stage], &since);
@@ -140,14 +143,15 @@ int command_explain(Request *request) {
         return status ? status : explain_text(request, STAGE_optimized);
     }
     if (!request->stage)
-        return usage_error(request, "--stage is needed: parsed, typed, optimized, plan, llvm or asm");
+        return usage_error(request,
+                           "--stage is needed: parsed, typed, optimized, plan, picture, llvm or asm");
     for (Stage stage = 0; stage < STAGE_COUNT; stage++) {
         if (strcmp(request->stage, stage_names[stage]) == 0) return explain_text(request, stage);
     }
     const char *near = nearest_name(request->stage, stage_names, STAGE_COUNT);
-    return usage_error(request,
-                       "there is no stage %s%s%s; there are parsed, typed, optimized, plan, llvm and asm",
-                       request->stage, near ? "; did you mean " : "", near ? near : "");
+    return usage_error(
+        request, "there is no stage %s%s%s; there are parsed, typed, optimized, plan, picture, llvm and asm",
+        request->stage, near ? "; did you mean " : "", near ? near : "");
 }
 
 int command_check(Request *request) {

@@ -58,16 +58,20 @@ static size_t line_of(Printer *p, Span span) {
     return line + 1;
 }
 
-static void put_name(Printer *p, const Buffer *buffer) {
+void plan_print_name(Buf *out, const Buffer *buffer) {
     const Fragment *maker = buffer->maker;
     if (buffer->name) {
-        put(p, buffer->name);
+        buf_put(out, buffer->name, strlen(buffer->name));
         return;
     }
-    buf_printf(p->out, "#%d", maker ? maker->number : 0);
+    buf_printf(out, "#%d", maker ? maker->number : 0);
     for (int i = 0; maker && maker->noutputs > 1 && i < maker->noutputs; i++) {
-        if (maker->outputs[i] == buffer) buf_printf(p->out, ".$%d", i);
+        if (maker->outputs[i] == buffer) buf_printf(out, ".$%d", i);
     }
+}
+
+static void put_name(Printer *p, const Buffer *buffer) {
+    plan_print_name(p->out, buffer);
 }
 
 static void put_names(Printer *p, Buffer *const *buffers, int count) {
@@ -77,27 +81,31 @@ static void put_names(Printer *p, Buffer *const *buffers, int count) {
     }
 }
 
-static void put_length(Printer *p, const Buffer *length, const Fragment *trips) {
+static void print_length(Buf *out, const Buffer *length, const Fragment *trips) {
     if (!length) {
-        buf_printf(p->out, "runs of %d", trips ? trips->number : 0);
+        buf_printf(out, "runs of %d", trips ? trips->number : 0);
         return;
     }
-    put(p, "len(");
-    put_name(p, length);
-    put(p, ")");
+    buf_printf(out, "len(");
+    plan_print_name(out, length);
+    buf_printf(out, ")");
 }
 
-static void put_size(Printer *p, Size size) {
+static void put_length(Printer *p, const Buffer *length, const Fragment *trips) {
+    print_length(p->out, length, trips);
+}
+
+void plan_print_size(Buf *out, Size size) {
     if (size.known == SIZE_UNKNOWN) {
-        put(p, "unknown");
+        buf_printf(out, "unknown");
         return;
     }
-    if (size.known == SIZE_AT_MOST) put(p, "at most ");
+    if (size.known == SIZE_AT_MOST) buf_printf(out, "at most ");
     bool factor = size.factor != 0;
-    if (!factor || size.constant) buf_printf(p->out, "%lld%s", (long long)size.constant, factor ? " + " : "");
+    if (!factor || size.constant) buf_printf(out, "%lld%s", (long long)size.constant, factor ? " + " : "");
     if (!factor) return;
-    if (size.factor != 1) buf_printf(p->out, "%lld * ", (long long)size.factor);
-    put_length(p, size.length, size.trips);
+    if (size.factor != 1) buf_printf(out, "%lld * ", (long long)size.factor);
+    print_length(out, size.length, size.trips);
 }
 
 static void put_typed(Printer *p, const Buffer *buffer) {
@@ -111,7 +119,7 @@ static void put_made(Printer *p, const Buffer *buffer) {
     if (buffer->size.known != SIZE_EXACT || buffer->size.factor || buffer->size.constant != 1 ||
         buffer->type->kind == TY_vec) {
         put(p, ", size ");
-        put_size(p, buffer->size);
+        plan_print_size(p->out, buffer->size);
     }
     if (buffer->place) {
         put(p, ", in the place of ");
@@ -161,20 +169,33 @@ static bool note_origin(Walk *walk, Node **slot) {
     return true;
 }
 
-static void put_origins(Printer *p, const Fragment *fragment) {
+/* None where it is all of one function, which its place names. */
+static Origins origins_of(Program *program, const Fragment *fragment) {
     Origins origins = {.count = 0};
-    Walk walk = {.program = p->program, .enter = note_origin, .data = &origins};
+    Walk walk = {.program = program, .enter = note_origin, .data = &origins};
     Node *node = fragment->node;
     node_walk(&walk, &node);
-    const char *first = function_name(p->program, node->span.source);
-    if (origins.count == 0 || (origins.count == 1 && first)) return;
+    if (origins.count == 1 && function_name(program, node->span.source)) origins.count = 0;
+    return origins;
+}
+
+static void print_origins(Buf *out, const Origins *origins) {
+    for (int i = 0; i < origins->count; i++) buf_printf(out, "%s%s", i ? ", " : "", origins->names[i]);
+    if (origins->more) buf_printf(out, " and others");
+}
+
+void plan_print_origins(Buf *out, Program *program, const Fragment *fragment) {
+    Origins origins = origins_of(program, fragment);
+    print_origins(out, &origins);
+}
+
+static void put_origins(Printer *p, const Fragment *fragment) {
+    Origins origins = origins_of(p->program, fragment);
+    if (!origins.count) return;
     begin_line(p, 1);
     put(p, "from   ");
-    for (int i = 0; i < origins.count; i++) {
-        if (i) put(p, ", ");
-        put(p, origins.names[i]);
-    }
-    put(p, origins.more ? " and others\n" : "\n");
+    print_origins(p->out, &origins);
+    put(p, "\n");
 }
 
 /* ---- ranks ---- */
@@ -293,7 +314,7 @@ static void put_runs(Printer *p, const Fragment *fragment) {
     if (fragment->trips.trips == fragment) {
         put(p, fragment->kind == FRAGMENT_loop ? "as often as its iterator says" : "any number of times");
     } else {
-        put_size(p, fragment->trips);
+        plan_print_size(p->out, fragment->trips);
         put(p, " times");
     }
     if (fragment->kind == FRAGMENT_loop) buf_printf(p->out, ", about %.0f operations each", fragment->cost);
@@ -383,33 +404,28 @@ static void put_plan(Printer *p, const Plan *plan) {
     put(p, "\n");
 }
 
-static void put_term(Printer *p, int64_t factor, const Buffer *length, const Fragment *trips, bool first) {
-    buf_printf(p->out, "%s%lld * ", first ? "" : " + ", (long long)factor);
-    put_length(p, length, trips);
-}
-
-static void put_bytes(Printer *p, const PlanBytes *bytes) {
+static void print_bytes(Buf *out, const PlanBytes *bytes) {
     bool first = true;
     for (int i = 0; i < bytes->count; i++) {
         if (!bytes->term[i].factor) continue;
-        put_term(p, bytes->term[i].factor, bytes->term[i].length, bytes->term[i].trips, first);
+        buf_printf(out, "%s%lld * ", first ? "" : " + ", (long long)bytes->term[i].factor);
+        print_length(out, bytes->term[i].length, bytes->term[i].trips);
         first = false;
     }
     if (bytes->others)
-        buf_printf(p->out, "%s%lld * other lengths", first ? "" : " + ", (long long)bytes->others);
+        buf_printf(out, "%s%lld * other lengths", first ? "" : " + ", (long long)bytes->others);
     first = first && !bytes->others;
-    if (bytes->constant || first)
-        buf_printf(p->out, "%s%lld", first ? "" : " + ", (long long)bytes->constant);
-    put(p, " bytes");
+    if (bytes->constant || first) buf_printf(out, "%s%lld", first ? "" : " + ", (long long)bytes->constant);
+    buf_printf(out, " bytes");
 }
 
-static void put_memory(Printer *p, const PlanMemory *memory) {
+void plan_print_memory(Buf *out, const PlanMemory *memory) {
     if (memory->fragment < 0) return;
-    put(p, "memory: ");
-    put_bytes(p, &memory->most);
-    buf_printf(p->out, " at fragment %d; without reuse ", memory->fragment);
-    put_bytes(p, &memory->unshared);
-    put(p, "\n");
+    buf_printf(out, "memory: ");
+    print_bytes(out, &memory->most);
+    buf_printf(out, " at fragment %d; without reuse ", memory->fragment);
+    print_bytes(out, &memory->unshared);
+    buf_printf(out, "\n");
 }
 
 /* One more than the largest number of a fragment. */
@@ -433,5 +449,5 @@ void plan_print(Buf *out, Program *program, const Plan *plan) {
     if (program->training) buf_printf(out, "%s", program->training);
     put_plan(&p, plan);
     PlanMemory memory = plan_memory(program, plan);
-    put_memory(&p, &memory);
+    plan_print_memory(out, &memory);
 }
