@@ -6,7 +6,7 @@
  *     level1.h, complex1.h  rows that are code, on real and on complex numbers
  *     matrix_rows.h  rows that call      matrix.h  the C functions that these call      adjoints.h  their derivatives
  *     banded_rows.h, banded.h, banded_adjoints.h: likewise, of banded and packed matrices
- *     complex_matrix_rows.h, complex_matrix.h: likewise, of complex numbers
+ *     complex_matrix_rows.h, complex_matrix.h, complex_banded_rows.h, complex_banded.h: likewise, of complex numbers
  *
  * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
  * that number in the last digits.
@@ -95,6 +95,12 @@ typedef struct ComplexFloats {
     float (*data)[2];
     int64_t length;
 } ComplexFloats;
+typedef struct weld_cblas_zRotation {
+    double r[2], c, s[2];
+} weld_cblas_zRotation;
+typedef struct weld_cblas_cRotation {
+    float r[2], c, s[2];
+} weld_cblas_cRotation;
 
 #undef REAL
 #undef CBLAS
@@ -104,6 +110,8 @@ typedef struct ComplexFloats {
 #define CBLAS(name) cblas_z##name
 #define SHIM(name) weld_cblas_z##name
 #include "complex_matrix.h"
+
+#include "complex_banded.h"
 #undef REAL
 #undef Complexes
 #undef CBLAS
@@ -113,6 +121,8 @@ typedef struct ComplexFloats {
 #define CBLAS(name) cblas_c##name
 #define SHIM(name) weld_cblas_c##name
 #include "complex_matrix.h"
+
+#include "complex_banded.h"
 
 #include "adjoints.h"
 
@@ -183,6 +193,7 @@ static const weld_function_t functions[] = {
 #define NORM NORM_C64
 #include "complex1.h"
 #include "complex_matrix_rows.h"
+#include "complex_banded_rows.h"
 #undef P
 #undef R
 #undef T
@@ -197,6 +208,7 @@ static const weld_function_t functions[] = {
 #define NORM NORM_C32
 #include "complex1.h"
 #include "complex_matrix_rows.h"
+#include "complex_banded_rows.h"
     {"dsdot", "double cblas_dsdot(int n, const float *x, int incx, const float *y, int incy)",
      "|x: vec[f32], y: vec[f32]| "
      "result(for(zip(x, y), merger[f64, +], |b, i, e| merge(b, f64(e.$0) * f64(e.$1))))",

@@ -1,5 +1,6 @@
 /* cblas.c: every function of the adapter cblas against OpenBLAS called directly, on random vectors and matrices of many sizes
  * and on the edges; arguments that do not fit must fail. */
+#define _DEFAULT_SOURCE
 #include "adapter.h"
 
 #include <cblas.h>
@@ -31,6 +32,8 @@
 #include "cblas_complex.h"
 
 #include "cblas_complex_matrix.h"
+
+#include "cblas_complex_banded.h"
 #undef BY_REAL
 #undef REAL_OF
 #undef ROW
@@ -71,6 +74,8 @@
 #include "cblas_complex.h"
 
 #include "cblas_complex_matrix.h"
+
+#include "cblas_complex_banded.h"
 #undef BY_REAL
 #undef REAL_OF
 #undef ROW
@@ -113,8 +118,10 @@ static void sdsdot(int engine, const char *full) {
         {z "her", test##_her}, {z "her2", test##_her2}, {z "trmv", test##_trmv}, {z "trsv", test##_trsv},   \
         {z "gemm", test##_gemm}, {z "symm", test##_symm}, {z "hemm", test##_hemm}, {z "syrk", test##_syrk}, \
         {z "herk", test##_herk}, {z "syr2k", test##_syr2k}, {z "her2k", test##_her2k},                      \
-        {z "trmm", test##_trmm}, {                                                                          \
-        z "trsm", test##_trsm                                                                               \
+        {z "trmm", test##_trmm}, {z "trsm", test##_trsm}, {z "rotg", test##_rotg}, {z "gbmv", test##_gbmv}, \
+        {z "hbmv", test##_hbmv}, {z "hpmv", test##_hpmv}, {z "hpr", test##_hpr}, {z "hpr2", test##_hpr2},   \
+        {z "tbmv", test##_tbmv}, {z "tbsv", test##_tbsv}, {z "tpmv", test##_tpmv}, {                        \
+        z "tpsv", test##_tpsv                                                                               \
     }
 static const RowTest tests[] = {
     BOTH(dot),
@@ -163,6 +170,42 @@ static const RowTest tests[] = {
 
 Test(cblas, rows) {
     check_rows("cblas", tests, COUNT(tests));
+}
+
+/* BLAS as its standard has it: letters of precisions, and what is there for each. */
+static const struct {
+    const char *precisions, *names;
+} standard[] = {
+    {"sd", "rotg rotmg rot rotm swap scal copy axpy dot nrm2 asum"},
+    {"sd", "gemv gbmv symv sbmv spmv trmv tbmv tpmv trsv tbsv tpsv ger syr spr syr2 spr2"},
+    {"sd", "gemm symm syrk syr2k trmm trsm"},
+    {"cz", "rotg swap scal copy axpy dotu dotc"},
+    {"cz", "gemv gbmv hemv hbmv hpmv trmv tbmv tpmv trsv tbsv tpsv geru gerc her hpr her2 hpr2"},
+    {"cz", "gemm symm hemm syrk herk syr2k her2k trmm trsm"},
+    {"", "dsdot sdsdot csscal zdscal csrot zdrot scnrm2 dznrm2 scasum dzasum isamax idamax icamax izamax"},
+};
+
+static void expect_function(const weld_adapter_t *table, const char *name) {
+    for (const weld_function_t *f = table->functions; f->name; f++) {
+        if (strcmp(f->name, name) == 0) return;
+    }
+    cr_expect(false, "cblas_%s has no row", name);
+}
+
+Test(cblas, no_function_is_missing) {
+    const weld_adapter_t *table = weld_adapter_find("cblas", NULL);
+    cr_assert_not_null(table);
+    for (int64_t i = 0; i < COUNT(standard); i++) {
+        char names[256], full[32], *rest = names;
+        snprintf(names, sizeof names, "%s", standard[i].names);
+        for (char *name; (name = strsep(&rest, " "));) {
+            if (!*standard[i].precisions) expect_function(table, name);
+            for (const char *p = standard[i].precisions; *p; p++) {
+                snprintf(full, sizeof full, "%c%s", *p, name);
+                expect_function(table, full);
+            }
+        }
+    }
 }
 
 /* Vectors of different lengths. */

@@ -232,13 +232,3 @@ TRIANGLE_MATRIX(trsm)
 #undef RANK_K
 #undef RANK_2K
 #undef TRIANGLE_MATRIX
-#undef EACH_CASE
-#undef NUMBER
-#undef IN_A
-#undef IN_B
-#undef IN_C
-#undef LD
-#undef UPLO
-#undef DIAG
-#undef SIDE
-#undef TURN
