@@ -6,7 +6,8 @@
  *     level1.h, complex1.h  rows that are code, on real and on complex numbers
  *     matrix_rows.h  rows that call      matrix.h  the C functions that these call      adjoints.h  their derivatives
  *     banded_rows.h, banded.h, banded_adjoints.h: likewise, of banded and packed matrices
- *     complex_matrix_rows.h, complex_matrix.h, complex_banded_rows.h, complex_banded.h: likewise, of complex numbers
+ *     complex_matrix_rows.h, complex_matrix.h, complex_banded_rows.h, complex_banded.h, complex_adjoints.h:
+ *     likewise, of complex numbers
  *
  * OpenBLAS has threads of its own, whose number is the process's: it is left as it is. The library's answer may depend on
  * that number in the last digits.
@@ -127,6 +128,8 @@ typedef struct weld_cblas_cRotation {
 #include "adjoints.h"
 
 #include "banded_adjoints.h"
+
+#include "complex_adjoints.h"
 
 /* The sum of the squares as it is, of smaller and of larger numbers: one of the three neither overflows nor loses digits. The
  * factors are 2^-600 and 2^600; below 2^-960 what underflowed could count. Either sum is of the numbers that can make the first

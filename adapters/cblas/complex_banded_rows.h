@@ -10,38 +10,38 @@
 {P "gbmv", "void cblas_" P "gbmv(order, trans, m, n, kl, ku, alpha, a, lda, x, incx, beta, y, incy)", NULL,
  "|transposed: bool, conjugated: bool, m: i64, n: i64, lower: i64, upper: i64, alpha: " NUMBER ", a: " VEC ", x: " VEC ", beta: " NUMBER ", y: " VEC "| "
  CALL("gbmv", "select(transposed, n, m)") "transposed, conjugated, m, n, lower, upper, alpha, a, x, beta, y)",
- NULL, "alpha A x + beta y, or of the transpose, conjugated or not, of an A banded as for dgbmv"},
+ VJP_C_gbmv, "alpha A x + beta y, or of the transpose, conjugated or not, of an A banded as for dgbmv"},
 {P "hbmv", "void cblas_" P "hbmv(order, uplo, n, k, alpha, a, lda, x, incx, beta, y, incy)", NULL,
  "|upper: bool, n: i64, k: i64, alpha: " NUMBER ", a: " VEC ", x: " VEC ", beta: " NUMBER ", y: " VEC "| "
  CALL("hbmv", "n") "upper, n, k, alpha, a, x, beta, y)",
- NULL, "alpha A x + beta y of a Hermitian A banded as for dsbmv"},
+ VJP_C_hbmv, "alpha A x + beta y of a Hermitian A banded as for dsbmv"},
 {P "hpmv", "void cblas_" P "hpmv(order, uplo, n, alpha, ap, x, incx, beta, y, incy)", NULL,
  "|upper: bool, n: i64, alpha: " NUMBER ", a: " VEC ", x: " VEC ", beta: " NUMBER ", y: " VEC "| "
  CALL("hpmv", "n") "upper, n, alpha, a, x, beta, y)",
- NULL, "alpha A x + beta y of a Hermitian A, of which one triangle is given, packed row by row"},
+ VJP_C_hpmv, "alpha A x + beta y of a Hermitian A, of which one triangle is given, packed row by row"},
 {P "hpr", "void cblas_" P "hpr(order, uplo, n, " C " alpha, x, incx, ap)", NULL,
  "|upper: bool, n: i64, alpha: " T ", x: " VEC ", a: " VEC "| " CALL("hpr", "n * (n + 1L) / 2L") "upper, n, alpha, x, a)",
- NULL, "A + alpha x x* of a real alpha, of a packed triangle"},
+ VJP_C_hpr, "A + alpha x x* of a real alpha, of a packed triangle"},
 {P "hpr2", "void cblas_" P "hpr2(order, uplo, n, alpha, x, incx, y, incy, ap)", NULL,
  "|upper: bool, n: i64, alpha: " NUMBER ", x: " VEC ", y: " VEC ", a: " VEC "| "
  CALL("hpr2", "n * (n + 1L) / 2L") "upper, n, alpha, x, y, a)",
- NULL, "A + alpha x y* + (alpha x y*)* of a packed triangle"},
+ VJP_C_hpr2, "A + alpha x y* + (alpha x y*)* of a packed triangle"},
 {P "tbmv", "void cblas_" P "tbmv(order, uplo, trans, diag, n, k, a, lda, x, incx)", NULL,
  "|upper: bool, transposed: bool, conjugated: bool, unit: bool, n: i64, k: i64, a: " VEC ", x: " VEC "| "
  CALL("tbmv", "n") "upper, transposed, conjugated, unit, n, k, a, x)",
- NULL, "A x of a triangular banded A"},
+ VJP_C_tbmv, "A x of a triangular banded A"},
 {P "tbsv", "void cblas_" P "tbsv(order, uplo, trans, diag, n, k, a, lda, x, incx)", NULL,
  "|upper: bool, transposed: bool, conjugated: bool, unit: bool, n: i64, k: i64, a: " VEC ", x: " VEC "| "
  CALL("tbsv", "n") "upper, transposed, conjugated, unit, n, k, a, x)",
- NULL, "the y of A y = x, A triangular and banded; a 0 on the diagonal divides"},
+ VJP_C_tbsv, "the y of A y = x, A triangular and banded; a 0 on the diagonal divides"},
 {P "tpmv", "void cblas_" P "tpmv(order, uplo, trans, diag, n, ap, x, incx)", NULL,
  "|upper: bool, transposed: bool, conjugated: bool, unit: bool, n: i64, a: " VEC ", x: " VEC "| "
  CALL("tpmv", "n") "upper, transposed, conjugated, unit, n, a, x)",
- NULL, "A x of a triangular packed A"},
+ VJP_C_tpmv, "A x of a triangular packed A"},
 {P "tpsv", "void cblas_" P "tpsv(order, uplo, trans, diag, n, ap, x, incx)", NULL,
  "|upper: bool, transposed: bool, conjugated: bool, unit: bool, n: i64, a: " VEC ", x: " VEC "| "
  CALL("tpsv", "n") "upper, transposed, conjugated, unit, n, a, x)",
- NULL, "the y of A y = x, A triangular and packed; a 0 on the diagonal divides"},
+ VJP_C_tpsv, "the y of A y = x, A triangular and packed; a 0 on the diagonal divides"},
 #undef NUMBER
 #undef VEC
 #undef CALL

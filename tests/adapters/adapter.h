@@ -28,6 +28,7 @@ typedef struct Arg {
     union {
         double f64;
         float f32;
+        double complex[2];
         int64_t i64;
         int32_t i32;
         bool b;
@@ -50,6 +51,12 @@ typedef struct Arg {
         "f32", {       \
             .f32 = (x) \
         }              \
+    }
+#define C64(x, y)                  \
+    {                              \
+        "{f64,f64}", {             \
+            .complex = {(x), (y) } \
+        }                          \
     }
 #define I64(x)         \
     {                  \
