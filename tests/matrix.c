@@ -126,7 +126,7 @@ typedef struct Bench { /* what the cases of a configuration share */
 } Bench;
 
 static volatile int32_t stop;
-static char current[512]; /* configuration and case, for the handler */
+static char current[768]; /* configuration and case, for the handler */
 static struct sigaction before[NSIG];
 
 /* Says which case it was, and lets the signal take its course. */

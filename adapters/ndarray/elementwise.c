@@ -110,6 +110,7 @@ weld_nd_dtype nd_promote(weld_nd_dtype a, weld_nd_dtype b) {
 
 bool nd_broadcast_shapes(const Nd *const *arrays, int count, int *rank, int64_t *shape, weld_error_t error) {
     *rank = 0;
+    memset(shape, 0, sizeof *shape * WELD_ND_AXES);
     for (int i = 0; i < count; i++) {
         if (arrays[i]->rank > *rank) *rank = arrays[i]->rank;
     }

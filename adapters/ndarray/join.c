@@ -89,7 +89,7 @@ static bool plan_concatenation(const weld_nd_t *arrays, int64_t count, int *axis
 }
 
 weld_nd_t weld_nd_concatenate(const weld_nd_t *arrays, int64_t count, int axis, weld_error_t error) {
-    weld_nd_dtype dtype;
+    weld_nd_dtype dtype = WELD_ND_F64;
     int64_t shape[WELD_ND_AXES], size;
     if (!plan_concatenation(arrays, count, &axis, &dtype, shape, error)) return NULL;
     int rank = arrays[0]->rank;

@@ -215,7 +215,7 @@ static bool absorb(Worker *worker, Dict *dict, const Type *entry, Op op, const D
 }
 
 /* The records of a partition that wait. */
-static bool drain(Worker *worker, const Partitions *parts, int64_t part, Dict *into, int64_t base) {
+static bool drain_records(Worker *worker, const Partitions *parts, int64_t part, Dict *into, int64_t base) {
     int64_t full = (PARTITION_BLOCK - parts->start) / parts->record;
     for (const PartitionBlock *block = parts->first[part]; block; block = block->next) {
         const char *records = (const char *)block + parts->start;
@@ -237,7 +237,7 @@ bool partition_merge(Worker *worker, Dict *const *from, int64_t count, int64_t p
         const Partitions *parts = from[i]->partitions;
         bool ok = i ? absorb(worker, scratch, entry, op, &parts->drained[part], later)
                     : scratch_fill(worker, scratch, entry, &parts->drained[part]);
-        if (!ok || !drain(worker, parts, part, scratch, parts->base + later)) return false;
+        if (!ok || !drain_records(worker, parts, part, scratch, parts->base + later)) return false;
         later += parts->base + from[i]->merges;
     }
     int64_t bytes = scratch->length * entry->size;

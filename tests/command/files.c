@@ -291,6 +291,7 @@ Test(files, csv_faults) {
         {"", "|t| t.$0", "@t.csv", "error[File]: t.csv is empty"},
         {"price,b\n1,2\n", "|a: vec[i64]| a", "@t.csv:prize",
          "error[File]: t.csv has no column prize; the nearest is price"},
+        {"a,b,a\n1,2,3\n", "|a: vec[i64]| a", "@t.csv:a", "error[File]: t.csv: two columns are named a"},
         {"a,b\n1,2\n", "|t: {vec[i64]}| t", "@t.csv",
          "error[Argument]: the parameter t is {vec[i64]}, but the argument is "
          "{vec[i64],vec[i64]}"},

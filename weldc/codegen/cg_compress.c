@@ -142,7 +142,7 @@ static void append_even(Filter *lanes, const LaneMerge *merge, const Leaf *value
     LLVMTypeRef word = LLVMIntTypeInContext(cg->context, bits_each);
     unsigned step = compressed_at_once(lanes, type->size / fields) / fields;
     for (unsigned from = 0; from < lanes->wide.width; from += step) {
-        Leaf part[4];
+        Leaf part[4] = {NULL};
         for (unsigned i = 0; i < fields; i++) {
             part[i] = cg_wide_part(cg, cg_wide_spread(&lanes->wide, value[i]), from, step);
             part[i] = LLVMBuildBitCast(builder, part[i], LLVMVectorType(word, step), "");

@@ -139,8 +139,11 @@ static bool records_parse(Table *table) {
 static bool columns_choose(Table *table, const char *column, const Type *want) {
     int chosen = -1;
     for (int i = 0; column && i < table->count; i++) {
-        table->columns[i].wanted = chosen < 0 && strcmp(table->columns[i].name, column) == 0;
-        if (table->columns[i].wanted) chosen = i;
+        table->columns[i].wanted = strcmp(table->columns[i].name, column) == 0;
+        if (!table->columns[i].wanted) continue;
+        if (chosen >= 0)
+            return fault_set(table->fault, E_File, "%s: two columns are named %s", table->path, column);
+        chosen = i;
     }
     if (!column) {
         bool fits = want && want->kind == TY_struct && want->count == table->count;
@@ -151,9 +154,10 @@ static bool columns_choose(Table *table, const char *column, const Type *want) {
         column_want(&table->columns[chosen], want);
         return true;
     }
-    const char **names = calloc((size_t)table->count, sizeof *names);
+    size_t count = table->count > 0 ? (size_t)table->count : 0;
+    const char **names = calloc(count, sizeof *names);
     for (int i = 0; names && i < table->count; i++) names[i] = table->columns[i].name;
-    const char *near = names ? nearest_name(column, names, (size_t)table->count) : NULL;
+    const char *near = names ? nearest_name(column, names, count) : NULL;
     free(names);
     return fault_set(table->fault, E_File, "%s has no column %s%s%s", table->path, column,
                      near ? "; the nearest is " : "", near ? near : "");

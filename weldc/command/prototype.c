@@ -123,8 +123,11 @@ static bool is_ignored(const char *word) {
 }
 
 static bool add_word(char *text, size_t room, const char *word) {
-    size_t length = strlen(text);
-    return snprintf(text + length, room - length, "%s%s", length ? " " : "", word) < (int)(room - length);
+    size_t at = strlen(text), length = strlen(word);
+    if (at + 1 + length >= room) return false;
+    if (at) text[at++] = ' ';
+    memcpy(text + at, word, length + 1);
+    return true;
 }
 
 /* Puts the words of "unsigned int" into the order of the table: `long unsigned int` is unsigned long. */

@@ -182,7 +182,7 @@ static int walk_lambda(Cse *c, Node *lambda, int *flags) {
                    .iter = IT_nd,
                    .type = param->type,
                    .bits = (uint64_t)c->level << 8 | (uint64_t)i};
-        const Value *value = value_of(c, &at, NULL);
+        const Value *value = value_of(c, &at, &(int){0});
         if (value && param->id < c->limit) c->numbers[param->id] = value->id;
     }
     int inside = 0, number = walk_block(c, &lambda->kids[0], &inside);
