@@ -87,6 +87,7 @@ static void check_document(const char *path, int least) {
 Test(docs, language) {
     check_document("docs/language.md", 60);
     check_document("docs/memory.md", 1);
+    check_document("docs/training.md", 2);
 }
 
 /* Of the adapters that were built here. */
