@@ -1,10 +1,17 @@
 /* lapack.c: LAPACK, through LAPACKE: linear equations, factorizations, least squares, eigenvalues, singular values.
  *
- * Every function is there for doubles (dgesv) and floats (sgesv); solvers.h and rows.h, and structured.h
- * and structured_rows.h for matrices with a structure, are included once for each. Several
- * results are a struct of vectors. What the library reports by `info` becomes a failure that says which: a singular matrix,
+ * Every function is there for doubles (dgesv) and floats (sgesv) and for complex numbers of these (zgesv, cgesv). Files that are
+ * included once for each:
+ *
+ *     solvers.h, rows.h                    general matrices, Hermitian ones, their factors
+ *     general_eigen.h                      the eigenvalues of any matrix
+ *     structured.h, structured_rows.h      triangles, bands, packed matrices; least squares; generalized eigenvalues
+ *     adjoints.h, structured_adjoints.h, complex_adjoints.h     derivatives
+ *
+ * Several results are a struct of vectors. What the library reports by `info` becomes a failure that says which: a singular matrix,
  * a method that did not converge, no memory.
  */
+#include <complex.h>
 #include <lapacke.h>
 #include <limits.h>
 #include <math.h>
@@ -50,29 +57,109 @@ static int converged(lapack_int info) {
     return info > 0 ? WELD_CALL_NOT_REACHED : singular(info);
 }
 
+#define JOINED_(a, b) a##b
+#define JOINED(a, b) JOINED_(a, b)
+#define LAPACK(name) JOINED(JOINED(LAPACKE_, LETTER), name)
+#define SHIM(name) JOINED(JOINED(weld_lapack_, LETTER), name)
+#define REALS(name) JOINED(JOINED(weld_lapack_, REAL_LETTER), name)
+#define Numbers SHIM(Vector)
+#define Reals REALS(Vector)
+
+#define COMPLEX 0
+#define SYM(name) sy##name
+#define UNI(name) or ##name
+#define IS_FINITE(x) isfinite(x)
+#define ADJOINT 'T'
+#define TURN const bool *transposed
+#define TURNED *transposed ? 'T' : 'N'
+
 #define REAL double
-#define LAPACK(name) LAPACKE_d##name
-#define SHIM(name) weld_lapack_d##name
+#define NUMBER double
+#define LETTER d
+#define REAL_LETTER d
 #include "solvers.h"
 
+#include "general_eigen.h"
+
 #include "structured.h"
-#undef Reals
 #undef REAL
-#undef LAPACK
-#undef SHIM
+#undef NUMBER
+#undef LETTER
+#undef REAL_LETTER
 
 #define REAL float
-#define LAPACK(name) LAPACKE_s##name
-#define SHIM(name) weld_lapack_s##name
+#define NUMBER float
+#define LETTER s
+#define REAL_LETTER s
 #include "solvers.h"
 
+#include "general_eigen.h"
+
 #include "structured.h"
-#undef Reals
+#undef REAL
+#undef NUMBER
+#undef LETTER
+#undef REAL_LETTER
+#undef COMPLEX
+#undef SYM
+#undef UNI
+#undef IS_FINITE
+#undef ADJOINT
+#undef TURN
+#undef TURNED
+
+#define COMPLEX 1
+#define SYM(name) he##name
+#define UNI(name) un##name
+#define IS_FINITE(x) (isfinite(creal(x)) && isfinite(cimag(x)))
+#define ADJOINT 'C'
+#define TURN const bool *transposed, const bool *conjugated
+#define TURNED !*transposed ? 'N' : *conjugated ? 'C' : 'T'
+
+#define REAL double
+#define NUMBER lapack_complex_double
+#define LETTER z
+#define REAL_LETTER d
+#include "solvers.h"
+
+#include "general_eigen.h"
+
+#include "structured.h"
+#undef REAL
+#undef NUMBER
+#undef LETTER
+#undef REAL_LETTER
+
+#define REAL float
+#define NUMBER lapack_complex_float
+#define LETTER c
+#define REAL_LETTER s
+#include "solvers.h"
+
+#include "general_eigen.h"
+
+#include "structured.h"
+
+#undef COMPLEX
+#undef TURN
+#undef TURNED
 
 #include "adjoints.h"
 
+#include "structured_adjoints.h"
+
+#include "complex_adjoints.h"
+
+#define COMPLEX 0
+
 /* clang-format off */
 static const weld_function_t functions[] = {
+#define SY "sy"
+#define OR "or"
+#define FLAGS "transposed: bool"
+#define FLAG_NAMES "transposed"
+#define VJP(name) VJP_##name
+#define E T
 #define P "d"
 #define T "f64"
 #define C "double"
@@ -84,6 +171,40 @@ static const weld_function_t functions[] = {
 #undef C
 #undef Z
 #define P "s"
+#define T "f32"
+#define C "float"
+#define Z "f"
+#include "rows.h"
+#include "structured_rows.h"
+#undef P
+#undef T
+#undef C
+#undef Z
+#undef SY
+#undef OR
+#undef FLAGS
+#undef FLAG_NAMES
+#undef VJP
+#undef E
+#undef COMPLEX
+#define COMPLEX 1
+#define SY "he"
+#define OR "un"
+#define FLAGS "transposed: bool, conjugated: bool"
+#define FLAG_NAMES "transposed, conjugated"
+#define VJP(name) VJP_C_##name
+#define E "{" T ", " T "}"
+#define P "z"
+#define T "f64"
+#define C "double"
+#define Z ""
+#include "rows.h"
+#include "structured_rows.h"
+#undef P
+#undef T
+#undef C
+#undef Z
+#define P "c"
 #define T "f32"
 #define C "float"
 #define Z "f"

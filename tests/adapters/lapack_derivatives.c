@@ -13,6 +13,107 @@ static void expect(const char *name, Arg *args, int64_t count, const char *proje
     expect_float_derivative(on_doubles, on_floats, args, count, project);
 }
 
+/* Numbers of two vectors of a struct. */
+#define PROJECT_PAIR                                                                       \
+    "result(for(r.$0, merger[f64, +], |b, i, e| merge(b, f64(e) * sin(f64(i) + 1.0)))) + " \
+    "result(for(r.$1, merger[f64, +], |b, i, e| merge(b, f64(e) * cos(3.0 * f64(i)))))"
+#define PROJECT_FIRST "result(for(r.$0, merger[f64, +], |b, i, e| merge(b, f64(e) * sin(f64(i) + 1.0))))"
+
+static void with_structure(void) {
+    enum { BELOW = 1, ABOVE = 2, WIDTH = BELOW + ABOVE + 1 };
+    double *band = random_doubles(N * WIDTH), *b = random_doubles(N * RIGHT);
+    double packed[2][N * (N + 1) / 2] = {{4, 0.5, -0.4, 5, 0.3, 4.2}, {4, 0.5, 5, -0.4, 0.3, 4.2}};
+    for (int i = 0; i < N; i++) band[i * WIDTH + BELOW] += 4;
+    Arg right = VEC("f64", b, N * RIGHT);
+    Arg gbsv[] = {I64(N), I64(BELOW), I64(ABOVE), I64(RIGHT), VEC("f64", band, N * WIDTH), right};
+    expect("gbsv", gbsv, 6, PROJECT);
+    for (int flag = 0; flag < 2; flag++) {
+        Arg ppsv[] = {BOOL(!flag), I64(N), I64(RIGHT), VEC("f64", packed[flag], N * (N + 1) / 2), right};
+        expect("ppsv", ppsv, 5, PROJECT);
+    }
+    free(band), free(b);
+}
+
+/* Of matrices that are high, wide, and of a rank that they keep: changes of a number leave those of full rank in it only. */
+static void least_squares(void) {
+    static const int64_t shapes[][2] = {{5, 3}, {3, 5}, {4, 4}};
+    for (int k = 0; k < COUNT(shapes); k++) {
+        int64_t m = shapes[k][0], n = shapes[k][1];
+        double *a = random_doubles(m * n), *b = random_doubles(5 * RIGHT);
+        for (int64_t i = 0; i < m && i < n; i++) a[i * n + i] += 2 + (double)i;
+        for (int flag = 0; flag < 2; flag++) {
+            Arg gels[] = {BOOL(flag),
+                          I64(m),
+                          I64(n),
+                          I64(RIGHT),
+                          VEC("f64", a, m * n),
+                          VEC("f64", b, (flag ? n : m) * RIGHT)};
+            expect("gels", gels, 6, PROJECT);
+        }
+        Arg any[] = {I64(m), I64(n), I64(RIGHT), F64(1e-5), VEC("f64", a, m * n), VEC("f64", b, m * RIGHT)};
+        expect("gelsd", any, 6, PROJECT_PAIR);
+        expect("gelss", any, 6, PROJECT_PAIR);
+        expect("gelsy", any, 6, PROJECT_FIRST);
+        free(a), free(b);
+    }
+    /* A row of zeros and a column of zeros: rank 2. Only what stays in it may change, so b is what is differentiated by. */
+    double low[] = {2, 0, 1, 0, 0, 0, -1, 0, 3}, b[] = {1, 2, 3};
+    Arg args[] = {I64(3), I64(3), I64(1), F64(1e-5), VEC("f64", low, 9), VEC("f64", b, 3)};
+    double slopes[3];
+    cr_expect(check_argument("lapack.dgelsd", args, 6, 5, PROJECT_FIRST, 1e-6, slopes));
+}
+
+static void eigenvalues(void) {
+    double *a = random_doubles(N * N), b[] = {4, 0.5, -0.4, 0.5, 5, 0.3, -0.4, 0.3, 4.2};
+    for (int flag = 0; flag < 2; flag++) {
+        Arg args[] = {BOOL(flag), I64(N), VEC("f64", a, N * N), VEC("f64", b, N * N)};
+        expect("syev", args, 3, PROJECT_PAIR);
+        expect("sygv", args, 4, PROJECT_PAIR);
+    }
+    free(a);
+}
+
+static void expect_complex(const char *name, Arg *args, int64_t count, const char *project) {
+    char on_doubles[32], on_floats[32];
+    snprintf(on_doubles, sizeof on_doubles, "lapack.z%s", name);
+    snprintf(on_floats, sizeof on_floats, "lapack.c%s", name);
+    expect_derivative(on_doubles, args, count, project);
+    expect_float_derivative(on_doubles, on_floats, args, count, project);
+}
+
+static void of_complex_numbers(void) {
+    double *a = random_doubles(2 * N * N), *b = random_doubles(2 * N * RIGHT);
+    double lu[2 * N * N];
+    lapack_int exchanged[N];
+    int32_t pivots[N];
+    for (int i = 0; i < N; i++) a[2 * (i * N + i)] += 4;
+    memcpy(lu, a, sizeof lu);
+    LAPACKE_zgetrf(LAPACK_ROW_MAJOR, N, N, (void *)lu, N, exchanged);
+    for (int i = 0; i < N; i++) pivots[i] = (int32_t)exchanged[i];
+    Arg matrix = VEC("{f64,f64}", a, N * N), right = VEC("{f64,f64}", b, N * RIGHT);
+    Arg gesv[] = {I64(N), I64(RIGHT), matrix, right}, inv[] = {I64(N), matrix};
+    expect_complex("gesv", gesv, 4, PROJECT_COMPLEX);
+    expect_complex("inv", inv, 2, PROJECT_COMPLEX);
+    expect_complex("det", inv, 2, "f64(r.$0) * 1.5 - f64(r.$1)");
+    for (int flags = 0; flags < 4; flags++) {
+        Arg getrs[] = {BOOL(flags & 1),
+                       BOOL(flags & 2),
+                       I64(N),
+                       I64(RIGHT),
+                       VEC("{f64,f64}", lu, N * N),
+                       VEC("i32", pivots, N),
+                       right};
+        expect_complex("getrs", getrs, 7, PROJECT_COMPLEX);
+    }
+    for (int flag = 0; flag < 2; flag++) {
+        Arg posv[] = {BOOL(flag), I64(N), I64(RIGHT), matrix, right};
+        expect_complex("posv", posv, 5, PROJECT_COMPLEX);
+        expect_complex("hesv", posv, 5, PROJECT_COMPLEX);
+        expect_complex("sysv", posv, 5, PROJECT_COMPLEX);
+    }
+    free(a), free(b);
+}
+
 Test(lapack_derivatives, rows) {
     double *a = random_doubles(N * N), *b = random_doubles(N * RIGHT), lu[N * N];
     double below[] = {0.5, -0.3}, diagonal[] = {3, 4, 5}, above[] = {-0.2, 0.7};
@@ -49,17 +150,21 @@ Test(lapack_derivatives, rows) {
         Arg trtrs[] = {BOOL(flags & 1), BOOL(flags & 2), BOOL(flags & 4), I64(N), I64(RIGHT), matrix, right};
         expect("trtrs", trtrs, 7, PROJECT);
     }
-    derived_all("lapack");
     free(a), free(b);
+    with_structure();
+    least_squares();
+    eigenvalues();
+    of_complex_numbers();
+    derived_all("lapack");
 }
 
-/* The eigenvalues have none here: the message names the function, at the call. */
+/* The eigenvalues of any matrix have none here: the message names the function, at the call. */
 Test(lapack_derivatives, that_there_are_not) {
     double a[] = {2, 1, 1, 3};
     Arg args[] = {VEC("f64", a, 4)};
     weld_error_t error = weld_error_new();
-    cr_assert_null(value_of(0, "|p| grad(|p| sum(lapack.dsyev(true, 2L, p).$0))(p)", args, 1, error));
-    cr_expect(strstr(weld_error_message(error), "weld_lapack_dsyev is a C function"), "%s",
+    cr_assert_null(value_of(0, "|p| grad(|p| sum(lapack.dgeev(2L, p).$0))(p)", args, 1, error));
+    cr_expect(strstr(weld_error_message(error), "weld_lapack_dgeev is a C function"), "%s",
               weld_error_message(error));
     weld_error_free(error);
 }

@@ -166,19 +166,26 @@ static void TEST(getrs)(int engine, const char *full) {
     }
 }
 
-static void TEST(inv)(int engine, const char *full) {
+static void TEST(inverse)(int engine, const char *full, bool factored) {
     EACH_SIZE(n) {
         REAL *a = TEST(good_matrix)(n, false), *expected = TEST(copy_of)(a, n * n);
         lapack_int pivots[128];
         if (n) LAPACK(getrf)(LAPACK_ROW_MAJOR, n, n, expected, n, pivots);
+        REAL *lu = TEST(copy_of)(expected, n * n);
         if (n) LAPACK(getri)(LAPACK_ROW_MAJOR, n, expected, n, pivots);
-        Arg args[] = {I64(n), VEC(E, a, n * n)};
-        weld_value_t value = call(engine, full, args, 2);
+        Arg args[] = {I64(n), VEC(E, factored ? lu : a, n * n), VEC("i32", pivots, n)};
+        weld_value_t value = call(engine, full, args, factored ? 3 : 2);
         TEST(expect)(full, weld_value_data(value), expected, n * n, 1);
         weld_value_free(value);
-        if (n == 3) TEST(expect_checked)(engine, full, args, 2);
-        free(a), free(expected);
+        if (n == 3) TEST(expect_checked)(engine, full, args, factored ? 3 : 2);
+        free(a), free(lu), free(expected);
     }
+}
+static void TEST(getri)(int engine, const char *full) {
+    TEST(inverse)(engine, full, true);
+}
+static void TEST(inv)(int engine, const char *full) {
+    TEST(inverse)(engine, full, false);
     REAL equal[4] = {1, 1, 1, 1};
     Arg args[] = {I64(2), VEC(E, equal, 4)};
     TEST(expect_status)(engine, full, args, 2, "singular");
@@ -227,7 +234,7 @@ static void TEST(det)(int engine, const char *full) {
     weld_value_free(value);
 }
 
-static void TEST(potrf)(int engine, const char *full) {
+static void TEST(cholesky)(int engine, const char *full, bool inverse) {
     EACH_SIZE(n) {
         for (int upper = 0; upper < 2; upper++) {
             REAL *a = TEST(good_matrix)(n, true), *expected = TEST(copy_of)(a, n * n);
@@ -237,6 +244,8 @@ static void TEST(potrf)(int engine, const char *full) {
                     if (upper ? j < i : j > i) expected[i * n + j] = 0;
                 }
             }
+            if (inverse) memcpy(a, expected, (size_t)(n * n) * sizeof *a);
+            if (inverse && n) LAPACK(potri)(LAPACK_ROW_MAJOR, upper ? 'U' : 'L', n, expected, n);
             Arg args[] = {BOOL(upper), I64(n), VEC(E, a, n * n)};
             weld_value_t value = call(engine, full, args, 3);
             TEST(expect)(full, weld_value_data(value), expected, n * n, 1);
@@ -245,6 +254,12 @@ static void TEST(potrf)(int engine, const char *full) {
             free(a), free(expected);
         }
     }
+}
+static void TEST(potri)(int engine, const char *full) {
+    TEST(cholesky)(engine, full, true);
+}
+static void TEST(potrf)(int engine, const char *full) {
+    TEST(cholesky)(engine, full, false);
     REAL negative[4] = {1, 2, 2, 1};
     Arg args[] = {BOOL(false), I64(2), VEC(E, negative, 4)};
     TEST(expect_status)(engine, full, args, 3, "not definite");
@@ -402,13 +417,15 @@ static void TEST(geev)(int engine, const char *full) {
     }
 }
 
-static void TEST(gesvd)(int engine, const char *full) {
+static void TEST(singular_values)(int engine, const char *full, bool divided) {
     EACH_SIZE(m) {
         for (int n = 0; n < 14; n += 3) {
             int k = m < n ? m : n;
             REAL *a = TEST(random)((int64_t)m * n), *work = TEST(copy_of)(a, m * n), s[16], super[16];
             REAL *u = TEST(random)((int64_t)m * k), *vt = TEST(random)((int64_t)k * n);
-            if (k) LAPACK(gesvd)(LAPACK_ROW_MAJOR, 'S', 'S', m, n, work, n, s, u, k, vt, n, super);
+            if (k && divided) LAPACK(gesdd)(LAPACK_ROW_MAJOR, 'S', m, n, work, n, s, u, k, vt, n);
+            if (k && !divided)
+                LAPACK(gesvd)(LAPACK_ROW_MAJOR, 'S', 'S', m, n, work, n, s, u, k, vt, n, super);
             Arg args[] = {I64(m), I64(n), VEC(E, a, m * n)};
             weld_value_t value = call(engine, full, args, 3);
             const Vector *got = weld_value_data(value);
@@ -420,4 +437,10 @@ static void TEST(gesvd)(int engine, const char *full) {
             free(a), free(work), free(u), free(vt);
         }
     }
+}
+static void TEST(gesvd)(int engine, const char *full) {
+    TEST(singular_values)(engine, full, false);
+}
+static void TEST(gesdd)(int engine, const char *full) {
+    TEST(singular_values)(engine, full, true);
 }

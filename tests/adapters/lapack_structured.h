@@ -150,8 +150,28 @@ static void TEST(pbsv)(int engine, const char *full) {
     TEST(expect_status)(engine, full, args, 6, "not definite");
 }
 
-/* Of full rank, and with rows that repeat. */
-static void TEST(gelsd)(int engine, const char *full) {
+static void TEST(ppsv)(int engine, const char *full) {
+    EACH_SIZE(n) {
+        for (int k = 0; k < 6; k++) {
+            bool upper = k % 2;
+            int rhs = k / 2, at = 0, packed = n * (n + 1) / 2;
+            REAL *a = TEST(good_matrix)(n, true), *b = TEST(random)((int64_t)n * rhs),
+                 *p = TEST(random)(packed);
+            for (int i = 0; i < n; i++) {
+                for (int j = upper ? i : 0; j < (upper ? n : i + 1); j++) p[at++] = a[i * n + j];
+            }
+            Arg args[] = {BOOL(upper), I64(n), I64(rhs), VEC(E, p, packed), VEC(E, b, n * rhs)};
+            TEST(expect_solved)(engine, full, args, 5, n, rhs, a, b);
+            free(a), free(b), free(p);
+        }
+    }
+    REAL negative[3] = {1, 0, -1}, b[2] = {1, 2};
+    Arg args[] = {BOOL(true), I64(2), I64(1), VEC(E, negative, 3), VEC(E, b, 2)};
+    TEST(expect_status)(engine, full, args, 5, "not definite");
+}
+
+/* Of full rank, and with rows that repeat. `method`: gelsd, gelss, gelsy. */
+static void TEST(least_squares)(int engine, const char *full, char method) {
     EACH_SIZE(m) {
         for (int n = 0; n < 10; n += 3) {
             for (int rhs = 0; rhs < 3; rhs++) {
@@ -160,10 +180,14 @@ static void TEST(gelsd)(int engine, const char *full) {
                 for (int i = 1; rhs == 2 && i < m; i += 2) memcpy(a + i * n, a, (size_t)n * sizeof *a);
                 REAL *work = TEST(copy_of)(a, m * n), *x = TEST(random)((int64_t)rows * (rhs ? rhs : 1));
                 for (int i = 0; i < rows * (rhs ? rhs : 1); i++) x[i] = i < m * rhs ? b[i] : 0;
-                lapack_int rank;
-                if (least)
-                    LAPACK(gelsd)(LAPACK_ROW_MAJOR, m, n, rhs ? rhs : 1, work, n, x, rhs ? rhs : 1, s,
-                                  (REAL)1e-4, &rank);
+                lapack_int rank = 0, order[16] = {0}, columns = rhs ? rhs : 1;
+                REAL rcond = (REAL)1e-4;
+                if (least && method == 'd')
+                    LAPACK(gelsd)(LAPACK_ROW_MAJOR, m, n, columns, work, n, x, columns, s, rcond, &rank);
+                if (least && method == 's')
+                    LAPACK(gelss)(LAPACK_ROW_MAJOR, m, n, columns, work, n, x, columns, s, rcond, &rank);
+                if (least && method == 'y')
+                    LAPACK(gelsy)(LAPACK_ROW_MAJOR, m, n, columns, work, n, x, columns, order, rcond, &rank);
                 for (int i = 0; !least && i < n * rhs; i++) x[i] = 0;
                 Arg args[] = {I64(m),           I64(n),
                               I64(rhs),         FLOATS ? (Arg)F32(1e-4f) : (Arg)F64(1e-4),
@@ -171,13 +195,26 @@ static void TEST(gelsd)(int engine, const char *full) {
                 weld_value_t value = call(engine, full, args, 6);
                 const Vector *got = weld_value_data(value);
                 expect_vector_of(full, &got[0], x, n * rhs, FLOATS, 1e5 * (double)EPS, 1);
-                TEST(expect)(full, &got[1], s, least, 10);
+                if (method == 'y')
+                    cr_expect_eq(*(const int64_t *)(const void *)&got[1], rank, "%s: the rank", full);
+                else
+                    TEST(expect)(full, &got[1], s, least, 10);
                 weld_value_free(value);
                 if (m == 5 && n && rhs) TEST(expect_checked)(engine, full, args, 6);
                 free(a), free(b), free(work), free(x);
             }
         }
     }
+}
+
+static void TEST(gelsd)(int engine, const char *full) {
+    TEST(least_squares)(engine, full, 'd');
+}
+static void TEST(gelss)(int engine, const char *full) {
+    TEST(least_squares)(engine, full, 's');
+}
+static void TEST(gelsy)(int engine, const char *full) {
+    TEST(least_squares)(engine, full, 'y');
 }
 
 static void TEST(sygv)(int engine, const char *full) {
