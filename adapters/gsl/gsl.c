@@ -94,6 +94,10 @@ static void take_handler(void) {
 #define ALONG(slope)                                                                                         \
     "|xa, ya, x, r, g| {{}, {}, map(zip(g, gsl.interp_" slope "(xa, ya, x)), "                               \
     "|e| select(e.$0 == 0.0, 0.0, e.$0 * e.$1))}"
+/* Likewise by where a surface is asked. */
+#define SLOPE(name)                                                                                          \
+    "map(zip(g, gsl.interp2d_" name "(xa, ya, za, x, y)), |e| select(e.$0 == 0.0, 0.0, e.$0 * e.$1))"
+#define OVER(by_x, by_y) "|xa, ya, za, x, y, r, g| {{}, {}, {}, " SLOPE(by_x) ", " SLOPE(by_y) "}"
 
 static const weld_function_t functions[] = {
 #include "statistics_rows.h"
@@ -153,10 +157,10 @@ static const weld_function_t functions[] = {
     CURVE(#type "_deriv2", NULL, doc ": the second derivative at each x")                                    \
     CURVE(#type "_integ", ALONG(#type), doc ": the integral from the first of xa to each x")
 #include "interpolation.def"
-#define SURFACE(type, part, doc)                                                                             \
+#define SURFACE(type, part, doc, vjp)                                                                             \
     {"interp2d_" #type #part, "int gsl_interp2d_eval" #part "_e(interp, xa, ya, za, x, y, xacc, yacc, double *z)", NULL, \
      "|xa: vec[f64], ya: vec[f64], za: vec[f64], x: vec[f64], y: vec[f64]| "                                 \
-     FILLS("interp2d_" #type #part, "len(x)", "xa, ya, za, x, y"), NULL, doc},
+     FILLS("interp2d_" #type #part, "len(x)", "xa, ya, za, x, y"), vjp, doc},
 #include "interpolation2d.def"
     {"histogram_pdf_sample", "double gsl_histogram_pdf_sample(const gsl_histogram_pdf *p, double r)", NULL,
      "|counts: vec[f64], ranges: vec[f64], r: vec[f64]| " FILLS("histogram_pdf_sample", "len(r)", "counts, ranges, r"), NULL,

@@ -62,7 +62,7 @@ static int interpolate(const gsl_interp2d_type *type, Evaluate *evaluate, const 
     return status;
 }
 
-#define SURFACE(type, part, doc)                                                                           \
+#define SURFACE(type, part, doc, vjp)                                                                      \
     EXPORT int weld_gsl_interp2d_##type##part(const Doubles *xa, const Doubles *ya, const Doubles *za,     \
                                               const Doubles *x, const Doubles *y, Doubles *out) {          \
         return interpolate(gsl_interp2d_##type, gsl_interp2d_eval##part##_e, &(Surface){xa, ya, za, x, y}, \

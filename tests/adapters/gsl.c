@@ -254,7 +254,7 @@ static void surface_of(int engine, const char *full, const gsl_interp2d_type *ty
     expect_failure(engine, full, one, 5, "one line");
 }
 
-#define SURFACE(type, part, doc)                                                          \
+#define SURFACE(type, part, doc, vjp)                                                     \
     static void interp2d_##type##part(int engine, const char *full) {                     \
         surface_of(engine, full, gsl_interp2d_##type, gsl_interp2d_eval##part##_e, 4, 7); \
         surface_of(engine, full, gsl_interp2d_##type, gsl_interp2d_eval##part##_e, 8, 5); \
@@ -676,7 +676,7 @@ static const RowTest tests[] = {
     ROW(histogram), ROW(histogram_accumulate), ROW(histogram_uniform_ranges), ROW(histogram_ranges),
     ROW(histogram_sum), ROW(histogram_mean), ROW(histogram_sigma),
     ROW(histogram_pdf_sample), ROW(histogram2d), ROW(histogram2d_accumulate),
-#define SURFACE(type, part, doc) ROW(interp2d_##type##part),
+#define SURFACE(type, part, doc, vjp) ROW(interp2d_##type##part),
 #include "../../adapters/gsl/interpolation2d.def"
     ROW(sf_coupling_3j), ROW(sf_coupling_6j), ROW(sf_coupling_9j), ROW(sf_mathieu_a), ROW(sf_mathieu_b), ROW(sf_mathieu_ce),
     ROW(sf_mathieu_se), ROW(sf_mathieu_Mc), ROW(sf_mathieu_Ms), ROW(sf_hydrogenicR), ROW(sf_elljac), ROW(sf_coulomb_wave_FG),

@@ -1,5 +1,5 @@
 /* gsl_derivatives.c: the derivatives of special functions and distributions, at points where they have values, and of curves
- * by where they are asked. */
+ * and surfaces by where they are asked. */
 #include "derivatives.h"
 
 static const double points[][4] = {{0.4, 0.7, 0.3, 0.25},  {1.3, 2.2, 0.6, 0.4}, {2.5, 0.3, 0.2, -0.3},
@@ -50,6 +50,17 @@ static void of_curve(const char *full) {
                              1e-5);
 }
 
+/* By the places, within a grid's cells. */
+static void of_surface(const char *full) {
+    enum { AT = 4 };
+    double xa[] = {-1, -0.2, 0.5, 1.5, 2.5}, ya[] = {0, 0.75, 1.5, 3}, za[20];
+    double x[AT] = {-0.9, 0.1, 0.75, 2}, y[AT] = {0.25, 2, 1, 0.5};
+    for (int i = 0; i < 20; i++) za[i] = random_number();
+    Arg args[] = {VEC("f64", xa, 5), VEC("f64", ya, 4), VEC("f64", za, 20), VEC("f64", x, AT),
+                  VEC("f64", y, AT)};
+    expect_derivative_within(full, args, 5, PROJECT, 1e-5);
+}
+
 Test(gsl_derivatives, of_calls) {
     weld_error_t error = weld_error_new();
     const weld_adapter_t *table = weld_adapter_find("gsl", error);
@@ -60,6 +71,8 @@ Test(gsl_derivatives, of_calls) {
         snprintf(full, sizeof full, "gsl.%s", f->name);
         if (strncmp(f->name, "interp_", 7) == 0)
             of_curve(full);
+        else if (strncmp(f->name, "interp2d_", 9) == 0)
+            of_surface(full);
         else
             of_numbers(f, full);
     }
