@@ -55,6 +55,44 @@ static Leaf permute(Cg *cg, Leaf value, LLVMValueRef bits) {
     return LLVMBuildBitCast(builder, cg_intrinsic(cg, "llvm.x86.avx2.permd", NULL, 0, args, 2), as, "");
 }
 
+/* Some lanes of a mask: of comparisons the same of some lanes of what they compare, for there are registers of so many, and LLVM
+ * would take masks of more to pieces by way of memory or of one lane after the other. */
+static Leaf mask_part(Cg *cg, Leaf mask, unsigned from, unsigned count, int depth) {
+    LLVMBuilderRef builder = cg->builder;
+    bool floats = LLVMIsAFCmpInst(mask), compares = floats || LLVMIsAICmpInst(mask);
+    LLVMOpcode op = LLVMIsAInstruction(mask) ? LLVMGetInstructionOpcode(mask) : LLVMUnreachable;
+    if (depth == 0 || (!compares && op != LLVMAnd && op != LLVMOr))
+        return cg_wide_part(cg, mask, from, count);
+    Leaf part[2];
+    for (unsigned i = 0; i < 2; i++) {
+        Leaf operand = LLVMGetOperand(mask, i);
+        part[i] = compares ? cg_wide_part(cg, operand, from, count)
+                           : mask_part(cg, operand, from, count, depth - 1);
+    }
+    if (floats) return LLVMBuildFCmp(builder, LLVMGetFCmpPredicate(mask), part[0], part[1], "");
+    if (compares) return LLVMBuildICmp(builder, LLVMGetICmpPredicate(mask), part[0], part[1], "");
+    return LLVMBuildBinOp(builder, op, part[0], part[1], "");
+}
+
+LLVMValueRef cg_mask_bits(Cg *cg, Leaf mask, unsigned step) {
+    enum { DEPTH = 6 };
+    unsigned lanes = LLVMGetVectorSize(LLVMTypeOf(mask));
+    LLVMValueRef all = NULL;
+    for (unsigned from = 0; from < lanes; from += step) {
+        Leaf part = mask_part(cg, mask, from, step, step < lanes ? DEPTH : 0);
+        LLVMValueRef bits = LLVMBuildBitCast(cg->builder, part, LLVMIntTypeInContext(cg->context, step), "");
+        bits = LLVMBuildShl(cg->builder, LLVMBuildZExt(cg->builder, bits, cg->i64, ""), cg_i64(cg, from), "");
+        all = all ? LLVMBuildOr(cg->builder, all, bits, "") : bits;
+    }
+    return all;
+}
+
+/* Of all lanes those from `from` on. */
+static LLVMValueRef some_bits(Cg *cg, LLVMValueRef bits, unsigned from, unsigned count) {
+    bits = LLVMBuildLShr(cg->builder, bits, cg_i64(cg, from), "");
+    return LLVMBuildAnd(cg->builder, bits, cg_i64(cg, (int64_t)(~0ull >> (64 - count))), "");
+}
+
 /* The lanes of the mask move to the front. bits: the mask as a number. */
 static Leaf compress(Cg *cg, Leaf value, Leaf mask, LLVMValueRef bits) {
     LLVMBuilderRef builder = cg->builder;
@@ -71,18 +109,21 @@ static Leaf compress(Cg *cg, Leaf value, Leaf mask, LLVMValueRef bits) {
     return narrow ? LLVMBuildTrunc(builder, value, as, "") : value;
 }
 
-static LLVMValueRef length_of(Cg *cg, LLVMValueRef state) {
+LLVMValueRef cg_appender_length(Cg *cg, LLVMValueRef state) {
     return cg_load_at(cg, cg->i64, state, offsetof(Appender, length));
 }
 
+void cg_appender_set_length(Cg *cg, LLVMValueRef state, LLVMValueRef length) {
+    cg_store_at(cg, length, state, offsetof(Appender, length));
+}
+
 static void lengthen(Cg *cg, LLVMValueRef state, LLVMValueRef by) {
-    LLVMValueRef next = LLVMBuildAdd(cg->builder, length_of(cg, state), by, "");
-    cg_store_at(cg, next, state, offsetof(Appender, length));
+    cg_appender_set_length(cg, state, LLVMBuildAdd(cg->builder, cg_appender_length(cg, state), by, ""));
 }
 
 static LLVMValueRef end_of(Cg *cg, const LaneMerge *merge) {
     LLVMValueRef data = cg_load_at(cg, cg->ptr, merge->state, 0);
-    return cg_element(cg, merge->builder->args[0], data, length_of(cg, merge->state));
+    return cg_element(cg, merge->builder->args[0], data, cg_appender_length(cg, merge->state));
 }
 
 /* A vector at a time. */
@@ -93,13 +134,13 @@ LLVMValueRef cg_compress_store(Filter *lanes, const Type *type, Leaf value, Leaf
     if (type->kind == TY_bool)
         value = LLVMBuildZExt(builder, value, LLVMVectorType(cg->i8, lanes->wide.width), "");
     unsigned step = mask ? compressed_at_once(lanes, type->size) : lanes->wide.width;
+    LLVMValueRef all = mask ? cg_mask_bits(cg, mask, step) : NULL;
     for (unsigned from = 0; from < lanes->wide.width; from += step) {
         Leaf part = cg_wide_part(cg, value, from, step);
         LLVMValueRef count = cg_i64(cg, step);
         if (mask) {
             Leaf own = cg_wide_part(cg, mask, from, step);
-            LLVMValueRef bits = LLVMBuildBitCast(builder, own, LLVMIntTypeInContext(cg->context, step), "");
-            bits = LLVMBuildZExt(builder, bits, cg->i64, "");
+            LLVMValueRef bits = some_bits(cg, all, from, step);
             part = compress(cg, part, own, bits);
             count = cg_intrinsic(cg, "llvm.ctpop", &cg->i64, 1, &bits, 1);
         }
@@ -115,8 +156,8 @@ static void append_scalars(Filter *lanes, const LaneMerge *merge, Leaf value) {
     Cg *cg = lanes->wide.cg;
     LLVMValueRef data = cg_load_at(cg, cg->ptr, merge->state, 0);
     LLVMValueRef length = cg_compress_store(lanes, merge->builder->args[0], value, merge->mask, data,
-                                            length_of(cg, merge->state));
-    cg_store_at(cg, length, merge->state, offsetof(Appender, length));
+                                            cg_appender_length(cg, merge->state));
+    cg_appender_set_length(cg, merge->state, length);
 }
 
 /* Field by field, lane by lane: a0 b0 a1 b1 ... */
@@ -151,8 +192,7 @@ static void append_even(Filter *lanes, const LaneMerge *merge, const Leaf *value
             part[0] = interleave(cg, part[0], part[2]), part[1] = interleave(cg, part[1], part[3]);
         Leaf all = interleave(cg, part[0], part[1]), mask = cg_wide_part(cg, merge->mask, from, step);
         for (unsigned i = 1; i < fields; i *= 2) mask = interleave(cg, mask, mask);
-        LLVMTypeRef number = LLVMIntTypeInContext(cg->context, step * fields);
-        LLVMValueRef bits = LLVMBuildZExt(builder, LLVMBuildBitCast(builder, mask, number, ""), cg->i64, "");
+        LLVMValueRef bits = cg_mask_bits(cg, mask, step * fields);
         all = compress(cg, all, mask, bits);
         LLVMSetAlignment(LLVMBuildStore(builder, all, end_of(cg, merge)), (unsigned)type->align);
         LLVMValueRef count = cg_intrinsic(cg, "llvm.ctpop", &cg->i64, 1, &bits, 1);

@@ -206,30 +206,93 @@ static bool waits(Filter *lanes) {
     return false;
 }
 
+/* ---- groups of which no iteration is kept ---- */
+
+/* To compress a group takes AVX2 some twenty instructions. Where fewer than one iteration in THIN was kept so far, there is a
+ * branch around them for groups of which none is; the branch is foreseen then, as is the one that asks for so few. */
+enum { THIN = 32 };
+
+static LLVMValueRef thin_measure(Filter *lanes, LLVMValueRef index) {
+    Cg *cg = lanes->wide.cg;
+    LLVMValueRef kept = LLVMBuildMul(cg->builder, cg_appender_length(cg, lanes->thin), cg_i64(cg, THIN), "");
+    return LLVMBuildSub(cg->builder, kept, index, "");
+}
+
+/* Before the groups: the first appender tells. */
+static void open_thin(Filter *lanes, const Type *builder, int leaf, LLVMValueRef begin) {
+    Cg *cg = lanes->wide.cg;
+    for (int i = 0; builder->kind == TY_struct && i < builder->count; i++) {
+        open_thin(lanes, builder->args[i], leaf, begin);
+        leaf += leaf_count(builder->args[i]);
+    }
+    if (builder->kind != TY_appender || cg->compress != COMPRESS_PERMUTE || lanes->thin) return;
+    lanes->thin = lanes->loop->builders[leaf];
+    lanes->start = thin_measure(lanes, begin);
+}
+
+/* The lengths of appenders that values under conditions go to, as they are now. */
+static int note_lengths(Filter *lanes, LLVMValueRef *state, LLVMValueRef *length) {
+    int count = 0;
+    for (int i = 0; i < lanes->nmerges; i++) {
+        const LaneMerge *merge = &lanes->merges[i];
+        bool known = !merge->mask || merge->builder->kind != TY_appender;
+        for (int k = 0; k < count && !known; k++) known = state[k] == merge->state;
+        if (known) continue;
+        state[count] = merge->state;
+        length[count++] = cg_appender_length(lanes->wide.cg, merge->state);
+    }
+    return count;
+}
+
+/* Merges under conditions, behind a branch for groups in which one of these holds. Lengths are set on both ways, or LLVM would not
+ * keep them in registers. */
+static void merge_some(Filter *lanes, Leaf any, bool always) {
+    Cg *cg = lanes->wide.cg;
+    LLVMBuilderRef builder = cg->builder;
+    LLVMBasicBlockRef some = cg_block(cg, "some"), after = cg_block(cg, ""), from[2];
+    LLVMValueRef state[MOST_MERGES], length[MOST_MERGES];
+    int count = note_lengths(lanes, state, length);
+    if (!always) {
+        LLVMBasicBlockRef ask = cg_block(cg, "thin");
+        LLVMValueRef few =
+            LLVMBuildICmp(builder, LLVMIntSLT, thin_measure(lanes, lanes->index), lanes->start, "");
+        LLVMBuildCondBr(builder, few, ask, some);
+        cg_goto(cg, ask);
+    }
+    bool halves = cg->compress == COMPRESS_PERMUTE && lanes->widest == 8;
+    LLVMValueRef bits = cg_mask_bits(cg, any, halves ? lanes->wide.width / 2 : lanes->wide.width);
+    from[0] = LLVMGetInsertBlock(builder);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntNE, bits, cg_i64(cg, 0), ""), some, after);
+    cg_goto(cg, some);
+    merge_all(lanes, true);
+    LLVMValueRef now[MOST_MERGES];
+    for (int i = 0; i < count; i++) now[i] = cg_appender_length(cg, state[i]);
+    from[1] = LLVMGetInsertBlock(builder);
+    LLVMBuildBr(builder, after);
+    cg_goto(cg, after);
+    for (int i = 0; i < count; i++) {
+        LLVMValueRef lengths[2] = {length[i], now[i]};
+        length[i] = LLVMBuildPhi(builder, cg->i64, "");
+        LLVMAddIncoming(length[i], lengths, from, 2);
+    }
+    for (int i = 0; i < count; i++) cg_appender_set_length(cg, state[i], length[i]);
+}
+
 /* Merges under conditions that cost wait for a lane for which one of these holds. */
 static void group(Filter *lanes) {
-    Cg *cg = lanes->wide.cg;
     Leaf any = NULL;
     lanes->nmerges = 0;
     body_of(lanes, lanes->loop->lambda->kids[0], NULL);
     merge_all(lanes, false);
-    if (!waits(lanes)) {
-        merge_all(lanes, true);
-        return;
-    }
+    bool late = waits(lanes);
     for (int i = 0; i < lanes->nmerges; i++) {
         Leaf mask = lanes->merges[i].mask;
-        if (mask) any = any ? LLVMBuildOr(cg->builder, any, mask, "") : mask;
+        if (mask) any = any ? LLVMBuildOr(lanes->wide.cg->builder, any, mask, "") : mask;
     }
-    LLVMTypeRef as = LLVMIntTypeInContext(cg->context, lanes->wide.width);
-    LLVMValueRef bits = LLVMBuildBitCast(cg->builder, any, as, "");
-    LLVMBasicBlockRef some = cg_block(cg, "some"), after = cg_block(cg, "");
-    LLVMBuildCondBr(cg->builder, LLVMBuildICmp(cg->builder, LLVMIntNE, bits, LLVMConstNull(as), ""), some,
-                    after);
-    cg_goto(cg, some);
-    merge_all(lanes, true);
-    LLVMBuildBr(cg->builder, after);
-    cg_goto(cg, after);
+    if (any && (late || lanes->thin))
+        merge_some(lanes, any, late);
+    else
+        merge_all(lanes, true);
 }
 
 /* The plan listed the lets: they are evaluated where their names are. */
@@ -243,6 +306,7 @@ static LLVMValueRef all_groups(Filter *lanes, LLVMValueRef begin, LLVMValueRef s
     Cg *cg = lanes->wide.cg;
     LLVMBuilderRef builder = cg->builder;
     if (lanes->nfew) cg_few_open(lanes);
+    open_thin(lanes, lanes->loop->builder, 0, begin);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = cg_block(cg, "lanes"), last,
                       after = cg_block(cg, "");
     LLVMBuildBr(builder, body);

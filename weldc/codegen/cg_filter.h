@@ -43,6 +43,8 @@ typedef struct Filter {
     Few few[ROOMY];
     int nfew;
     LLVMValueRef missed; /* a slot: how many lanes were, or enough to stop */
+    LLVMValueRef thin;   /* NULL, or an appender whose length tells whether few iterations were kept so far */
+    LLVMValueRef start;  /* THIN * its length - the index, before the groups */
 } Filter;
 
 /* ---- cg_filter_plan.c: which loops ---- */
@@ -78,6 +80,11 @@ LLVMValueRef cg_few_goes_on(Filter *lanes); /* after a group: is there a next on
 void cg_few_close(Filter *lanes);           /* after the last group */
 
 /* ---- cg_compress.c: lanes that go to an appender ---- */
+
+/* The mask as an i64, a bit for each lane; read `step` lanes at a time. */
+LLVMValueRef cg_mask_bits(Cg *cg, Leaf mask, unsigned step);
+LLVMValueRef cg_appender_length(Cg *cg, LLVMValueRef state);
+void cg_appender_set_length(Cg *cg, LLVMValueRef state, LLVMValueRef length);
 
 /* Appends the value in the lanes of merge->mask, in their order. */
 void cg_filter_append(Filter *lanes, const LaneMerge *merge, const Leaf *value);
