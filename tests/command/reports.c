@@ -137,6 +137,17 @@ Test(reports, explain) {
     expect(WORDS("explain", "-e", "1 + 1.5", "--stage", "typed"), NULL, 1, "", "error[Type]");
 }
 
+/* A float that is chosen by what nobody foresees, and comes from memory: no branch is made of it. */
+Test(reports, choices_of_floats_are_no_branches) {
+    const char *code = "|t: vec[vec[i8]], p: vec[f64]| result(for(zip(t, p), merger[f64, +], |b, i, e| "
+                       "if(slice(e.$0, 0L, 5L) == \"PROMO\", merge(b, e.$1), b)))";
+    Outcome got = weldc_run(
+        WORDS("explain", "-e", code, "--stage", "asm", "--set", "weld.processor=x86-64-v3"), NULL, false);
+    cr_expect_eq(got.status, 0, "%s", got.err);
+    cr_expect(strstr(got.out, "cmov"), "%s", got.out);
+    outcome_release(&got);
+}
+
 static int occurrences(const char *text, const char *part) {
     int count = 0;
     for (const char *at = text; (at = strstr(at, part)); at++) count++;

@@ -399,8 +399,10 @@ static Leaf *cg_Slice(Cg *cg, const Node *node) {
         return leaves;
     }
     cg_slice_check(cg, node, start, size, data[1]);
-    start =
-        LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntSLT, start, data[1], ""), start, data[1], "");
+    LLVMValueRef inside = LLVMBuildICmp(builder, LLVMIntSLT, start, data[1], "");
+    bool first =
+        LLVMIsAConstantInt(start) && LLVMConstIntGetZExtValue(start) == 0; /* no vector ends before it */
+    if (!first) start = LLVMBuildSelect(builder, inside, start, data[1], "");
     LLVMValueRef left = LLVMBuildSub(builder, data[1], start, "");
     leaves[0] = cg_element(cg, node->type->args[0], data[0], start);
     leaves[1] = LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntSLT, size, left, ""), size, left, "");

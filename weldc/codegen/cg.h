@@ -186,6 +186,7 @@ LLVMValueRef cg_intrinsic(Cg *cg, const char *name, LLVMTypeRef *overloads, int 
 /* Fails with the code unless ok; goes on where it holds. */
 void cg_check(Cg *cg, LLVMValueRef ok, ErrorCode code, const Node *node, LLVMValueRef a, LLVMValueRef b);
 void cg_likely(Cg *cg, LLVMValueRef branch, bool first);
+void cg_unpredictable(Cg *cg, LLVMValueRef select); /* no branch shall be made of it (LLVM 17 and later) */
 typedef enum RtCall {
 #define RTCALL(id, result, arguments, doc) RT_##id,
 #include "../rtcalls.def"

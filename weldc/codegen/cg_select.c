@@ -9,6 +9,8 @@
  *                                                        %s = select i1 %found, i64 %i, i64 %j
  *                                                        %r = bitcast i64 %s to double
  *
+ * That choice is marked as one that nobody foresees, or LLVM would still make a branch of it where a word comes from memory.
+ *
  * This comes behind LLVM's own passes, which would turn it back and have by then made vectors where they can.
  */
 #include "cg.h"
@@ -29,6 +31,7 @@ static void choose_word(Cg *cg, LLVMValueRef select, LLVMTypeRef word) {
     LLVMValueRef some = LLVMBuildBitCast(builder, LLVMGetOperand(select, 1), word, "");
     LLVMValueRef other = LLVMBuildBitCast(builder, LLVMGetOperand(select, 2), word, "");
     LLVMValueRef chosen = LLVMBuildSelect(builder, condition, some, other, "");
+    if (LLVMIsAInstruction(chosen)) cg_unpredictable(cg, chosen);
     LLVMReplaceAllUsesWith(select, LLVMBuildBitCast(builder, chosen, LLVMTypeOf(select), ""));
     LLVMInstructionEraseFromParent(select);
 }

@@ -238,6 +238,11 @@ void cg_likely(Cg *cg, LLVMValueRef branch, bool first) {
     note(cg, branch, "prof", LLVMMetadataAsValue(cg->context, LLVMMDNodeInContext2(cg->context, parts, 3)));
 }
 
+void cg_unpredictable(Cg *cg, LLVMValueRef select) {
+    note(cg, select, "unpredictable",
+         LLVMMetadataAsValue(cg->context, LLVMMDNodeInContext2(cg->context, NULL, 0)));
+}
+
 void cg_check(Cg *cg, LLVMValueRef ok, ErrorCode code, const Node *node, LLVMValueRef a, LLVMValueRef b) {
     LLVMBasicBlockRef good = cg_block(cg, ""), bad = cg_block(cg, "fail");
     cg_likely(cg, LLVMBuildCondBr(cg->builder, ok, good, bad), true);
