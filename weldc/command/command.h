@@ -95,26 +95,47 @@ void setting_look(const char *key); /* says on standard error that there is no s
 
 /* ---- prototype.c: the functions that a C header declares ------------------------------------------------ */
 
+/* What a parameter is for. */
+typedef enum Role {
+    ROLE_VALUE,    /* a number that is handed over */
+    ROLE_LENGTH,   /* how many elements vectors have */
+    ROLE_STRIDE,   /* how far apart these are: 1 */
+    ROLE_READ,     /* a vector that is read */
+    ROLE_WRITTEN,  /* one that is written */
+    ROLE_IN_PLACE, /* one that is changed */
+    ROLE_NUMBER,   /* one number that is written */
+} Role;
+
 typedef struct Param {
     char type[64];           /* without const and pointers */
     char name[64], safe[72]; /* as it is written; and so that it is a name in the language and in a draft */
     TypeKind kind;           /* of what it is, or points to */
-    bool pointer, constant, is_length;
+    bool pointer, constant;
+    Role role;
+    bool guessed; /* its length is taken from what such functions mostly do */
+    long fixed;   /* of `double x[3]`: 3; 0: it is not so declared */
+    int lengths
+        [2]; /* of a vector: the lengths that it has, or whose product it has; -1: none. Both -1: no parameter tells */
+    int owner; /* of a length: the vector that has it, or -1: none alone, so that the caller tells it */
 } Param;
 
-enum { PARAMS = 16 };
+enum { PARAMS = 24 };
 
 typedef struct Prototype {
     char name[128], doc[160]; /* doc: the first sentence above it, or "" */
     Param result, params[PARAMS];
-    int count, reads, writes; /* pointers that are read, and written */
-    bool status;              /* the result is 0 for success: an int beside vectors that are written */
-    int values;               /* vectors that are written, and a result that is none */
-    const char *why;          /* it cannot be drafted, or NULL */
+    int count, reads, writes; /* vectors that are given, and what is written */
+    bool status;              /* the result is 0 for success: an int beside what is written */
+    int values;               /* what is written, and a result that is no status */
+    char why[256];            /* it cannot be drafted, or "" */
 } Prototype;
 typedef void (*PrototypeVisit)(void *data, const Prototype *p);
 
 bool prototypes_read(const char *path, PrototypeVisit visit, void *data, Fault *fault);
+
+/* ---- roles.c: what a function's parameters are for --------------------------------------------------------- */
+
+void roles_find(Prototype *p); /* sets all from `role` on, or why it cannot be drafted */
 
 /* ---- cancel.c: Ctrl-C --------------------------------------------------------------------------------- */
 

@@ -174,6 +174,8 @@ static bool read_param(const Header *header, const char *at, const char *end, Pa
             stars++;
         } else if (*token == '[') {
             stars++;
+            if (stars == 1 && isdigit((unsigned char)rest[strspn(rest, " ")]))
+                param->fixed = strtol(rest, NULL, 0);
             while (*next_token(&rest, token) && *token != ']') continue;
         } else if (is_word(*token) && count < 4 && strlen(token) < 64) {
             strcpy(words[count++], token);
@@ -192,15 +194,6 @@ static bool read_param(const Header *header, const char *at, const char *end, Pa
     if (is_enum) param->kind = TY_i32;
     return count > 0 && stars <= 1 &&
            (is_enum || find_kind(param->type, &param->kind) || find_alias(header, param->type, &param->kind));
-}
-
-static bool names_length(const Param *param) {
-    static const char *const names[] = {"n", "len", "length", "size", "count"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(param->name, names[i]) == 0)
-            return !param->pointer && param->kind != TY_f32 && param->kind != TY_f64;
-    }
-    return false;
 }
 
 typedef struct Taken {
@@ -222,29 +215,12 @@ static void choose_name(const Header *header, Param *param) {
     snprintf(param->safe, sizeof param->safe, "%s%s", param->name, taken.is_word ? "_" : "");
 }
 
-static void classify(const Header *header, Prototype *p) {
-    int lengths = 0;
+static void name_params(const Header *header, Prototype *p) {
     for (int i = 0; i < p->count; i++) {
         Param *param = &p->params[i];
-        if (param->pointer && param->kind == TY_unknown) p->why = "it takes a void pointer";
         if (!*param->name) snprintf(param->name, sizeof param->name, "a%d", i);
         choose_name(header, param);
-        p->reads += param->pointer && param->constant;
-        p->writes += param->pointer && !param->constant;
     }
-    for (int i = 0; i < p->count && p->reads + p->writes; i++) {
-        p->params[i].is_length = names_length(&p->params[i]);
-        lengths += p->params[i].is_length;
-    }
-    if (p->result.pointer) p->why = "it returns a pointer";
-    if (p->reads + p->writes && lengths != 1)
-        p->why = "the length of its vectors is not one integer named n, len, length, size or count";
-    if (p->writes && !p->reads)
-        p->why = lengths ? "it fills vectors, or changes what is in them: a prototype does not tell"
-                         : "it writes vectors whose length no argument tells";
-    if (p->result.kind == TY_unknown && !p->writes) p->why = "it returns nothing";
-    p->status = p->writes && p->result.kind == TY_i32;
-    p->values = p->writes + (p->result.kind != TY_unknown && !p->status);
 }
 
 static bool is_static(const char *text, const char *end) {
@@ -253,6 +229,58 @@ static bool is_static(const char *text, const char *end) {
         if (strcmp(token, "static") == 0) return true;
     }
     return false;
+}
+
+/* Says why it is not drafted, with the text from `at` to `end`, its blanks as they print best. The first reason counts. */
+static void lacks(Prototype *p, const char *format, const char *at, const char *end) {
+    char text[96];
+    size_t length = 0;
+    bool blank = false;
+    if (*p->why) return;
+    while (at < end && isspace((unsigned char)*at)) at++;
+    if (end - at > 7 && strncmp(at, "extern", 6) == 0 && isspace((unsigned char)at[6])) at += 7;
+    for (; at < end && length + 6 < sizeof text; at++) {
+        if (isspace((unsigned char)*at)) {
+            blank = length > 0;
+            continue;
+        }
+        if (blank) text[length++] = ' ';
+        blank = false;
+        text[length++] = *at;
+    }
+    text[length] = 0;
+    if (at < end) strcat(text, "..");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(p->why, sizeof p->why, format, text);
+#pragma GCC diagnostic pop
+}
+
+/* Reads what is between the parentheses, as far as the language has types for it. */
+static void read_params(const Header *header, const char *at, const char *close, Prototype *p) {
+    int depth = 0;
+    bool calls = false;
+    for (const char *end = at; end <= close && !*p->why; end++) {
+        depth += (*end == '(') - (*end == ')' && end != close);
+        calls |= *end == '(';
+        if (end != close && (*end != ',' || depth > 0)) continue;
+        if (strspn(at, " \t\n") >= (size_t)(end - at) && p->count == 0) break; /* () */
+        if (calls)
+            lacks(p, "its parameter `%s` is a function", at, end);
+        else if (p->count == PARAMS)
+            lacks(p, "it has too many parameters: from `%s` on", at, end);
+        else if (memchr(at, '.', (size_t)(end - at)))
+            lacks(p, "it takes any number of arguments, `%s`", at, end);
+        else if (!read_param(header, at, end, &p->params[p->count]))
+            lacks(p, "its parameter `%s` has no type of the language", at, end);
+        if (*p->why) break;
+        const Param *param = &p->params[p->count];
+        if (param->kind == TY_unknown && !param->pointer) break; /* (void) */
+        if (param->kind == TY_unknown) lacks(p, "its parameter `%s` points to what has no type", at, end);
+        p->count++;
+        calls = false;
+        at = end + 1;
+    }
 }
 
 /* Reads `double mean(const double *x, size_t n)`. False: it declares no function. */
@@ -265,22 +293,12 @@ static bool read_prototype(const Header *header, const char *text, Prototype *p)
     if (name == name_end || name == text || (size_t)(name_end - name) >= sizeof p->name) return false;
     *p = (Prototype){0};
     memcpy(p->name, name, (size_t)(name_end - name));
-    if (!read_param(header, text, name, &p->result)) p->why = "its result has no type of the language";
-    const char *at = open + 1;
-    for (const char *end = at; !p->why && end <= close; end++) {
-        if (*end == '(') p->why = "it takes a function";
-        if (*end != ',' && end != close) continue;
-        if (p->count == PARAMS) p->why = "it has too many parameters";
-        if (p->why || !read_param(header, at, end, &p->params[p->count])) {
-            bool empty = strspn(at, " \t\n") == (size_t)(end - at) && p->count == 0;
-            if (!p->why && !empty) p->why = "a parameter has no type of the language";
-            break;
-        }
-        at = end + 1;
-        if (p->params[p->count].kind == TY_unknown && !p->params[p->count].pointer) break; /* (void) */
-        p->count++;
-    }
-    if (!p->why) classify(header, p);
+    if (!read_param(header, text, name, &p->result))
+        lacks(p, "its result `%s` has no type of the language", text, name);
+    read_params(header, open + 1, close, p);
+    if (*p->why) return true;
+    name_params(header, p);
+    roles_find(p);
     return true;
 }
 
