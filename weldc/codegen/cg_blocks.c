@@ -16,7 +16,7 @@
 
 #include <stddef.h>
 
-enum { JAM = 8, JAM_SHORT = 64 };
+enum { JAM = 8, JAM_SHORT = 64, ROWS_BLOCK = 128 };
 
 /* Asks for the memory of a block's keys: their first slots, or the entries that these lead to. */
 static void prefetch_block(Cg *cg, const Loop *loop, const Prefetch *plan, bool entries, LLVMValueRef from,
@@ -488,7 +488,7 @@ void cg_loop_in_blocks(Cg *cg, Loop *loop, LLVMValueRef begin, LLVMValueRef end)
         cg_loop_by_lanes(cg, loop, begin, end);
         return;
     }
-    LLVMValueRef size = cg_i64(cg, plan.count ? PREFETCH_BLOCK : STAGE_BLOCK);
+    LLVMValueRef size = cg_i64(cg, stages.count ? STAGE_BLOCK : plan.count ? PREFETCH_BLOCK : ROWS_BLOCK);
     LLVMBasicBlockRef block = cg_block(cg, "block"), after = cg_block(cg, ""), before, last;
     if (plan.count) cg_prefetch_open(cg, &plan);
     plan.end = end;
