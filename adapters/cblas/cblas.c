@@ -13,7 +13,9 @@
  * that number in the last digits.
  */
 #include <cblas.h>
+#include <float.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 #include <weld.h>

@@ -36,8 +36,12 @@ EXPORT int SHIM(rotg)(const REAL *a, const REAL *b, REAL *out) {
     return WELD_CALL_DONE;
 }
 
+/* Where a factor overflows, also on the way, when it is divided by a difference from 1, the library does not return. */
 EXPORT int SHIM(rotmg)(const REAL *d1, const REAL *d2, const REAL *x, const REAL *y, Modified *out) {
+    const double most =
+        sizeof(REAL) == sizeof(float) ? (double)(FLT_MAX * FLT_EPSILON / 2) : DBL_MAX * DBL_EPSILON / 2;
     if (out->p.length != 5) return WELD_CALL_SIZES;
+    if (fabs((double)*d1) > most || fabs((double)*d2) > most) return WELD_CALL_DOMAIN;
     out->d1 = *d1;
     out->d2 = *d2;
     out->x = *x;

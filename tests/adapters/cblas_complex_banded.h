@@ -8,6 +8,8 @@ static void ROW(rotg)(int engine, const char *full) {
         for (int i = 0; i < 2; i++) {
             if (round == 10) z[i] = 0;
             if (round == 11) z[2 + i] = 0;
+            if (round >= 12 && round < 20)
+                z[round % 4] = round < 16 ? (REAL)NAN : (REAL)(FLOATS ? 1e25 : 1e170);
         }
         Arg args[] = {NUMBER(z), NUMBER(z + 2)};
         weld_value_t value = call(engine, full, args, 2);

@@ -20,6 +20,7 @@ static void ROW(open)(ROW(Case) * t) {
 static void ROW(fill)(ROW(Case) * t, int64_t na, int64_t nb, int64_t nc, bool updates) {
     t->na = na, t->nb = nb, t->nc = nc;
     t->a = TEST(random)(2 * na), t->b = TEST(random)(2 * nb), t->c = TEST(random)(2 * nc);
+    TEST(spoil)(t->a, 2 * na), TEST(spoil)(t->b, 2 * nb), TEST(spoil)(t->c, 2 * nc);
     t->out = TEST(copy_of)(t->c, 2 * nc);
     if (updates) t->beta[0] = 1, t->beta[1] = 0;
     for (int64_t i = 0; t->beta[0] == 0 && t->beta[1] == 0 && i < 2 * nc; i++) t->out[i] = 0;

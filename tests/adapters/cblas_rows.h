@@ -255,9 +255,9 @@ static void TEST(rotg)(int engine, const char *full) {
 }
 
 static void TEST(rotmg)(int engine, const char *full) {
-    static const REAL some[] = {0, 1, -2, (REAL)0.3, (REAL)1e6};
-    for (int k = 0; k < 625; k += 3) {
-        REAL d1 = some[k % 5], d2 = some[k / 5 % 5], x = some[k / 25 % 5], y = some[k / 125], p[5] = {0};
+    static const REAL some[] = {0, 1, -2, (REAL)0.3, (REAL)1e6, NAN, (REAL)(FLOATS ? 1e25 : 1e170)};
+    for (int k = 0; k < 7 * 7 * 7 * 7; k += 5) {
+        REAL d1 = some[k % 7], d2 = some[k / 7 % 7], x = some[k / 49 % 7], y = some[k / 343], p[5] = {0};
         Arg args[] = {SCALAR(d1), SCALAR(d2), SCALAR(x), SCALAR(y)};
         CBLAS(rotmg)(&d1, &d2, &x, y, p);
         weld_value_t value = call(engine, full, args, 4);
@@ -269,6 +269,13 @@ static void TEST(rotmg)(int engine, const char *full) {
         expect_vector_of(full, &(Vector){found, 3}, expected, 3, FLOATS, 4 * (double)EPS, 0);
         expect_vector_of(full, &got->p, p, 5, FLOATS, 4 * (double)EPS, 0);
         weld_value_free(value);
+    }
+    /* The library would not return. */
+    const REAL far[][4] = {
+        {INFINITY, 1, 1, 1}, {1, INFINITY, 1, 1}, {1, -INFINITY, 1, 1}, {MOST, -MOST * (1 - EPS), 1, 1}};
+    for (int k = 0; k < 4; k++) {
+        Arg args[] = {SCALAR(far[k][0]), SCALAR(far[k][1]), SCALAR(far[k][2]), SCALAR(far[k][3])};
+        expect_failure(engine, full, args, 4, "a factor that overflows");
     }
 }
 
@@ -292,6 +299,12 @@ static void TEST(case_open)(TEST(Case) * t) {
     t->beta = factors[random_below(3)];
 }
 
+/* Now and then a NaN, or a number that overflows, at some place. */
+static void TEST(spoil)(REAL *data, int64_t count) {
+    static const double bad[] = {NAN, INFINITY, (double)MOST, -(double)MOST};
+    if (count > 0 && random_below(6) == 0) data[random_below(count)] = (REAL)bad[random_below(4)];
+}
+
 static void TEST(case_fill)(TEST(Case) * t, int64_t na, int64_t nb, int64_t nc) {
     t->na = na;
     t->nb = nb;
@@ -299,6 +312,7 @@ static void TEST(case_fill)(TEST(Case) * t, int64_t na, int64_t nb, int64_t nc) 
     t->a = TEST(random)(na);
     t->b = TEST(random)(nb);
     t->c = TEST(random)(nc);
+    TEST(spoil)(t->a, na), TEST(spoil)(t->b, nb), TEST(spoil)(t->c, nc);
     t->out = TEST(copy_of)(t->c, nc);
     for (int64_t i = 0; t->beta == 0 && i < nc; i++) t->out[i] = 0;
 }

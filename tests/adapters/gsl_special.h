@@ -70,6 +70,7 @@ static void check_by_value(int engine, const char *full, const char *arguments, 
     const Vector *got = weld_value_data(value);
     for (int64_t i = 0; i < got->length; i++) {
         double x = ((const double *)got->data)[i], expected = NAN;
+        for (int k = 0; k < 3; k++) *edges_met() |= edges_of_number((&points[i].x)[k], false);
         last_error = 0;
         if (is_defined(&points[i], needs)) expected = direct(&points[i]);
         /* After an error the library may leave its result unset, where the adapter gives NaN. */

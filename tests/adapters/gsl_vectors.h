@@ -118,7 +118,7 @@ ONE(tss, 2, 0)
 ONE(absdev, 1, 0)
 ONE(skew, 0, 0)
 ONE(kurtosis, 0, 0)
-ONE(lag1_autocorrelation, 0, 1)
+ONE(lag1_autocorrelation, 0, 0)
 
 /* Given a mean, and for some a standard deviation. */
 #define GIVEN(name, power)                                                                               \
@@ -133,7 +133,7 @@ ONE(lag1_autocorrelation, 0, 1)
         }                                                                                                \
     }                                                                                                    \
     static void name(int engine, const char *full) {                                                     \
-        each_data_and_special(engine, full, name##_of, 1);                                               \
+        each_data_and_special(engine, full, name##_of, 0);                                               \
     }
 GIVEN(variance_m, 2)
 GIVEN(sd_m, 1)
@@ -150,22 +150,24 @@ static void lag1_autocorrelation_m_of(int engine, const char *full, const double
     (void)y;
     Arg args[] = {X, F64(0.25)};
     double square = greatest(x, n) * greatest(x, n) * (double)n;
-    if (isfinite(square))
-        expect_close(full, number(engine, full, args, 2), lag1_given(x, 1, (size_t)n, 0.25), 1e-9, 1e-9);
+    double got = number(engine, full, args, 2),
+           expected = n ? lag1_given(x, 1, (size_t)n, 0.25) : NAN; /* it reads x[0] */
+    if (isfinite(square) && !loses_infinity(x, n, expected)) expect_close(full, got, expected, 1e-9, 1e-9);
 }
 static void lag1_autocorrelation_m(int engine, const char *full) {
-    each_data(engine, full, lag1_autocorrelation_m_of, 1);
+    each_data_and_special(engine, full, lag1_autocorrelation_m_of, 0);
 }
 
-#define GIVEN_TWO(name, function)                                                                          \
-    static void name##_of(int engine, const char *full, const double *x, const double *y, int64_t n) {     \
-        (void)y;                                                                                           \
-        double m = n ? x[n / 2] : 0.5, sd = fmax(greatest(x, n), 0.25);                                    \
-        Arg args[] = {X, F64(m), F64(sd)};                                                                 \
-        expect_close(full, number(engine, full, args, 3), function(x, 1, (size_t)n, m, sd), 1e-11, 1e-13); \
-    }                                                                                                      \
-    static void name(int engine, const char *full) {                                                       \
-        each_data(engine, full, name##_of, 0);                                                             \
+#define GIVEN_TWO(name, function)                                                                      \
+    static void name##_of(int engine, const char *full, const double *x, const double *y, int64_t n) { \
+        (void)y;                                                                                       \
+        double m = n ? x[n / 2] : 0.5, sd = fmax(greatest(x, n), 0.25);                                \
+        Arg args[] = {X, F64(m), F64(sd)};                                                             \
+        double got = number(engine, full, args, 3), expected = function(x, 1, (size_t)n, m, sd);       \
+        if (!loses_infinity(x, n, expected)) expect_close(full, got, expected, 1e-11, 1e-13);          \
+    }                                                                                                  \
+    static void name(int engine, const char *full) {                                                   \
+        each_data_and_special(engine, full, name##_of, 0);                                             \
     }
 GIVEN_TWO(skew_m_sd, gsl_stats_skew_m_sd)
 GIVEN_TWO(kurtosis_m_sd, gsl_stats_kurtosis_m_sd)
@@ -180,11 +182,11 @@ GIVEN_TWO(kurtosis_m_sd, gsl_stats_kurtosis_m_sd)
         expect_close(full, number(engine, full, args, 2), expected, relative, unit);                   \
     }                                                                                                  \
     static void name(int engine, const char *full) {                                                   \
-        each_data(engine, full, name##_of, least);                                                     \
+        each_data_and_special(engine, full, name##_of, least);                                         \
     }
 TWO(covariance, gsl_stats_covariance(x, 1, y, 1, (size_t)n), 1e-9, most, 0)
-TWO(pvariance, gsl_stats_pvariance(x, 1, (size_t)n, y, 1, (size_t)n), 1e-9, 0, 1)
-TWO(ttest, gsl_stats_ttest(x, 1, (size_t)n, y, 1, (size_t)n), 1e-9, 1e-9, 1)
+TWO(pvariance, gsl_stats_pvariance(x, 1, (size_t)n, y, 1, (size_t)n), 1e-9, 0, 0)
+TWO(ttest, gsl_stats_ttest(x, 1, (size_t)n, y, 1, (size_t)n), 1e-9, 1e-9, 0)
 
 /* Where the library's squares overflow, it is asked for the same of smaller numbers. */
 static void correlation_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
@@ -196,16 +198,17 @@ static void correlation_of(int engine, const char *full, const double *x, const 
     free(small);
 }
 static void correlation(int engine, const char *full) {
-    each_data(engine, full, correlation_of, 1);
+    each_data_and_special(engine, full, correlation_of, 0);
 }
 
 static void covariance_m_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
     Arg args[] = {X, Y, F64(0.5), F64(-0.25)};
     double expected = gsl_stats_covariance_m(x, 1, y, 1, (size_t)n, 0.5, -0.25);
-    expect_close(full, number(engine, full, args, 4), expected, 1e-11, 1e-13 * greatest(x, n));
+    double got = number(engine, full, args, 4);
+    if (!loses_infinity(x, n, expected)) expect_close(full, got, expected, 1e-11, 1e-13 * greatest(x, n));
 }
 static void covariance_m(int engine, const char *full) {
-    each_data(engine, full, covariance_m_of, 1);
+    each_data_and_special(engine, full, covariance_m_of, 0);
 }
 
 /* By weights, some of them 0 or negative. The variance is defined for two positive ones; products may overflow. */
@@ -219,11 +222,12 @@ static bool has_weights(const double *x, const double *w, int64_t n) {
     static void name##_of(int engine, const char *full, const double *x, const double *w, int64_t n) { \
         Arg args[] = {VEC("f64", w, n), X, F64(0.5)};                                                  \
         double unit = rounding(x, n), got = number(engine, full, args, strstr(full, "_m") ? 3 : 2);    \
-        if (has_weights(x, w, n))                                                                      \
-            expect_close(full, got, call, 1e-9, power == 1 ? unit : unit * unit * 100);                \
+        double expected = call;                                                                        \
+        if (has_weights(x, w, n) && !loses_infinity(x, n, expected))                                   \
+            expect_close(full, got, expected, 1e-9, power == 1 ? unit : unit * unit * 100);            \
     }                                                                                                  \
     static void name(int engine, const char *full) {                                                   \
-        each_data(engine, full, name##_of, 1);                                                         \
+        each_data_and_special(engine, full, name##_of, 0);                                             \
     }
 WEIGHTED(wmean, gsl_stats_wmean(w, 1, x, 1, (size_t)n), 1)
 WEIGHTED(wvariance, gsl_stats_wvariance(w, 1, x, 1, (size_t)n), 2)
@@ -246,19 +250,21 @@ WEIGHTED_OF(wabsdev, 1)
         Arg given[] = {VEC("f64", w, n), X, F64(0.5), F64(sd)};                                           \
         double got = number(engine, full, given, 4);                                                      \
         double expected = gsl_stats_##name##_m_sd(w, 1, x, 1, (size_t)n, 0.5, sd);                        \
-        if (has_weights(x, w, n)) expect_close(full, got, expected, 1e-9, 1e-9);                          \
+        if (has_weights(x, w, n) && !loses_infinity(x, n, expected))                                      \
+            expect_close(full, got, expected, 1e-9, 1e-9);                                                \
     }                                                                                                     \
     static void name##_m_sd(int engine, const char *full) {                                               \
-        each_data(engine, full, name##_of, 1);                                                            \
+        each_data_and_special(engine, full, name##_of, 0);                                                \
     }                                                                                                     \
     static void name##_alone(int engine, const char *full, const double *x, const double *w, int64_t n) { \
         Arg args[] = {VEC("f64", w, n), X};                                                               \
         double got = number(engine, full, args, 2), wsd = gsl_stats_wsd(w, 1, x, 1, (size_t)n);           \
-        if (has_weights(x, w, n) && wsd > 1e-9 * greatest(x, n))                                          \
-            expect_close(full, got, gsl_stats_##name(w, 1, x, 1, (size_t)n), 1e-6, 1e-6);                 \
+        double expected = gsl_stats_##name(w, 1, x, 1, (size_t)n);                                        \
+        if (has_weights(x, w, n) && wsd > 1e-9 * greatest(x, n) && !loses_infinity(x, n, expected))       \
+            expect_close(full, got, expected, 1e-6, 1e-6);                                                \
     }                                                                                                     \
     static void name(int engine, const char *full) {                                                      \
-        each_data(engine, full, name##_alone, 1);                                                         \
+        each_data_and_special(engine, full, name##_alone, 0);                                             \
     }
 WEIGHTED_SHAPE(wskew)
 WEIGHTED_SHAPE(wkurtosis)
@@ -324,7 +330,7 @@ static void minmax_index_of(int engine, const char *full, const double *x, const
 }
 static void minmax_index(int engine, const char *full) {
     expect_empty_fails(engine, full);
-    each_data(engine, full, minmax_index_of, 1);
+    each_data_and_special(engine, full, minmax_index_of, 1);
 }
 static void minmax(int engine, const char *full) {
     expect_empty_fails(engine, full);
@@ -451,13 +457,14 @@ static void trmean_of(int engine, const char *full, const double *x, const doubl
     double *sorted = sorted_copy(x, n);
     for (double trim = 0; trim <= 0.6; trim += 0.1) {
         Arg args[] = {F64(trim), VEC("f64", sorted, n)};
-        double expected = gsl_stats_trmean_from_sorted_data(trim, sorted, 1, (size_t)n);
+        double expected =
+            n ? gsl_stats_trmean_from_sorted_data(trim, sorted, 1, (size_t)n) : 0; /* or it crashes */
         expect_close(full, number(engine, full, args, 2), expected, 1e-12, rounding(x, n));
     }
     free(sorted);
 }
 static void trmean(int engine, const char *full) {
-    each_data(engine, full, trmean_of, 1);
+    each_data(engine, full, trmean_of, 0);
 }
 
 static void gastwirth_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
@@ -528,7 +535,7 @@ static void mad_of(int engine, const char *full, const double *x, const double *
     free(work);
 }
 static void mad(int engine, const char *full) {
-    each_data(engine, full, mad_of, 1);
+    each_data(engine, full, mad_of, 0);
 }
 
 /* ---- vectors ---- */
@@ -549,7 +556,7 @@ static gsl_vector *vector_of(const double *x, int64_t n) {
         gsl_vector_free(c);                                                                            \
     }                                                                                                  \
     static void name(int engine, const char *full) {                                                   \
-        each_data_and_special(engine, full, name##_of, 1);                                             \
+        each_data_and_special(engine, full, name##_of, 0);                                             \
     }
 #define call_vector_add gsl_vector_add
 #define call_vector_sub gsl_vector_sub
@@ -579,7 +586,7 @@ static void vector_axpby_of(int engine, const char *full, const double *x, const
     }
 }
 static void vector_axpby(int engine, const char *full) {
-    each_data_and_special(engine, full, vector_axpby_of, 1);
+    each_data_and_special(engine, full, vector_axpby_of, 0);
 }
 
 static void vector_sum_of(int engine, const char *full, const double *x, const double *y, int64_t n) {
@@ -591,7 +598,7 @@ static void vector_sum_of(int engine, const char *full, const double *x, const d
     gsl_vector_free(a);
 }
 static void vector_sum(int engine, const char *full) {
-    each_data_and_special(engine, full, vector_sum_of, 1);
+    each_data_and_special(engine, full, vector_sum_of, 0);
 }
 
 #define SIGNS(name)                                                                    \
@@ -599,9 +606,10 @@ static void vector_sum(int engine, const char *full) {
         static const double some[][3] = {{0, 0, 0},   {-0.0, 0, 0}, {1, 2, 3},         \
                                          {1, 0, 3},   {-1, -2, -3}, {-1, 0, 1},        \
                                          {NAN, 1, 1}, {NAN, -1, 0}, {INFINITY, 1, 1}}; \
-        for (int k = 0; k < COUNT(some); k++) {                                        \
-            gsl_vector *a = vector_of(some[k], 3);                                     \
-            Arg args[] = {VEC("f64", some[k], 3)};                                     \
+        for (int k = 0; k < 4 * COUNT(some); k++) {                                    \
+            int64_t n = 3 - k % 4;                                                     \
+            gsl_vector *a = vector_of(some[k / 4], n);                                 \
+            Arg args[] = {VEC("f64", some[k / 4], n)};                                 \
             weld_value_t value = call(engine, full, args, 1);                          \
             bool got = *(const bool *)weld_value_data(value);                          \
             cr_expect(got == (gsl_##name(a) != 0), "%s of case %d", full, k);          \

@@ -264,7 +264,7 @@ static void TEST(trtrs)(int engine, const char *full) {
 
 static void TEST(getrf)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 9; n += 4) {
+        for (int n = 0; n < 9; n += n ? 4 : 1) {
             int least = m < n ? m : n;
             NUMBER *a = TEST(random)((int64_t)m * n), *lu = TEST(copy_of)(a, m * n);
             lapack_int pivots[64];
@@ -397,7 +397,7 @@ static void TEST(potrs)(int engine, const char *full) {
 
 static void TEST(geqrf)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10; n += 3) {
+        for (int n = 0; n < 10; n += n ? 3 : 1) {
             int least = m < n ? m : n;
             NUMBER *a = TEST(random)((int64_t)m * n), *qr = TEST(copy_of)(a, m * n), tau[16];
             if (least) LAPACK(geqrf)(LAPACK_ROW_MAJOR, m, n, qr, n, tau);
@@ -415,7 +415,7 @@ static void TEST(geqrf)(int engine, const char *full) {
 
 static void TEST(ungqr)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10 && n <= m; n += 3) {
+        for (int n = 0; n < 10 && n <= m; n += n ? 3 : 1) {
             NUMBER *qr = TEST(random)((int64_t)m * n), tau[16];
             if (n) LAPACK(geqrf)(LAPACK_ROW_MAJOR, m, n, qr, n, tau);
             for (int k = n; k >= 0; k -= 2) {
@@ -436,7 +436,7 @@ static void TEST(ungqr)(int engine, const char *full) {
 /* Q R is A, Q unitary, R triangular with zeros below. */
 static void TEST(qr)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 14; n += 3) {
+        for (int n = 0; n < 14; n += n ? 3 : 1) {
             int k = m < n ? m : n;
             NUMBER *a = TEST(random)((int64_t)m * n), *back = TEST(random)((int64_t)m * n);
             Arg args[] = {I64(m), I64(n), Z(a, m * n)};

@@ -27,7 +27,7 @@ static void TEST(gels)(int engine, const char *full) {
 /* Of full rank, and with rows that repeat. `method`: gelsd, gelss, gelsy. */
 static void TEST(least_squares)(int engine, const char *full, char method) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10; n += 3) {
+        for (int n = 0; n < 10; n += n ? 3 : 1) {
             for (int rhs = 0; rhs < 3; rhs++) {
                 int rows = m > n ? m : n, least = m < n ? m : n, columns = rhs ? rhs : 1;
                 NUMBER *a = TEST(random)((int64_t)m * n), *b = TEST(random)((int64_t)m * rhs);
@@ -118,7 +118,7 @@ static void TEST(geev)(int engine, const char *full) {
 
 static void TEST(singular_values)(int engine, const char *full, bool divided) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 14; n += 3) {
+        for (int n = 0; n < 14; n += n ? 3 : 1) {
             int k = m < n ? m : n;
             NUMBER *a = TEST(random)((int64_t)m * n), *work = TEST(copy_of)(a, m * n);
             NUMBER *u = TEST(random)((int64_t)m * k), *vt = TEST(random)((int64_t)k * n);

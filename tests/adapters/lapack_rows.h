@@ -119,7 +119,7 @@ static void TEST(posv)(int engine, const char *full) {
 
 static void TEST(getrf)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 9; n += 4) {
+        for (int n = 0; n < 9; n += n ? 4 : 1) {
             int least = m < n ? m : n;
             REAL *a = TEST(random)((int64_t)m * n), *lu = TEST(copy_of)(a, m * n);
             lapack_int pivots[128];
@@ -287,7 +287,7 @@ static void TEST(potrs)(int engine, const char *full) {
 
 static void TEST(geqrf)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10; n += 3) {
+        for (int n = 0; n < 10; n += n ? 3 : 1) {
             int least = m < n ? m : n;
             REAL *a = TEST(random)((int64_t)m * n), *qr = TEST(copy_of)(a, m * n), tau[16];
             if (least) LAPACK(geqrf)(LAPACK_ROW_MAJOR, m, n, qr, n, tau);
@@ -305,7 +305,7 @@ static void TEST(geqrf)(int engine, const char *full) {
 
 static void TEST(orgqr)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10 && n <= m; n += 3) {
+        for (int n = 0; n < 10 && n <= m; n += n ? 3 : 1) {
             REAL *qr = TEST(random)((int64_t)m * n), tau[16];
             if (n) LAPACK(geqrf)(LAPACK_ROW_MAJOR, m, n, qr, n, tau);
             for (int k = n; k >= 0; k -= 2) {
@@ -329,7 +329,7 @@ static void TEST(orgqr)(int engine, const char *full) {
 /* Q R is A, Q orthonormal, R triangular with zeros below. */
 static void TEST(qr)(int engine, const char *full) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 14; n += 3) {
+        for (int n = 0; n < 14; n += n ? 3 : 1) {
             int k = m < n ? m : n;
             REAL *a = TEST(random)((int64_t)m * n);
             Arg args[] = {I64(m), I64(n), VEC(E, a, m * n)};
@@ -419,7 +419,7 @@ static void TEST(geev)(int engine, const char *full) {
 
 static void TEST(singular_values)(int engine, const char *full, bool divided) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 14; n += 3) {
+        for (int n = 0; n < 14; n += n ? 3 : 1) {
             int k = m < n ? m : n;
             REAL *a = TEST(random)((int64_t)m * n), *work = TEST(copy_of)(a, m * n), s[16], super[16];
             REAL *u = TEST(random)((int64_t)m * k), *vt = TEST(random)((int64_t)k * n);

@@ -173,7 +173,7 @@ static void TEST(ppsv)(int engine, const char *full) {
 /* Of full rank, and with rows that repeat. `method`: gelsd, gelss, gelsy. */
 static void TEST(least_squares)(int engine, const char *full, char method) {
     EACH_SIZE(m) {
-        for (int n = 0; n < 10; n += 3) {
+        for (int n = 0; n < 10; n += n ? 3 : 1) {
             for (int rhs = 0; rhs < 3; rhs++) {
                 int rows = m > n ? m : n, least = m < n ? m : n;
                 REAL *a = TEST(random)((int64_t)m * n), *b = TEST(random)((int64_t)m * rhs), s[16];
