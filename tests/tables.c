@@ -4,12 +4,14 @@
  * do: they include the tables once more and look for each row in the documents and in the corpus.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "read_file.h"
 #include "../lang/lang.h"
@@ -244,4 +246,36 @@ Test(tables, derived_functions_are_in_the_c_library) {
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_expect(dlsym(RTLD_DEFAULT, names[i]), "there is no function %s", names[i]);
+}
+
+/* ---- adapters ---- */
+
+/* Does a file tests/adapters/NAME.c or NAME_MORE.c go through the adapter's table? */
+static bool goes_through_table(const char *name) {
+    static const char *const ends[] = {"", "_rows", "_use", "_out"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !found; i++) {
+        char path[4300];
+        snprintf(path, sizeof path, "%s/tests/adapters/%s%s.c", WELD_SOURCE_DIR, name, ends[i]);
+        if (access(path, R_OK) != 0) continue;
+        char *text = read_file(path);
+        found = strstr(text, " check_rows") || strstr(text, "->functions;");
+        free(text);
+    }
+    return found;
+}
+
+/* A row without a test fails in those; an adapter whose table nobody goes through fails here. */
+Test(tables, every_adapter_has_a_test_of_its_rows) {
+    int adapters = 0;
+    DIR *folder = opendir(WELD_SOURCE_DIR "/adapters");
+    cr_assert_not_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        if (strchr(entry->d_name, '.')) continue;
+        adapters++;
+        cr_expect(goes_through_table(entry->d_name), "no test goes through the rows of the adapter %s",
+                  entry->d_name);
+    }
+    closedir(folder);
+    cr_expect(adapters > 5);
 }
