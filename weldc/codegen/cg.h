@@ -559,6 +559,7 @@ void cg_combine_leaves(Cg *cg, const Type *type, Op op, Leaf *into, const Leaf *
 void cg_identity_leaves(Cg *cg, const Type *type, Op op, Leaf *out);
 /* Combines a value into the one in memory, field by field. */
 void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
+void cg_combine_entry(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value);
 Leaf *cg_new_builder(Cg *cg, const Node *node);
 Leaf *cg_merge(Cg *cg, const Node *node);
 /* if(c, merge(b, e), b) without a branch, where b is an appender with room and e is cheap; else NULL. */

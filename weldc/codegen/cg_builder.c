@@ -136,6 +136,28 @@ void cg_combine_at(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const 
     cg_store(cg, type, into, pointer, cg->fn->scope);
 }
 
+/* The same in an entry of a dictionary. The least or greatest so far seldom changes: it is stored only if it does, behind a branch
+ * which is then foreseen, so that the lines of a large table need not be written back. */
+void cg_combine_entry(Cg *cg, const Type *type, Op op, LLVMValueRef pointer, const Leaf *value) {
+    if ((op != OP_min && op != OP_max) || !type_is_scalar(type) || type->kind == TY_bool) {
+        cg_combine_at(cg, type, op, pointer, value);
+        return;
+    }
+    LLVMTypeRef bits = LLVMIntTypeInContext(cg->context, (unsigned)(8 * type->size));
+    Leaf *before = cg_leaves(cg, type);
+    cg_load_merged(cg, type, pointer, before);
+    Leaf after = cg_binary_op(cg, op, type, before[0], value[0], true);
+    LLVMValueRef old = LLVMBuildBitCast(cg->builder, before[0], bits, "");
+    LLVMValueRef changed =
+        LLVMBuildICmp(cg->builder, LLVMIntNE, old, LLVMBuildBitCast(cg->builder, after, bits, ""), "");
+    LLVMBasicBlockRef store = cg_block(cg, "better"), done = cg_block(cg, "");
+    LLVMBuildCondBr(cg->builder, changed, store, done);
+    cg_goto(cg, store);
+    cg_store(cg, type, &after, pointer, cg->fn->scope);
+    LLVMBuildBr(cg->builder, done);
+    cg_goto(cg, done);
+}
+
 /* Combines the lanes of a simd value: halves with each other until one is left. */
 static Leaf reduce_lanes(Cg *cg, const Type *type, Op op, Leaf lanes) {
     for (int width = WELD_LANES / 2; width; width /= 2) {

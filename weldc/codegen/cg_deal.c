@@ -134,7 +134,7 @@ static void drain_record(Cg *cg, const Dealt *dealt, Op op, LLVMValueRef dict, L
     record(cg, dealt, at, pair, false);
     LLVMBasicBlockRef after = cg_block(cg, "");
     Probe p = cg_dict_probe(cg, entry, dict, pair, NULL);
-    cg_combine_at(cg, entry->args[1], op, p.value, pair + keys);
+    cg_combine_entry(cg, entry->args[1], op, p.value, pair + keys);
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, p.missing);
     LLVMValueRef number = cg_load_at(cg, cg->i32, at, dealt->record - NUMBER_BYTES);

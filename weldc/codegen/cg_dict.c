@@ -223,7 +223,7 @@ static void merge_by_call(Cg *cg, const Type *builder, LLVMValueRef dict, const 
         LLVMBuildICmp(cg->builder, LLVMIntEQ, cg_load_at(cg, cg->i8, slot, 0), LLVMConstNull(cg->i8), "");
     LLVMBuildCondBr(cg->builder, is_old, old, fresh);
     cg_goto(cg, old);
-    cg_combine_at(cg, builder->args[1], builder->op, at, value);
+    cg_combine_entry(cg, builder->args[1], builder->op, at, value);
     LLVMBuildBr(cg->builder, after);
     cg_goto(cg, fresh);
     cg_store(cg, builder->args[1], value, at, NULL);
@@ -244,7 +244,7 @@ void cg_dict_merge(Cg *cg, const Type *builder, LLVMValueRef state, const Leaf *
         const Dealt *dealt = cg_dealt(cg, state);
         if (dealt) cg_deal(cg, dealt, dict, pair, node, after);
         Probe p = cg_dict_probe(cg, entry, dict, pair, NULL);
-        cg_combine_at(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
+        cg_combine_entry(cg, builder->args[1], builder->op, p.value, pair + leaf_count(key));
         LLVMBuildBr(cg->builder, after);
         cg_goto(cg, p.missing);
         insert(cg, entry, dict, p.hash, dealt, pair, node);
