@@ -27,6 +27,14 @@ struct Moved {
     Moved *next;
 };
 
+/* Of a node and all below. */
+typedef struct Needs {
+    uint64_t levels; /* that bind names which are used */
+    bool fixed;      /* has an effect */
+    bool fails;      /* may fail, or not end */
+    bool builder;    /* names a builder outside of the bodies of its loops */
+} Needs;
+
 typedef struct Block Block;
 struct Block {
     Block *outer;
@@ -38,16 +46,9 @@ struct Block {
     } kind; /* STEP: of an iterate. VALUE: lets in an operand; it runs when the block around does */
     int level, at;
     Moved *first, **last;
+    Needs moved; /* of what came here from further inside */
     Node *end;
 };
-
-/* Of a node and all below. */
-typedef struct Needs {
-    uint64_t levels; /* that bind names which are used */
-    bool fixed;      /* has an effect */
-    bool fails;      /* may fail, or not end */
-    bool builder;    /* names a builder outside of the bodies of its loops */
-} Needs;
 
 typedef struct Licm {
     Program *program;
@@ -112,9 +113,17 @@ static Block *home_of(Block *block, uint64_t levels, bool fails) {
     return home;
 }
 
+static void needs_add(Needs *needs, Needs more) {
+    needs->levels |= more.levels;
+    needs->fixed |= more.fixed;
+    needs->fails |= more.fails;
+    needs->builder |= more.builder;
+}
+
 /* Moves the value before the statement of a block. Returns the levels of what stands there now. */
-static uint64_t move(Licm *licm, Block *block, Node **slot) {
+static uint64_t move(Licm *licm, Block *block, Node **slot, Needs needs) {
     Program *program = licm->program;
+    needs_add(&block->moved, needs);
     Node *node = *slot;
     Symbol *name = symbol_new(program, "t", node->type);
     Node *let = node_new(program, N_Let, node->span, NULL, 2);
@@ -150,16 +159,13 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
         } else {
             below = walk_node(licm, block, kid);
         }
-        needs.levels |= below.levels;
-        needs.fixed |= below.fixed;
-        needs.fails |= below.fails;
-        needs.builder |= below.builder;
+        needs_add(&needs, below);
     }
     needs.fixed |= is_fixed(node);
     needs.fails |= may_fail(node);
     bool stays = needs.fixed || needs.builder || node->type->builders || !is_costly(node);
     Block *home = stays ? block : home_of(block, needs.levels, needs.fails);
-    if (home != block) needs.levels = move(licm, home, slot);
+    if (home != block) needs.levels = move(licm, home, slot, needs);
     return needs;
 }
 
@@ -192,18 +198,14 @@ static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int
         Node *let = *at, **value = &let->kids[0];
         Needs below = (*value)->kind == N_Let ? walk_block(licm, &block, value, NULL, VALUE)
                                               : walk_node(licm, &block, value);
-        needs.levels |= below.levels;
-        needs.fixed |= below.fixed;
-        needs.fails |= below.fails;
-        needs.builder |= below.builder;
+        needs_add(&needs, below);
         licm->levels[let->symbol->id] = block.level;
     }
     block.end = *at;
     Needs below = walk_node(licm, &block, &block.end);
-    needs.levels = (needs.levels | below.levels) & (((uint64_t)1 << block.level) - 1);
-    needs.fixed |= below.fixed;
-    needs.fails |= below.fails;
-    needs.builder |= below.builder;
+    needs_add(&needs, below);
+    needs_add(&needs, block.moved);
+    needs.levels &= ((uint64_t)1 << block.level) - 1;
     if (block.first)
         lay_out(&block, slot);
     else
