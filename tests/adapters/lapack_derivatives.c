@@ -81,6 +81,79 @@ static void expect_complex(const char *name, Arg *args, int64_t count, const cha
     expect_float_derivative(on_doubles, on_floats, args, count, project);
 }
 
+/* What of eigenvectors does not depend on their factors of size 1. */
+#define PROJECT_VALUES                                                                                \
+    "result(for(r.$0, merger[f64, +], |b, i, e| merge(b, f64(e) * sin(f64(i) + 1.0)))) + "            \
+    "result(for(r.$1, merger[f64, +], |b, i, e| merge(b, f64(e.$0 * e.$0 + e.$1 * e.$1) * cos(3.0 * " \
+    "f64(i)))))"
+#define PROJECT_LEAST                                         \
+    "(let x = r.$0; result(for(x, merger[f64, +], |b, i, e| " \
+    "merge(b, f64(e.$0) * sin(f64(i) + 1.0) + f64(e.$1) * cos(3.0 * f64(i))))))"
+#define PROJECT_LEAST_PAIR \
+    PROJECT_LEAST " + result(for(r.$1, merger[f64, +], |b, i, e| merge(b, f64(e) * cos(3.0 * f64(i)))))"
+
+static void complex_with_structure(void) {
+    enum { BELOW = 1, ABOVE = 2, WIDTH = BELOW + ABOVE + 1, PACKED = N * (N + 1) / 2 };
+    double *band = random_doubles(2 * N * WIDTH), *b = random_doubles(2 * N * RIGHT),
+           *beside = random_doubles(4), *more = random_doubles(4), *packed = random_doubles(2 * PACKED),
+           *narrow = random_doubles(4 * N);
+    double diagonal[] = {5, 6, 7}, *whole = random_doubles(2 * N);
+    for (int i = 0; i < N; i++) band[2 * (i * WIDTH + BELOW)] += 5, whole[2 * i] += 5;
+    Arg right = VEC("{f64,f64}", b, N * RIGHT);
+    Arg gbsv[] = {I64(N), I64(BELOW), I64(ABOVE), I64(RIGHT), VEC("{f64,f64}", band, N * WIDTH), right};
+    Arg gtsv[] = {I64(N),
+                  I64(RIGHT),
+                  VEC("{f64,f64}", beside, 2),
+                  VEC("{f64,f64}", whole, N),
+                  VEC("{f64,f64}", more, 2),
+                  right};
+    Arg ptsv[] = {I64(N), I64(RIGHT), VEC("f64", diagonal, N), VEC("{f64,f64}", beside, 2), right};
+    expect_complex("gbsv", gbsv, 6, PROJECT_COMPLEX);
+    expect_complex("gtsv", gtsv, 6, PROJECT_COMPLEX);
+    expect_complex("ptsv", ptsv, 5, PROJECT_COMPLEX);
+    for (int upper = 0; upper < 2; upper++) {
+        for (int i = 0; i < 2 * PACKED; i++) packed[i] = random_number();
+        for (int i = 0, at = 0; i < N; at += upper ? N - i : i + 2, i++) packed[2 * at] = 6 + i;
+        for (int i = 0; i < N; i++) narrow[2 * (2 * i + !upper)] = 6 + i, narrow[2 * (2 * i + upper)] = 0.5;
+        Arg ppsv[] = {BOOL(upper), I64(N), I64(RIGHT), VEC("{f64,f64}", packed, PACKED), right};
+        Arg pbsv[] = {BOOL(upper), I64(N), I64(1), I64(RIGHT), VEC("{f64,f64}", narrow, 2 * N), right};
+        expect_complex("ppsv", ppsv, 5, PROJECT_COMPLEX);
+        expect_complex("pbsv", pbsv, 6, PROJECT_COMPLEX);
+    }
+    free(band), free(b), free(beside), free(more), free(packed), free(narrow), free(whole);
+}
+
+static void complex_least_squares(void) {
+    static const int64_t shapes[][2] = {{5, 3}, {3, 5}, {4, 4}};
+    for (int k = 0; k < COUNT(shapes); k++) {
+        int64_t m = shapes[k][0], n = shapes[k][1];
+        double *a = random_doubles(2 * m * n), *b = random_doubles(10 * RIGHT);
+        for (int64_t i = 0; i < m && i < n; i++) a[2 * (i * n + i)] += 2 + (double)i;
+        Arg matrix = VEC("{f64,f64}", a, m * n);
+        for (int flag = 0; flag < 2; flag++) {
+            Arg gels[] = {BOOL(flag), I64(m), I64(n),
+                          I64(RIGHT), matrix, VEC("{f64,f64}", b, (flag ? n : m) * RIGHT)};
+            expect_complex("gels", gels, 6, PROJECT_COMPLEX);
+        }
+        Arg any[] = {I64(m), I64(n), I64(RIGHT), F64(1e-5), matrix, VEC("{f64,f64}", b, m * RIGHT)};
+        expect_complex("gelsd", any, 6, PROJECT_LEAST_PAIR);
+        expect_complex("gelss", any, 6, PROJECT_LEAST_PAIR);
+        expect_complex("gelsy", any, 6, PROJECT_LEAST);
+        free(a), free(b);
+    }
+}
+
+static void complex_eigenvalues(void) {
+    double *a = random_doubles(2 * N * N), *b = random_doubles(2 * N * N);
+    for (int i = 0; i < N; i++) a[2 * (i * N + i)] += 2 * i, b[2 * (i * N + i)] = 5;
+    for (int flag = 0; flag < 2; flag++) {
+        Arg args[] = {BOOL(flag), I64(N), VEC("{f64,f64}", a, N * N), VEC("{f64,f64}", b, N * N)};
+        expect_complex("heev", args, 3, PROJECT_VALUES);
+        expect_complex("hegv", args, 4, PROJECT_VALUES);
+    }
+    free(a), free(b);
+}
+
 static void of_complex_numbers(void) {
     double *a = random_doubles(2 * N * N), *b = random_doubles(2 * N * RIGHT);
     double lu[2 * N * N];
@@ -106,10 +179,17 @@ static void of_complex_numbers(void) {
         expect_complex("getrs", getrs, 7, PROJECT_COMPLEX);
     }
     for (int flag = 0; flag < 2; flag++) {
-        Arg posv[] = {BOOL(flag), I64(N), I64(RIGHT), matrix, right};
+        Arg posv[] = {BOOL(flag), I64(N), I64(RIGHT), matrix, right}, potrf[] = {BOOL(flag), I64(N), matrix};
         expect_complex("posv", posv, 5, PROJECT_COMPLEX);
         expect_complex("hesv", posv, 5, PROJECT_COMPLEX);
         expect_complex("sysv", posv, 5, PROJECT_COMPLEX);
+        expect_complex("potrs", posv, 5, PROJECT_COMPLEX);
+        expect_complex("potrf", potrf, 3, PROJECT_COMPLEX);
+    }
+    for (int flags = 0; flags < 16; flags++) {
+        Arg trtrs[] = {BOOL(flags & 1), BOOL(flags & 2), BOOL(flags & 4), BOOL(flags & 8),
+                       I64(N),          I64(RIGHT),      matrix,          right};
+        expect_complex("trtrs", trtrs, 8, PROJECT_COMPLEX);
     }
     free(a), free(b);
 }
@@ -155,6 +235,9 @@ Test(lapack_derivatives, rows) {
     least_squares();
     eigenvalues();
     of_complex_numbers();
+    complex_with_structure();
+    complex_least_squares();
+    complex_eigenvalues();
     derived_all("lapack");
 }
 
