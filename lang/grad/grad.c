@@ -136,34 +136,39 @@ typedef struct Order {
     Symbol **elements, *pairs[2];
 } Order;
 
-/* An element that is compared is the second of its pair; not by a let, so that an order by a key is still seen as one. */
+/* An element that is compared is the first of its pair; not by a let, so that an order by a key is still seen as one. */
 static void take_element(Walk *walk, Node **slot) {
     Order *order = walk->data;
     for (int i = 0; i < 2; i++) {
         if ((*slot)->kind != N_Ident || (*slot)->symbol != order->elements[i]) continue;
-        *slot = field_of(order->g, order->pairs[i], 1);
+        *slot = field_of(order->g, order->pairs[i], 0);
         return;
     }
 }
 
 Symbol *sorted_pairs(Grad *g, const Node *node) {
-    Symbol *vector = now_of(node->kids[0]->symbol);
+    const Node *sort = is_sorted_slice(node) ? node->kids[0] : node;
+    Symbol *vector = now_of(sort->kids[0]->symbol);
     Symbol *pairs =
         emit(g, "pairs",
-             apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {i, x})))", 1, &vector));
+             apply_text(g, NULL, "|v| result(for(v, appender, |b, i, x| merge(b, {x, i})))", 1, &vector));
     if (grad_failed(g)) return pairs;
-    Node *order = node_clone(g->program, node->kids[1]);
+    Node *order = node_clone(g->program, sort->kids[1]);
     Order replaced = {.g = g, .elements = order->params};
     for (int i = 0; i < 2; i++) replaced.pairs[i] = symbol_new(g->program, "pair", pairs->type->args[0]);
     Walk walk = {g->program, NULL, take_element, &replaced};
     node_walk(&walk, &order->kids[0]);
     Node *lambda = make_lambda(g, 2, replaced.pairs, order->kids[0]);
-    return emit(g, "sorted", node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda));
+    Node *sorted = node_make(g->program, N_Sort, g->span, pairs->type, 2, use(g, pairs), lambda);
+    if (sort != node)
+        sorted = node_make(g->program, N_Slice, g->span, pairs->type, 3, sorted,
+                           use(g, now_of(node->kids[1]->symbol)), use(g, now_of(node->kids[2]->symbol)));
+    return emit(g, "sorted", sorted);
 }
 
-Symbol *seconds(Grad *g, const char *name, Symbol *pairs) {
+Symbol *firsts(Grad *g, const char *name, Symbol *pairs) {
     return emit(g, name,
-                apply_text(g, NULL, "|s| result(for(s, appender, |b, i, e| merge(b, e.$1)))", 1, &pairs));
+                apply_text(g, NULL, "|s| result(for(s, appender, |b, i, e| merge(b, e.$0)))", 1, &pairs));
 }
 
 /* Elements and where they were are sorted together; so every adjoint knows where it goes. Rows do not: for each element
@@ -181,7 +186,7 @@ static void reverse_sort(Grad *g, Info *info, const Node *node, Symbol **adjoint
                      apply_text(g, leaf_scalar(adjoints[i]->type),
                                 "|s, g| let none = result(for(s, appender[T], |b, i, x| merge(b, T(0.0))));"
                                 " result(for(zip(s, g), vecmerger[T, +](none), |b, i, e|"
-                                " merge(b, {e.$0.$0, e.$1})))",
+                                " merge(b, {e.$0.$1, e.$1})))",
                                 2, arguments)));
             continue;
         }
@@ -190,7 +195,7 @@ static void reverse_sort(Grad *g, Info *info, const Node *node, Symbol **adjoint
                 emit(g, "places",
                      apply_text(g, NULL,
                                 "|s| let none = result(for(s, appender[i64], |b, i, x| merge(b, 0L)));"
-                                " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$0, i})))",
+                                " result(for(s, vecmerger[i64, +](none), |b, i, x| merge(b, {x.$1, i})))",
                                 1, &sorted));
         arguments[0] = places;
         leaf_add(g, whole, i,
@@ -198,6 +203,22 @@ static void reverse_sort(Grad *g, Info *info, const Node *node, Symbol **adjoint
                       apply_text(g, NULL, "|p, g| result(for(p, appender, |b, i, x| merge(b, lookup(g, x))))",
                                  2, arguments)));
     }
+}
+
+/* The same of a slice of sorted scalars. */
+static void reverse_sorted_slice(Grad *g, Info *info, const Node *node, Symbol *adjoint) {
+    const Node *vector = node->kids[0]->kids[0];
+    Symbol *arguments[3] = {info->sorted ? info->sorted : sorted_pairs(g, node), adjoint,
+                            now_of(vector->symbol)};
+    Info *whole = info_of(g, vector->symbol);
+    if (!whole || !adjoint || grad_failed(g)) return;
+    leaf_add(
+        g, whole, 0,
+        emit(g, "adjoint",
+             apply_text(g, leaf_scalar(adjoint->type),
+                        "|s, g, v| let none = result(for(v, appender[T], |b, i, x| merge(b, T(0.0))));"
+                        " result(for(zip(s, g), vecmerger[T, +](none), |b, i, e| merge(b, {e.$0.$1, e.$1})))",
+                        3, arguments)));
 }
 
 /* The adjoints of the operands, from those of the value. */
@@ -241,7 +262,12 @@ static void reverse_value(Grad *g, Info *info, Node *node, Symbol **adjoints) {
     case N_Select: reverse_select(g, node, adjoints, count); break;
     case N_Lookup:
     case N_OptLookup:
-    case N_Slice: reverse_lookup(g, node, adjoints, count); break;
+    case N_Slice:
+        if (is_sorted_slice(node))
+            reverse_sorted_slice(g, info, node, adjoints[0]);
+        else
+            reverse_lookup(g, node, adjoints, count);
+        break;
     case N_ToVec:
         at = type_leaves(node->kids[0]->type->args[0]);
         for (int i = at; i < count; i++) leaf_add(g, info_of(g, node->kids[0]->symbol), i - at, adjoints[i]);

@@ -87,7 +87,7 @@ struct Info {
     int *merges;       /* by cell: since the body began, 2 added; 0: not known, 1: it differs */
     struct Loop *loop; /* of a loop's parameter for builders */
     Symbol *index;     /* of a dictionary: a dictionary of its keys' places */
-    Symbol *sorted;    /* of a sort: {where it was, element}, in order */
+    Symbol *sorted;    /* of a sort: {element, where it was}, in order */
     Symbol *
         states; /* of an iterate: all states that its function was given; of one that saves, some (grad_again.c) */
     Symbol *steps, *slots; /* of one that saves: how many there are, and how many may be kept */
@@ -171,10 +171,14 @@ Symbol *partial(Grad *g, const Node *node, int operand, Symbol *result, Symbol *
 /* What a linear function of one parameter makes of adjoints of its result's leaves: those of its parameter's leaves, here
  * at this value, which they do not depend on. NULL: error set. */
 Symbol **transpose(Grad *g, Node *lambda, Symbol *at, Symbol **adjoints);
-/* A sort's elements as {where it was, element}, sorted. */
+/* A sort's elements as {element, where it was}, sorted; of a slice of a sort those of the slice. */
 Symbol *sorted_pairs(Grad *g, const Node *node);
-Symbol *seconds(Grad *g, const char *name, Symbol *pairs); /* the elements alone */
-bool is_chosen(const Node *node, int number);              /* is it derived by this parameter? */
+Symbol *firsts(Grad *g, const char *name, Symbol *pairs); /* the elements alone */
+/* Is it a slice that has its sort as an operand (grad_normal.c)? */
+static inline bool is_sorted_slice(const Node *node) {
+    return node->kind == N_Slice && node->kids[0]->kind == N_Sort;
+}
+bool is_chosen(const Node *node, int number); /* is it derived by this parameter? */
 /* What a body computes from, its parameters named and those with `bits` active; then the derivative. */
 Node *derive_forward(Grad *g, Node *node); /* grad_tangent.c */
 

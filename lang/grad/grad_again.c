@@ -237,8 +237,8 @@ static bool note_use(Walk *walk, Node **slot) {
 
 static bool has_memory(const Node *value) {
     if (value->type->builders || !value->type->pointers) return false;
-    return value->kind == N_Result || value->kind == N_Sort || value->kind == N_If ||
-           value->kind == N_Iterate || value->kind == N_Vec || node_is_foreign(value);
+    return value->kind == N_Result || value->kind == N_Sort || is_sorted_slice(value) ||
+           value->kind == N_If || value->kind == N_Iterate || value->kind == N_Vec || node_is_foreign(value);
 }
 
 static void chain_read(Chain *chain, Grad *g, Node *body) {

@@ -388,9 +388,9 @@ static void forward_let(Grad *g, Node *let) {
             again_sweep(g, info);
         else
             forward_saving(g, info, value);
-    } else if (value->kind == N_Sort && is_active_value(info)) {
+    } else if ((value->kind == N_Sort || is_sorted_slice(value)) && is_active_value(info)) {
         Symbol *pairs = sorted_pairs(g, value); /* for the adjoints, too */
-        bind_value(g, let->symbol, grad_failed(g) ? NULL : seconds(g, let->symbol->name, pairs));
+        bind_value(g, let->symbol, grad_failed(g) ? NULL : firsts(g, let->symbol->name, pairs));
         info->sorted = pairs;
     } else {
         bind_value(g, let->symbol, emit(g, let->symbol->name, node_clone(g->program, value)));

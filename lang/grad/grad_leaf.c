@@ -316,7 +316,8 @@ static Symbol *acc_close(Grad *g, Acc *acc) {
 
 /* Is the name a part of another one whose leaf is in a builder? */
 static bool leaf_is_part(Grad *g, Info *info, int number, const Node *def) {
-    bool part = def->kind == N_Ident || def->kind == N_Field || def->kind == N_Slice ||
+    bool part = def->kind == N_Ident || def->kind == N_Field ||
+                (def->kind == N_Slice && !is_sorted_slice(def)) ||
                 (def->kind == N_Lookup && def->kids[0]->type->kind == TY_vec);
     int own = number;
     Info *whole = part ? info_of(g, def->kind == N_Ident ? def->symbol : def->kids[0]->symbol) : NULL;

@@ -258,9 +258,9 @@ static void study_value(Grad *g, Info *info, Node *node, int depth) {
         from_kid(g, info, node->kids[1], 0);
         from_kid(g, info, node->kids[2], 0);
         break;
+    case N_Slice: from_kid(g, info, is_sorted_slice(node) ? node->kids[0]->kids[0] : node->kids[0], 0); break;
     case N_Lookup:
     case N_OptLookup:
-    case N_Slice:
     case N_Checkpoint:
     case N_After:
     case N_Sort: from_kid(g, info, node->kids[0], 0); break;

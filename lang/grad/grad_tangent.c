@@ -209,12 +209,13 @@ static void tangent_of_lookup(Grad *g, Info *info, const Node *node) {
 static void tangent_of_sort(Grad *g, Info *info, const Node *node) {
     Symbol *pairs = sorted_pairs(g, node);
     if (grad_failed(g)) return;
-    bind(g, info->symbol, seconds(g, info->symbol->name, pairs));
+    bind(g, info->symbol, firsts(g, info->symbol->name, pairs));
+    const Node *vector = is_sorted_slice(node) ? node->kids[0]->kids[0] : node->kids[0];
     for (int i = 0; i < info->leaves.count; i++) {
-        Symbol *arguments[2] = {pairs, tangent_of(g, node->kids[0], i)};
+        Symbol *arguments[2] = {pairs, tangent_of(g, vector, i)};
         if (info->active[i])
             tangent_by_text(g, info, i,
-                            "|s, t| result(for(s, appender, |b, i, e| merge(b, lookup(t, e.$0))))", 2,
+                            "|s, t| result(for(s, appender, |b, i, e| merge(b, lookup(t, e.$1))))", 2,
                             arguments);
     }
 }
@@ -435,6 +436,10 @@ static void tangent_of_value(Grad *g, Info *info, Node *node) {
     case N_Iterate: tangent_of_iterate(g, info, node); return;
     case N_For: tangent_of_for(g, info, node); return;
     case N_Sort: tangent_of_sort(g, info, node); return;
+    case N_Slice:
+        if (!is_sorted_slice(node)) break;
+        tangent_of_sort(g, info, node);
+        return;
     default: break;
     }
     bind(g, info->symbol, emit(g, info->symbol->name, node_clone(g->program, node)));
