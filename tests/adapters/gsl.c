@@ -715,7 +715,7 @@ static const RowTest tests[] = {
     ROW(ran_poisson), ROW(ran_bernoulli), ROW(rng_uniform),
     {"sf_erf", check_erf}, {"sf_erf_Z", check_erf_Z}, {"sf_log_abs", check_log_abs},
     {"sf_legendre_P1", check_legendre_P1}, {"sf_legendre_P2", check_legendre_P2}, {"sf_legendre_P3", check_legendre_P3},
-    ROW(mean), ROW(variance), ROW(sd), ROW(tss), ROW(absdev), ROW(skew), ROW(kurtosis), ROW(lag1_autocorrelation),
+    ROW(mean), ROW(variance), ROW(sd), ROW(tss), ROW(absdev), ROW(skew), ROW(kurtosis), {"lag1_autocorrelation", lag1_autocorrelation_row},
     ROW(variance_m), ROW(sd_m), ROW(variance_with_fixed_mean), ROW(sd_with_fixed_mean), ROW(tss_m), ROW(absdev_m),
     ROW(lag1_autocorrelation_m), ROW(skew_m_sd), ROW(kurtosis_m_sd),
     ROW(covariance), ROW(correlation), ROW(pvariance), ROW(ttest), ROW(covariance_m),
