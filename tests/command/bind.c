@@ -283,6 +283,7 @@ Test(bind, says_what_it_lacks) {
         "double lack_none(const double *x);\n"
         "int lack_text(const char *name);\n"
         "double lack_leading(int m, int n, const double *a, int lda);\n"
+        "int lack_packed(char uplo, int n, double *ap, int *ipiv);\n"
         "int lack_struct(handle   h, int n);\n"
         "int lack_callback(int (*compare)(const void *, const void *), int n);\n"
         "int lack_void(const void *data, size_t n);\n"
@@ -297,6 +298,7 @@ Test(bind, says_what_it_lacks) {
         "lack_none: how long `const double *x` is, no parameter tells: none is named n, len,",
         "lack_text: `const char *name` is a text that ends where a 0 is",
         "lack_leading: it takes a matrix whose rows are apart: `int lda`",
+        "lack_packed: it takes a packed triangle: `double *ap`",
         "lack_struct: its parameter `handle h` has no type of the language",
         "lack_callback: its parameter `int (*compare)(const void *, const void *)` is a function",
         "lack_void: its parameter `const void *data` points to what has no type",

@@ -265,10 +265,12 @@ static void put_guesses(Buf *out, const Prototype *p) {
     }
 }
 
-/* What is changed starts as what is given. */
+/* What is changed starts as what is given; a number, which a function may read as well, as 0. */
 static void put_copies(Buf *out, const Prototype *p) {
     for (int i = 0; i < p->count; i++) {
         const Param *param = &p->params[i];
+        if (param->role == ROLE_NUMBER)
+            buf_printf(out, p->values > 1 ? "    result->%s = 0;\n" : "    *result = 0;\n", param->name);
         if (param->role != ROLE_IN_PLACE) continue;
         buf_printf(out, "    if (%s->length) memcpy(", param->safe);
         put_place(out, p, param);

@@ -249,6 +249,10 @@ void roles_find(Prototype *p) {
         snprintf(p->why, sizeof p->why, "its result `%s%s *` is a pointer",
                  p->result.constant ? "const " : "", p->result.type);
     if (leading) lacks(p, "it takes a matrix whose rows are apart: ", leading, "");
+    for (int i = 0; i < p->count; i++) { /* as LAPACK and BLAS name it */
+        if (p->params[i].pointer && lengths && strcasecmp(p->params[i].name, "ap") == 0)
+            lacks(p, "it takes a packed triangle: ", &p->params[i], "");
+    }
     find_written(p, lengths);
     for (int i = 0; i < p->count; i++) {
         Param *param = &p->params[i];
