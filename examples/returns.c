@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <weld_frame.h>
 
 #include "curve.h"
@@ -228,13 +229,24 @@ static int make_files(int64_t rows, const char *folder) {
     return fclose(file) ? perror(path), 0 : 1;
 }
 
+/* All processors. */
+static weld_context_t open_context(void) {
+    char threads[16];
+    weld_conf_t conf = weld_conf_new();
+    snprintf(threads, sizeof threads, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    weld_conf_set(conf, "weld.threads", threads);
+    weld_context_t context = weld_context_new(conf);
+    weld_conf_free(conf);
+    return context;
+}
+
 int main(int count, char **words) {
     if (count == 4 && strcmp(words[1], "--make") == 0) return !make_files(atoll(words[2]), words[3]);
     Training t = {.steps = count == 3 ? atoll(words[2]) : 0};
     if (t.steps < 1)
         return fputs("usage: returns --make ROWS FOLDER\n       returns FOLDER STEPS\n", stderr), 2;
     t.error = weld_error_new();
-    t.context = weld_context_new(NULL);
+    t.context = open_context();
     t.losses = malloc((size_t)t.steps * sizeof *t.losses);
     int good = t.losses && prepare(&t, words[1]);
     while (good && t.done < t.steps) good = train(&t, t.steps - t.done < CHUNK ? t.steps - t.done : CHUNK);

@@ -9,7 +9,8 @@
  * An iteration's element of a vector that the loop walks once from end to end gets its adjoint as an element of an
  * appender, to which what is known of that vector's adjoint already is added on the way. Everything else that the body
  * uses from outside is added up: scalars in mergers, once for all an iteration uses; vectors in vecmergers that the loop
- * takes in and hands on (grad_leaf.c), or, beside its index, collected (grad_piece.c). Of a builder with one merge an iteration the adjoint is walked along.
+ * takes in and hands on (grad_leaf.c), or, beside its index, collected (grad_piece.c). Of a builder with one merge an iteration the adjoint is walked along; so are the values that were merged, where
+ * to compute them anew costs more.
  */
 #include "grad.h"
 
@@ -45,6 +46,8 @@ typedef struct Job {
     Symbol *params[3];
     Symbol **starts; /* by cell */
     Symbol ***owned; /* of cells: what was there before */
+    int *known;      /* by cell: the iterator over the values that were merged, or -1 */
+    Info **merged;   /* by cell: their name in the body */
 } Job;
 
 static int add_iter(Grad *g, Job *job, Node *iter) {
@@ -221,6 +224,41 @@ static void own_adjoints(Grad *g, Job *job) {
     }
 }
 
+/* Is the name's value a function that takes longer than to read its value, which its derivative needs? Vectors of exp and sqrt are
+ * computed as fast as they are read. */
+static bool is_read(const Info *info) {
+    return info && info->def && info->def->kind == N_Unary &&
+           (info->def->op == OP_tanh || info->def->op == OP_tan);
+}
+
+/* The name of what the body merges into the cell, once an iteration, or NULL. */
+static Info *merged_into(Grad *g, Node *body, const Cell *cell) {
+    for (; body->kind == N_Let; body = body->kids[1]) {
+        const Node *merge = body->kids[0];
+        const Info *builder = merge->kind == N_Merge ? info_of(g, merge->kids[0]->symbol) : NULL;
+        if (builder && builder->cells == 1 && builder->cell[0] == cell)
+            return info_of(g, merge->kids[1]->symbol);
+    }
+    return NULL;
+}
+
+/* The vectors whose elements are such values. A run under a budget does not keep them for that. */
+static void known_values(Grad *g, Job *job) {
+    Info *info = job->info;
+    job->known = grad_alloc(g, (size_t)info->cells, sizeof *job->known);
+    job->merged = grad_alloc(g, (size_t)info->cells, sizeof *job->merged);
+    for (int c = 0; c < info->cells && !grad_failed(g); c++) {
+        const Cell *cell = info->cell[c];
+        job->known[c] = -1;
+        if (g->program->saving || cell->type->kind != TY_appender || !cell->live || !cell->result) continue;
+        if (merges_each(g, job->lambda->kids[0], c) != 1 || !loop_fills(g, info, c)) continue;
+        Info *merged = merged_into(g, job->lambda->kids[0], cell);
+        if (!is_read(merged)) continue;
+        job->merged[c] = merged;
+        job->known[c] = add_iter(g, job, make_iter(g, use(g, cell->result)));
+    }
+}
+
 /* ---- the body ---- */
 
 static Symbol *yielded(Grad *g, const Job *job, int number) {
@@ -280,6 +318,11 @@ static void open_body(Grad *g, Job *job) {
             Symbol *fill = cell->g[k] ? fill_of(g, cell->g[k]) : NULL;
             cell->own[k] = job->own[c][k] >= 0 ? yielded(g, job, job->own[c][k]) : fill;
         }
+    }
+    for (int c = 0; c < info->cells; c++) {
+        if (job->known[c] < 0) continue;
+        bind_value(g, job->merged[c]->symbol, yielded(g, job, job->known[c]));
+        job->merged[c]->given = true;
     }
 }
 
@@ -388,6 +431,7 @@ void reverse_for(Grad *g, Info *info) {
     if (!live || grad_failed(g)) return;
     walk_all(g, &job);
     if (!grad_failed(g)) own_adjoints(g, &job);
+    if (!grad_failed(g)) known_values(g, &job);
     if (grad_failed(g)) return;
     g->keep = info_of(g, lambda->params[0])->depth;
     open_body(g, &job);

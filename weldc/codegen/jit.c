@@ -203,7 +203,7 @@ static int module_size(LLVMModuleRef module) {
 /* The level that a module's size leaves of the wanted one: at 2 an instruction takes some 50 us, at 1 some 20, at
  * 0 two: large programs take about a second. Level 3 is what somebody asked for by name. */
 static int affordable(LLVMModuleRef module, int level) {
-    enum { MOST_2 = 10000, MOST_1 = 40000 };
+    enum { MOST_2 = 20000, MOST_1 = 40000 };
     if (level < 1 || level > 2) return level;
     int size = module_size(module);
     return size > MOST_1 ? 0 : size > MOST_2 ? 1 : level;
