@@ -213,7 +213,8 @@ static int run(const Request *request) {
     Latency latencies[MOST_LATENCIES];
     LargeFigure larges[MOST_LARGE];
     GradientFigure gradients[MOST_GRADIENTS];
-    int count = 0, latency_count = 0, large_count = 0, gradient_count = 0, status = 0;
+    FlagshipFigure flagships[MOST_FLAGSHIPS];
+    int count = 0, latency_count = 0, large_count = 0, gradient_count = 0, flagship_count = 0, status = 0;
     for (int i = 0; figures && i < workload_count; i++) {
         if (!wanted(request, workloads[i].name)) continue;
         figures[count].workload = &workloads[i];
@@ -235,10 +236,14 @@ static int run(const Request *request) {
     report_large(larges, large_count);
     if (request->latency && wanted(request, "gradients")) gradient_count = gradients_measure(gradients);
     report_gradients(gradients, gradient_count);
+    if (request->latency && wanted(request, "flagship"))
+        flagship_count =
+            flagship_measure(request->data, request->peers ? request->python : "", request->rows, flagships);
+    report_flagship(flagships, flagship_count);
     FILE *json = request->json ? fopen(request->json, "w") : NULL;
     if (json) {
         json_write(json, versions, request->rows, &machine, figures, count, latencies, latency_count, larges,
-                   large_count, gradients, gradient_count);
+                   large_count, gradients, gradient_count, flagships, flagship_count);
         if (fclose(json) == 0) printf("\nwritten: %s\n", request->json);
     }
     FILE *markdown = request->markdown ? fopen(request->markdown, "w") : NULL;

@@ -9,6 +9,7 @@
  *   latency.c      how long the first answer takes, in new processes
  *   large.c        what it takes to compile large programs
  *   gradients.c    how many times its function a gradient takes
+ *   flagship.c     examples/returns.c from end to end, in new processes
  *   report.c       the printed table, the JSON; chart.c the SVG
  *   bench.c        the command line, the rounds
  */
@@ -210,6 +211,18 @@ typedef struct GradientFigure {
 enum { MOST_GRADIENTS = 64 };
 int gradients_measure(GradientFigure *out);
 
+/* ---- flagship.c ------------------------------------------------------------------------------------------ */
+
+typedef struct FlagshipFigure {
+    const char *title;
+    double process_ms, inside_ms; /* medians: of the whole process; behind its imports, or < 0 */
+    double loss, right;           /* of the last step; the part of the orders kept apart that is told right */
+} FlagshipFigure;
+
+enum { MOST_FLAGSHIPS = 4 };
+/* Files in the folder, made if they are not there; python: of the peers, or "". */
+int flagship_measure(const char *folder, const char *python, int64_t rows, FlagshipFigure *out);
+
 /* ---- report.c, chart.c ------------------------------------------------------------------------------------
  */
 
@@ -226,9 +239,11 @@ void report_workload(const Figures *figures);
 void report_latency(const Latency *latency, int count);
 void report_large(const LargeFigure *large, int count);
 void report_gradients(const GradientFigure *gradients, int count);
+void report_flagship(const FlagshipFigure *figures, int count);
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
                 int count, const Latency *latency, int latencies, const LargeFigure *large, int larges,
-                const GradientFigure *gradients, int gradient_count);
+                const GradientFigure *gradients, int gradient_count, const FlagshipFigure *flagships,
+                int flagship_count);
 void markdown_write(FILE *out, const Figures *figures, int count); /* the table of docs/performance.md */
 bool chart_write(const char *path, int64_t rows, const Figures *figures, int count);
 

@@ -1,5 +1,6 @@
 /* report.c: the figures as a table, and as JSON. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,21 @@ void report_gradients(const GradientFigure *gradients, int count) {
                gradients[i].gradient_ms, gradients[i].gradient_ms / gradients[i].function_ms);
 }
 
+void report_flagship(const FlagshipFigure *figures, int count) {
+    double best = INFINITY;
+    for (int i = 1; i < count; i++) best = fmin(best, figures[i].process_ms);
+    if (count) printf("\nfrom two CSV files to a model  process ms  after imports  last loss  told right\n");
+    for (int i = 0; i < count; i++) {
+        printf("%-28s %12.0f", figures[i].title, figures[i].process_ms);
+        if (figures[i].inside_ms < 0)
+            printf(" %14s", "-");
+        else
+            printf(" %14.0f", figures[i].inside_ms);
+        printf(" %10.4f %11.4f\n", figures[i].loss, figures[i].right);
+    }
+    if (count > 1) printf("    over the best peer: %.2f\n", figures[0].process_ms / best);
+}
+
 static void markdown_cell(FILE *out, const Figures *figures, int threads, bool peers) {
     const Engine *weldc = engine_find(figures, ENGINE_WELDC, threads);
     const Engine *other = peers ? best_peer(figures, threads) : engine_find(figures, ENGINE_NATIVE, threads);
@@ -213,7 +229,8 @@ static void json_workload(FILE *out, const Figures *figures) {
 
 void json_write(FILE *out, const char *versions, int64_t rows, const Machine *machine, const Figures *figures,
                 int count, const Latency *latency, int latencies, const LargeFigure *large, int larges,
-                const GradientFigure *gradients, int gradient_count) {
+                const GradientFigure *gradients, int gradient_count, const FlagshipFigure *flagships,
+                int flagship_count) {
     fprintf(out, "{\"rows\": %" PRId64 ", \"peers\": \"%s\",\n \"machine\": [", rows, versions);
     for (int t = 0; t < machine->count; t++)
         fprintf(out, "%s{\"threads\": %d, \"read_gbs\": %.2f, \"triad_gbs\": %.2f}", t ? ", " : "",
@@ -239,5 +256,10 @@ void json_write(FILE *out, const char *versions, int64_t rows, const Machine *ma
         fprintf(out, "  {\"what\": \"%s\", \"function_ms\": %.4f, \"gradient_ms\": %.4f}%s\n",
                 gradients[i].title, gradients[i].function_ms, gradients[i].gradient_ms,
                 i + 1 < gradient_count ? "," : "");
+    fprintf(out, " ],\n \"flagship\": [\n");
+    for (int i = 0; i < flagship_count; i++)
+        fprintf(out, "  {\"what\": \"%s\", \"process_ms\": %.1f, \"loss\": %.6f, \"right\": %.4f}%s\n",
+                flagships[i].title, flagships[i].process_ms, flagships[i].loss, flagships[i].right,
+                i + 1 < flagship_count ? "," : "");
     fprintf(out, " ]}\n");
 }

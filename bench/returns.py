@@ -1,17 +1,10 @@
-"""returns.py RETURNS [ROWS [STEPS]]: examples/returns.c end to end, from two CSV files to a tested and saved model, beside the
-same with Polars, DuckDB or pandas for the tables and JAX for the training.
-
-Each run is a process of its own, so that everything counts: starting, loading libraries, compiling. Of the peers the time after
-their imports is given as well. All take turns; the least of three runs counts. The losses of the last step are printed: they
-are those of the same training from other initial weights, save that ours come from nn.
-
-    build/peers/bin/python bench/returns.py build/release/bin/example_returns 1000000 200
+"""returns.py --peer NAME FOLDER STEPS: what examples/returns.c does with the two CSV files of the folder, with Polars, DuckDB or pandas for
+the tables and JAX for the training. Prints the milliseconds after the imports, the loss of the last step, and the part of the orders kept
+apart that is told right. flagship.c runs it as a process. The losses are those of the same training from other initial
+weights, save that ours come from nn.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
 import time
 
 QUERY = """SELECT ln(o.price * o.quantity), o.discount, o.quantity, 2024 - c.since,
@@ -103,28 +96,4 @@ def peer(name, folder, steps):
     print("%.1f %.6f %.4f" % ((time.time() - start) * 1e3, loss, right))
 
 
-def main():
-    if sys.argv[1] == "--peer":
-        return peer(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    returns, rows, steps = sys.argv[1], *(sys.argv[2:] + ["200000", "200"][len(sys.argv) - 2:])
-    least = {}
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([returns, "--make", rows, folder], check=True)
-        for _ in range(3):
-            for name in ("weldc", *TABLES):
-                words = [returns, folder, steps] if name == "weldc" else [sys.executable, __file__, "--peer", name, folder, steps]
-                start = time.time()
-                out = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
-                whole = (time.time() - start) * 1e3
-                if name == "weldc":
-                    loss = open(os.path.join(folder, "losses.csv")).read().split()[-1]
-                    out = [whole, float(loss), float(out[0])]
-                out = [float(word) for word in out]
-                if name not in least or whole < least[name][0]:
-                    least[name] = [whole] + out
-    print("%s orders, %s steps             process ms  after imports ms  last loss  told right" % (rows, steps))
-    for name, (whole, inside, loss, right) in least.items():
-        print("%-30s %16.0f %17.0f %10.4f %11.4f" % (name if name == "weldc" else name + " + jax", whole, inside, loss, right))
-
-
-main()
+peer(sys.argv[2], sys.argv[3], int(sys.argv[4]))
