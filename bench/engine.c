@@ -7,6 +7,7 @@
  * vector is {data, length}, a matrix {{data, length}, rows, columns}, a number itself; the row of the
  * workload names them in order. The interpreter is ruled out.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -49,8 +50,7 @@ struct Buffers {
     int count;
 };
 
-void *take(const Inputs *in, size_t bytes) {
-    Buffers *b = in->buffers;
+static void *take_buffer(Buffers *b, size_t bytes) {
     for (int i = 0; i < b->count; i++)
         if (!b->used[i] && b->bytes[i] == bytes) {
             b->used[i] = true;
@@ -65,6 +65,15 @@ void *take(const Inputs *in, size_t bytes) {
     b->data[b->count] = data;
     b->bytes[b->count] = bytes;
     b->used[b->count++] = true;
+    return data;
+}
+
+/* Threads of a workload may take memory at once. */
+void *take(const Inputs *in, size_t bytes) {
+    static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&taking);
+    void *data = take_buffer(in->buffers, bytes);
+    pthread_mutex_unlock(&taking);
     return data;
 }
 

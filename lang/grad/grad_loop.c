@@ -9,8 +9,8 @@
  * An iteration's element of a vector that the loop walks once from end to end gets its adjoint as an element of an
  * appender, to which what is known of that vector's adjoint already is added on the way. Everything else that the body
  * uses from outside is added up: scalars in mergers, once for all an iteration uses; vectors in vecmergers that the loop
- * takes in and hands on (grad_leaf.c), or, beside its index, collected (grad_piece.c). Of a builder with one merge an iteration the adjoint is walked along; so are the values that were merged, where
- * to compute them anew costs more.
+ * takes in and hands on (grad_leaf.c), or, beside its index, collected (grad_piece.c). Of a builder with one merge an iteration the adjoint
+ * is walked along; so are the values that were merged, where to compute them anew costs more.
  */
 #include "grad.h"
 
