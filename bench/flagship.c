@@ -25,7 +25,7 @@ static bool program_path(char *out, size_t size) {
 }
 
 static bool files_make(const char *program, const char *folder, int64_t orders) {
-    char command[8400];
+    char command[16800];
     snprintf(command, sizeof command, "test -e '%s/customers.csv' || '%s' --make %" PRId64 " '%s'", folder,
              program, orders, folder);
     return system(command) == 0;
