@@ -64,7 +64,7 @@ static void product(int engine, const char *full) {
     for (int64_t s = 0; s < 8 * COUNT(sizes); s++) {
         bool ta = s & 1, tb = s & 2, more = s & 4;
         int64_t m = sizes[s / 8][0], k = sizes[s / 8][1], n = sizes[s / 8][2];
-        double *a = random_doubles(m * k), *b = random_doubles(k * n), *c = random_doubles(n);
+        double *a = random_doubles(m * k + 1), *b = random_doubles(k * n + 1), *c = random_doubles(n + 1);
         double *expected = calloc((size_t)(m * n + 1), 8);
         for (int64_t i = 0; i < m * n && more; i++) expected[i] = c[i % n];
         for (int64_t i = 0; i < m * n * k; i++) {
