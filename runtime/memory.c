@@ -19,6 +19,7 @@
 #include "rt.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +29,14 @@
 
 enum { LINE = 64, HUGE = 2 << 20 };
 
-typedef struct Pool {
-    void *(*mallocx)(size_t bytes, int flags); /* jemalloc's, or NULL */
+typedef struct Jemalloc {
+    void *(*mallocx)(size_t bytes, int flags);
     void (*sdallocx)(void *block, size_t bytes, int flags);
     int (*mallctl)(const char *name, void *old, size_t *old_length, void *new, size_t new_length);
+} Jemalloc;
+
+typedef struct Pool {
+    bool has_arena; /* of jemalloc's; else blocks come from the C library's heap */
     unsigned arena;
     Pages *pages;
 } Pool;
@@ -46,14 +51,22 @@ static bool find_function(const char *name, void *function) {
     return address != NULL;
 }
 
-static void pool_find_jemalloc(Pool *pool) {
-    if (SANITIZED || !find_function("mallocx", &pool->mallocx)) return;
-    size_t length = sizeof pool->arena;
-    if (find_function("sdallocx", &pool->sdallocx) && find_function("mallctl", &pool->mallctl) &&
-        pool->mallctl("arenas.create", &pool->arena, &length, NULL, 0) == 0) {
-        return;
+static Jemalloc jemalloc; /* all NULL where there is none; fixed when the process makes its first pool */
+static pthread_once_t jemalloc_sought = PTHREAD_ONCE_INIT;
+
+/* Names that the process does not have take the linker a microsecond each. */
+static void jemalloc_find(void) {
+    Jemalloc found;
+    if (find_function("mallocx", &found.mallocx) && find_function("sdallocx", &found.sdallocx) &&
+        find_function("mallctl", &found.mallctl)) {
+        jemalloc = found;
     }
-    pool->mallocx = NULL;
+}
+
+static bool arena_new(unsigned *arena) {
+    size_t length = sizeof *arena;
+    pthread_once(&jemalloc_sought, jemalloc_find);
+    return !SANITIZED && jemalloc.mallocx && jemalloc.mallctl("arenas.create", arena, &length, NULL, 0) == 0;
 }
 
 static int arena_flags(const Pool *pool) {
@@ -63,7 +76,7 @@ static int arena_flags(const Pool *pool) {
 static void arena_destroy(const Pool *pool) {
     char name[48];
     snprintf(name, sizeof name, "arena.%u.destroy", pool->arena);
-    pool->mallctl(name, NULL, NULL, NULL, 0);
+    jemalloc.mallctl(name, NULL, NULL, NULL, 0);
 }
 
 /* ---- a budget's blocks ------------------------------------------------------------------------------------
@@ -71,7 +84,7 @@ static void arena_destroy(const Pool *pool) {
 
 /* jemalloc keeps what is smaller than a huge page better than a list does. */
 static bool is_mapped(const Pool *pool, size_t bytes) {
-    return !SANITIZED && bytes >= (pool->mallocx ? HUGE : PAGES_LEAST);
+    return !SANITIZED && bytes >= (pool->has_arena ? HUGE : PAGES_LEAST);
 }
 
 /* Nor would an RDMA device know jemalloc's memory: what is worth a transfer of its own comes from pinned.c. */
@@ -84,7 +97,7 @@ static void *pool_take(void *data, size_t bytes) {
     if (is_mapped(pool, bytes)) return pages_take(pool->pages, bytes);
     void *pinned = may_be_pinned(bytes) ? pinned_take(bytes) : NULL;
     if (pinned) return pinned;
-    if (pool->mallocx) return pool->mallocx(bytes ? bytes : 1, arena_flags(pool));
+    if (pool->has_arena) return jemalloc.mallocx(bytes ? bytes : 1, arena_flags(pool));
     return bytes <= INT64_MAX ? aligned_alloc(LINE, (bytes + LINE) / LINE * LINE) : NULL;
 }
 
@@ -95,8 +108,8 @@ static void pool_give(void *data, void *block, size_t bytes) {
         pages_give(pool->pages, block, bytes);
     else if (may_be_pinned(bytes) && pinned_owns(block))
         pinned_give(block, bytes);
-    else if (pool->mallocx)
-        pool->sdallocx(block, bytes ? bytes : 1, arena_flags(pool));
+    else if (pool->has_arena)
+        jemalloc.sdallocx(block, bytes ? bytes : 1, arena_flags(pool));
     else
         free(block);
 }
@@ -121,7 +134,7 @@ bool memory_budget(Budget *budget, int64_t limit) {
         free(pool);
         return false;
     }
-    pool_find_jemalloc(pool);
+    pool->has_arena = arena_new(&pool->arena);
     budget_init(budget, limit < 0 ? LIMIT_UNASKED : limit);
     budget->ask = limit < 0 ? ask_limit : NULL;
     budget->take = pool_take;
@@ -134,7 +147,7 @@ bool memory_budget(Budget *budget, int64_t limit) {
 void memory_budget_release(Budget *budget) {
     Pool *pool = budget->data;
     if (!pool) return;
-    if (pool->mallocx) arena_destroy(pool);
+    if (pool->has_arena) arena_destroy(pool);
     pages_free(pool->pages);
     free(pool);
     budget->data = NULL;

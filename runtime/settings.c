@@ -86,6 +86,11 @@ void weld_conf_set(weld_conf_t handle, const char *key, const char *value) {
     entry_free(old);
 }
 
+static const char *text_of(weld_conf_t conf, const Setting *setting) {
+    const char *value = weld_conf_get(conf, setting->key);
+    return value ? value : setting->fallback;
+}
+
 const char *conf_get(weld_conf_t conf, const char *key) {
     const char *value = weld_conf_get(conf, key);
     for (int i = 0; !value && i < setting_count; i++) {
@@ -232,8 +237,8 @@ bool conf_options(weld_conf_t conf, Options *out, Error *error) {
     }
     const Setting *setting = settings;
     const char *text, *wrong;
-#define SETTING(id, name, kind, fallback, accepts, doc)           \
-    text = conf_get(conf, name);                                  \
+#define SETTING(id, key, kind, fallback, accepts, doc)            \
+    text = text_of(conf, setting);                                \
     if ((wrong = read_##kind(setting, text, &out->id))) goto bad; \
     setting++;
 #include "settings.def"
