@@ -275,6 +275,8 @@ static void tell_openblas(char **argv) {
 
 int main(int argc, char **argv) {
     Request request;
+    /* OpenMP's threads, which the C has, would else turn in circles beside what runs after it. */
+    setenv("OMP_WAIT_POLICY", "passive", 0);
     tell_openblas(argv);
     if (argc == 3 && !strcmp(argv[1], "--compile")) return compile_child(argv[2]);
     if (argc == 3 && !strcmp(argv[1], "--first")) return latency_child(argv[2]);
