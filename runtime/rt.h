@@ -490,12 +490,16 @@ struct Unit {
     Buf disk_key;   /* "": not on disk */
     bool saving;    /* its gradients keep little */
     CheckpointKey checkpoint;
-    Unit *saver; /* the same program as such a unit; or NULL: there is no budget, or no gradient */
+    Recompute *again; /* what it computes twice */
+    int nagain;
+    Unit *saver;      /* the same program as such a unit; or NULL: there is no budget, or no gradient */
+    weld_conf_t conf; /* its configuration, if there is a budget; or NULL */
     /* Under the lock: */
     pthread_mutex_t lock;
-    Program *program;     /* as read; once `consumed`, optimized: errors are rendered against its text */
-    Program *distributed; /* what the interpreter runs on a cluster; NULL: not yet asked for */
-    Program *typed;       /* the program once more, not optimized; NULL: not yet asked for */
+    Program *program; /* as read; once `consumed`, optimized: errors are rendered against its text */
+    Program *
+        rewritten; /* what the interpreter runs on a cluster, or where vectors are computed twice; NULL: not yet asked for */
+    Program *typed; /* the program once more, not optimized; NULL: not yet asked for */
     bool consumed, shown;
     int interpreting; /* runs */
     double spent_ns;  /* by runs so far, in the interpreter's time */
@@ -504,6 +508,10 @@ struct Unit {
     bool hopeless;    /* there will be no code */
     Program *planned; /* the optimized program once more, and its plan (promise.c); NULL: not yet asked for */
     Plan *plan;
+    Unit *variants; /* the same program, computing this or that twice (promise.c): a list by `other` */
+    Unit *other;
+    int64_t unfit,
+        unfit_least; /* the last price that nothing computed twice made fit the budget; what it could be */
     bool from_disk;
     const Jit *jit;
     _Atomic(Code *) code;  /* once set, it stays, but for: */
@@ -517,9 +525,11 @@ struct Unit {
 typedef struct Origin {
     const char *name, *text; /* of a recipe the text is its bytes, for the caches */
     size_t length;
-    const Type *want;  /* the type that the program shall have, or NULL */
-    Recipe *recipe;    /* or NULL: from the text */
-    bool saving;       /* its gradients keep little */
+    const Type *want;       /* the type that the program shall have, or NULL */
+    Recipe *recipe;         /* or NULL: from the text */
+    bool saving;            /* its gradients keep little */
+    const Recompute *again; /* what it computes twice (plan_again.c); nagain: how often */
+    int nagain;
     const char *image; /* its code, made ahead of time; or NULL */
     size_t image_size;
 } Origin;
@@ -542,6 +552,8 @@ void unit_interpret_end(Unit *unit, double ns);
 void unit_light_end(Unit *unit, double ns);
 Program *unit_typed(Unit *unit);           /* the typed program, to look at; NULL: no memory */
 Program *unit_optimized(const Unit *unit); /* a new one, as code is made of; NULL: no memory */
+/* The same program, computing this twice. NULL: error set. */
+Unit *unit_recomputing(const Unit *unit, const PlanAgain *again, Error *error);
 /* Do its runs write checkpoints, or go on from them? */
 static inline bool unit_keeps(const Unit *unit) {
     return unit->options.checkpoint_file[0] != 0;
@@ -616,7 +628,7 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
 
 /* ---- promise.c: what a run takes at most ---- */
 typedef struct Promise {
-    Unit *unit;   /* that runs: the one that was asked for, or its saver */
+    Unit *unit;   /* that runs: the one that was asked for, its saver, or a variant of one of them */
     int64_t room; /* for what its gradients keep */
     PlanPrice price;
 } Promise;

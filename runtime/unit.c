@@ -64,24 +64,33 @@ static bool read_program(Program **program, const Origin *origin, const Unit *un
     return ok || phase_failed(*program, error);
 }
 
-/* Reads the unit's program again, as it was before the optimizer. */
-static Program *read_again(const Unit *unit) {
+/* Where a unit's program came from. False: no memory. */
+static bool origin_of(const Unit *unit, Origin *origin) {
     const Source *source = &unit->program->source[0];
-    Origin origin = {
-        .name = source->name, .text = source->text, .length = source->length, .recipe = unit->recipe};
+    *origin = (Origin){.name = source->name,
+                       .text = source->text,
+                       .length = source->length,
+                       .recipe = unit->recipe,
+                       .saving = unit->saving};
     const Signature *signature = unit->signature;
     int count = signature->argument->count;
     TypeTable *types = &unit->signature->types;
     Type **parts = calloc((size_t)count + 1, sizeof *parts);
-    if (!parts) return NULL;
+    if (!parts) return false;
     for (int i = 0; i < count; i++) parts[i] = signature->argument->args[i];
     parts[count] = signature->result;
-    origin.want = type_make(types, TY_function, OP_none, count + 1, parts);
+    origin->want = type_make(types, TY_function, OP_none, count + 1, parts);
     free(parts);
+    return true;
+}
+
+/* Reads the unit's program again, as it was before the optimizer. */
+static Program *read_again(const Unit *unit) {
+    Origin origin;
     Error error = {.code = E_None};
     Timings timings;
-    Program *program;
-    if (read_program(&program, &origin, unit, &error, &timings)) return program;
+    Program *program = NULL;
+    if (origin_of(unit, &origin) && read_program(&program, &origin, unit, &error, &timings)) return program;
     program_free(program);
     return NULL;
 }
@@ -234,12 +243,17 @@ static bool load_from_disk(Unit *unit, Tier tier) {
     return code != NULL;
 }
 
+/* As code is made of it. False: its error is set. */
+static bool optimize(const Unit *unit, Program *program) {
+    PassOptions passes = options_passes(&unit->options);
+    return program_optimize(program, &passes) &&
+           program_recompute(program, unit->again, unit->nagain, &passes);
+}
+
 static bool optimize_and_emit(Unit *unit, Program *program, Tier tier, const Dump *dump, Buf *image,
                               Error *error, Timings *timings) {
     double start = rt_clock_ms();
-    const Options *options = &unit->options;
-    PassOptions passes = options_passes(options);
-    if (!program_optimize(program, &passes)) return phase_failed(program, error);
+    if (!optimize(unit, program)) return phase_failed(program, error);
     if (!dump_program(dump, "weldopt", program, error)) return false;
     double optimized = rt_clock_ms();
     CodeOptions code = code_options(unit);
@@ -351,21 +365,17 @@ const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timin
     return code;
 }
 
-/* What ranks interpret makes the exchanges that the compiled code of others makes. The lock is held. */
-static const Program *distributed(Unit *unit) {
-    PassOptions passes = options_passes(&unit->options);
-    if (unit->distributed) return unit->distributed;
-    Program *program = read_again(unit);
-    if (program && program_optimize(program, &passes)) return unit->distributed = program;
-    program_free(program);
-    return NULL;
+/* What ranks interpret makes the exchanges that the compiled code of others makes. */
+static bool interprets_rewritten(const Unit *unit) {
+    return strcmp(unit->options.cluster, "off") != 0 || unit->nagain;
 }
 
 const Program *unit_interpret_begin(Unit *unit) {
     pthread_mutex_lock(&unit->lock);
-    if (strcmp(unit->options.cluster, "off") != 0) {
+    if (interprets_rewritten(unit)) {
         unit->interpreting++;
-        const Program *program = distributed(unit);
+        if (!unit->rewritten) unit->rewritten = unit_optimized(unit);
+        const Program *program = unit->rewritten;
         pthread_mutex_unlock(&unit->lock);
         return program;
     }
@@ -399,10 +409,8 @@ Program *unit_typed(Unit *unit) {
 }
 
 Program *unit_optimized(const Unit *unit) {
-    const Options *options = &unit->options;
-    PassOptions passes = options_passes(options);
     Program *program = read_again(unit);
-    if (program && program_optimize(program, &passes)) return program;
+    if (program && optimize(unit, program)) return program;
     program_free(program);
     return NULL;
 }
@@ -430,6 +438,7 @@ static bool is_import(const Unit *unit, int source) {
 static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_conf_t conf) {
     disk_key(key, conf, origin->text, origin->length, origin->want, unit->math);
     if (unit->saving) buf_put(key, "\0saving", 8);
+    if (unit->nagain) buf_put(key, (const char *)unit->again, (size_t)unit->nagain * sizeof *unit->again);
     if (unit_keeps(unit)) buf_put(key, "\0keeps", 7);
     for (int i = 0; i < unit->program->sources; i++) {
         const Source *source = &unit->program->source[i];
@@ -440,6 +449,16 @@ static void key_program(Buf *key, const Unit *unit, const Origin *origin, weld_c
     }
 }
 
+static bool keep_choices(Unit *unit, const Origin *origin) {
+    size_t bytes = (size_t)origin->nagain * sizeof *unit->again;
+    if (!bytes) return true;
+    unit->again = malloc(bytes);
+    if (!unit->again) return false;
+    memcpy(unit->again, origin->again, bytes);
+    unit->nagain = origin->nagain;
+    return true;
+}
+
 static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *error, Timings *timings) {
     Options options;
     Dump dump;
@@ -447,6 +466,7 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (!conf_options(conf, &options, error) || !dump_begin(&dump, &options, error)) return false;
     if (origin->recipe) unit->recipe = recipe_hold(origin->recipe);
     unit->saving = origin->saving;
+    if (!keep_choices(unit, origin)) return no_memory(error);
     if (!read_program(&unit->program, origin, unit, error, timings)) return false;
     if (!survey_program(unit, error)) return false;
     if (unit_keeps(unit) && !checkpoint_print(unit, conf)) return no_memory(error);
@@ -460,7 +480,10 @@ static bool compile(Unit *unit, const Origin *origin, weld_conf_t conf, Error *e
     if (unit->disk_key.failed) unit->disk_key.length = 0;
     bool derived = unit->program->derived;
     if (!code_at_once(unit, origin, &dump, error, timings)) return false;
-    if (unit->options.memory_budget <= 0 || !derived || unit->saving || origin->image) return true;
+    if (unit->options.memory_budget <= 0 || origin->image) return true;
+    unit->conf = conf_copy(conf);
+    if (!unit->conf) return no_memory(error);
+    if (!derived || unit->saving || unit->nagain) return true;
     Origin saving = *origin;
     Timings more = {0};
     saving.saving = true;
@@ -486,6 +509,18 @@ Unit *unit_new(const Origin *origin, weld_conf_t conf, Error *error, Timings *ti
     return NULL;
 }
 
+Unit *unit_recomputing(const Unit *unit, const PlanAgain *again, Error *error) {
+    Origin origin;
+    Timings timings = {0};
+    if (!origin_of(unit, &origin)) {
+        no_memory(error);
+        return NULL;
+    }
+    origin.again = again->choices;
+    origin.nagain = again->count;
+    return unit_new(&origin, unit->conf, error, &timings, NULL);
+}
+
 Unit *unit_hold(Unit *unit) {
     atomic_fetch_add_explicit(&unit->refs, 1, memory_order_relaxed);
     return unit;
@@ -496,10 +531,16 @@ void unit_drop(Unit *unit) {
     code_free(atomic_load(&unit->code));
     code_free(unit->light);
     unit_drop(unit->saver);
+    for (Unit *variant = unit->variants, *other; variant; variant = other) {
+        other = variant->other;
+        unit_drop(variant);
+    }
+    weld_conf_free(unit->conf);
+    free(unit->again);
     program_free(unit->planned);
     program_free(unit->program);
     program_free(unit->typed);
-    program_free(unit->distributed);
+    program_free(unit->rewritten);
     recipe_drop(unit->recipe);
     free(unit->foreign);
     signature_drop(unit->signature);

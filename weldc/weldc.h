@@ -119,7 +119,8 @@ struct Buffer {
     Buffer *heir;  /* that takes its place, or NULL */
     int last;      /* number of the last fragment of its plan that needs it or what may point into it, or
                          LIVES_ON; none: its maker if it owns memory, else -1 */
-    int64_t bytes; /* while the plan is priced */
+    int64_t bytes; /* while the plan is priced; most: of it at most, behind that */
+    int64_t most;
     int stamp;
 };
 enum { LIVES_ON = INT32_MAX };         /* in the plan's result */
@@ -135,8 +136,10 @@ struct Fragment {
         walks; /* of a loop, for each iterator: what it walks as a whole and nothing else in the loop reads; or NULL */
     bool *held; /* for each input: may the outputs point into it */
     int ninputs, noutputs;
-    Size trips;      /* of a loop: iterations; else exactly 1 */
-    double cost;     /* operations of one iteration, roughly; a loop inside is taken to run 16 times */
+    Size trips;  /* of a loop: iterations; else exactly 1 */
+    double cost; /* operations of one iteration, roughly; a loop inside is taken to run 16 times */
+    double
+        times; /* iterations, as the plan was priced; of a native call the elements that it reads and makes */
     bool parallel;   /* may several threads run it */
     const char *why; /* it is not parallel; or NULL */
     Plan *inner[2];  /* of an iterate, a choice; or NULL */
@@ -156,8 +159,9 @@ struct Plan {
  * that of any other node but a field 0. Linear. NULL: the program's error is set. */
 Plan *plan_make(Program *program);
 int plan_at(const Plan *plan,
-            int number);          /* the place in it of the last fragment whose number is at most that */
-int plan_count(const Plan *plan); /* of fragments whose row counts, inner plans' included */
+            int number); /* the place in it of the last fragment whose number is at most that */
+double plan_node_cost(const Node *node); /* operations, as Fragment.cost */
+int plan_count(const Plan *plan);        /* of fragments whose row counts, inner plans' included */
 void plan_print(Buf *out, Program *program, const Plan *plan); /* and its plan_memory */
 void plan_print_name(Buf *out, const Buffer *buffer);
 void plan_print_size(Buf *out, Size size);
@@ -198,10 +202,46 @@ typedef struct PlanPrice {
     const char *why; /* there is no promise, or NULL; where: */
     Span span;
     int rooms; /* how often memory_room() is asked for */
+    int peak;  /* the number of the last fragment where most is there; -1: none */
+    int peaks; /* how many there are */
+    int again; /* vectors that are computed again (promise.c) */
 } PlanPrice;
-/* args: the struct of arguments; room: what memory_room() gives. Changes `bytes` in the plan. False: no memory. */
-bool plan_price(Program *program, const Plan *plan, const void *args, int64_t room, bool threads,
-                PlanPrice *price);
+typedef struct PlanAsk {
+    const void *args; /* the struct of arguments */
+    int64_t room;     /* what memory_room() gives */
+    bool threads;     /* several */
+    /* For plan_fit: */
+    int64_t budget, fewest_bytes; /* fewest_bytes: smaller vectors stay as they are */
+    double most_cost;             /* of what the program does, the share that may be done again; 0: any */
+    const PassOptions *options;
+} PlanAsk;
+/* Changes `bytes`, `most` and `times` in the plan. False: no memory. */
+bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPrice *price);
+
+/* ---- plan_again.c: vectors that are computed twice ---- */
+
+/* In chain number `chain` of the program's chains of lets, let number `let` is computed again in front of let `place`, or behind
+ * the last. */
+typedef struct Recompute {
+    int chain, let, place;
+    int more; /* others follow that were chosen of the same program: all of them, then it is cleaned up */
+} Recompute;
+enum { RECOMPUTE_REFUSED = 24 };
+typedef struct PlanAgain {
+    Recompute *choices; /* owned: malloc's */
+    int count;
+    Recompute refused
+        [RECOMPUTE_REFUSED]; /* those that did not help, since the last that did; and how many in all */
+    int nrefused;
+    int64_t fewest; /* bytes */
+    double cost;    /* operations that are done again */
+    int64_t work;   /* lets that were looked at */
+} PlanAgain;
+/* Lets an optimized program compute vectors twice until it is planned to take at most ask->budget, if there is a promise, and
+ * if it can: price says. The choices are those of program_recompute, in their order. False: no memory. */
+bool plan_fit(Program *program, const PlanAsk *ask, PlanAgain *again, PlanPrice *price);
+/* The same choices for another copy of that program; one that is not there changes nothing. False: the program's error is set. */
+bool program_recompute(Program *program, const Recompute *choices, int count, const PassOptions *options);
 
 /* ---- math.c: what the operators call ------------------------------------------------------------------ */
 

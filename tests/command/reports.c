@@ -45,6 +45,27 @@ Test(reports, stats) {
     }
 }
 
+/* Vectors that are computed twice for the sake of a budget are counted. */
+Test(reports, recomputed) {
+    static const char code[] =
+        "|d: i64| let x = result(for(rangeiter(0l, d, 1l), appender[f64], |b, i, e| merge(b, f64(e))));"
+        " let a = sum(map(x, |e| lookup(x, d - 1l) - e));"
+        " let y = result(for(rangeiter(0l, d, 1l), appender[f64], |b, i, e| merge(b, f64(e) * a)));"
+        " let b = sum(map(y, |e| lookup(y, d - 1l) - e));"
+        " {a, b, sum(map(x, |e| e * b))}";
+    static const char *const budgets[] = {"4M", "2M"};
+    for (int i = 0; i < 2; i++) {
+        char setting[40];
+        snprintf(setting, sizeof setting, "weld.memory.budget=%s", budgets[i]);
+        Outcome got = weldc_run(WORDS("run", "--no-eval", "--stats", "--set", setting, "-e", code, "150000l"),
+                                NULL, false);
+        cr_expect_eq(got.status, 0);
+        cr_expect_eq(stat_of(got.err, "recomputed"), i ? 1 : -1, "%s", got.err);
+        cr_expect(!i || stat_of(got.err, "peak_bytes") < 2 << 20, "%s", got.err);
+        outcome_release(&got);
+    }
+}
+
 /* What each fragment took, by the function that it comes from. */
 Test(reports, times) {
     static const char code[] = "|x: vec[f64]| let s = sort(x, |a, b| compare(a, b)); s";

@@ -34,7 +34,9 @@ enum {
     ALL = 1,
     ALONE = 2, /* and one for each pass */
     BUT = ALONE + PASSES,
-    VARIANTS = BUT + PASSES,
+    TWICE = BUT + PASSES, /* all, and then vectors are computed twice */
+    VARIANTS = TWICE + 1,
+    COPIES = 6,
     FULL_EACH = 8
 };
 
@@ -204,7 +206,9 @@ static const char *level_of(int number) {
 }
 
 static void variant_name(Variant *v, int number) {
-    if (number < ALONE) {
+    if (number == TWICE) {
+        buf_printf(&v->name, "vectors computed twice");
+    } else if (number < ALONE) {
         buf_printf(&v->name, number == NONE ? "no pass" : "all passes");
     } else if (number < BUT) {
         buf_printf(&v->name, "%s", pass_of(number)->spelling);
@@ -256,18 +260,37 @@ static void variant_interpret(Case *c, const Variant *v, const Program *program)
         buf_printf(&c->complaint, "%s leaves %lld bytes behind\n", v->name.text, (long long)budget.live);
 }
 
+/* As a budget that nothing fits would have it, and then lets here and there, which the seed draws. */
+static bool compute_twice(Case *c, Program *program, const PassOptions *options) {
+    PlanAsk ask = {.args = c->arguments.data, .fewest_bytes = 1, .options = options};
+    PlanAgain again;
+    PlanPrice price;
+    bool ok = plan_fit(program, &ask, &again, &price);
+    uint64_t draw = c->seed;
+    for (int i = 0; ok && i < COPIES; i++) {
+        draw = draw * 6364136223846793005u + 1442695040888963407u;
+        Recompute choice = {.chain = (int)(draw >> 33) % 3, .let = (int)(draw >> 40) % 8};
+        choice.place = choice.let + 1 + (int)(draw >> 50) % 4;
+        ok = program_recompute(program, &choice, 1, options);
+    }
+    free(again.choices);
+    return ok;
+}
+
 /* Rewrites the program, prints what became of it, and runs that if it is new. */
 static void check_variant(Case *c, int number) {
     Variant *v = &c->variants[number];
     variant_name(v, number);
-    if (number >= BUT && !c->changes[pass_of(number) - pass_classes]) return;
+    if (number >= BUT && number < TWICE && !c->changes[pass_of(number) - pass_classes]) return;
     PassOptions options = {.level = atoi(level_of(number)),
                            .passes = v->passes.length ? v->passes.text : NULL,
                            .verify = true,
                            .after = number == ALL ? after_pass : NULL,
                            .data = c};
     Program *program = program_copy(c->program);
-    if (program && program_optimize(program, &options))
+    bool ok = program && program_optimize(program, &options);
+    if (ok && number == TWICE) ok = compute_twice(c, program, &options);
+    if (ok)
         program_print(&v->text, program, true);
     else if (program)
         complain(c, v->name.text, &program->error);
@@ -305,8 +328,8 @@ static const char *processor_of(uint64_t number) {
 /* No pass, for one program of two; else one alone or left out, or if that text is not new the next one's. */
 static int variant_of(const Case *c, uint64_t number) {
     if (number % 2) return NONE;
-    for (uint64_t i = 0; i < 2 * PASSES; i++) {
-        int variant = ALONE + (int)((number / 2 + i) % (2 * PASSES));
+    for (uint64_t i = 0; i <= 2 * PASSES; i++) {
+        int variant = ALONE + (int)((number / 2 + i) % (2 * PASSES + 1));
         if (is_new(&c->variants[variant])) return variant;
     }
     return NONE;
@@ -321,10 +344,11 @@ static Turn turn_of(const Case *c) {
 static void check_code(Case *c, int number, const char *processor, const char *llvm_level) {
     const Variant *v = &c->variants[number];
     Buf name = {0};
+    const char *level = number == TWICE ? "0" : level_of(number); /* what is there twice stays */
     weld_conf_t conf =
-        conf_new("jit", level_of(number), v->passes.length ? v->passes.text : NULL, llvm_level, processor);
+        conf_new("jit", level, v->passes.length ? v->passes.text : NULL, llvm_level, processor);
     buf_printf(&name, "machine code (%s, LLVM at %s, %s)", v->name.text, llvm_level, processor);
-    weld_module_t module = compile(c, name.text, &c->text, "jit", conf);
+    weld_module_t module = compile(c, name.text, number == TWICE ? &v->text : &c->text, "jit", conf);
     for (int i = 0; module && i < CONTEXTS && c->complaint.length == 0; i++) {
         run_and_compare(c, name.text, module, c->checker->contexts[i]);
         if (c->complaint.length) buf_printf(&c->complaint, "on %s\n", context_names[i]);

@@ -145,6 +145,7 @@ static void print_stats(Run *run) {
         (long long)(price.why ? 0 : price.planned), (long long)(price.why ? 0 : price.live),
         (long long)(price.why ? 0 : price.unshared));
     if (price.why) fprintf(stderr, ", \"unplanned\": \"%s\"", price.why);
+    if (price.again) fprintf(stderr, ", \"recomputed\": %d", price.again);
     if (run->cluster) {
         fprintf(stderr,
                 ", \"transport\": \"%s\", \"ranks\": %d, \"sent_bytes\": %lld, \"received_bytes\": %lld, "

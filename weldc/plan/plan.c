@@ -252,12 +252,12 @@ static double own_cost(const Node *node) {
     }
 }
 
-static double cost_of(const Node *node) {
+double plan_node_cost(const Node *node) {
     double cost = 0;
-    for (; node->kind == N_Let; node = node->kids[1]) cost += cost_of(node->kids[0]);
+    for (; node->kind == N_Let; node = node->kids[1]) cost += plan_node_cost(node->kids[0]);
     bool runs = node->kind == N_For || node->kind == N_Iterate || node->kind == N_Sort;
     for (int i = 0; i < node->count; i++) {
-        double below = cost_of(node->kids[i]);
+        double below = plan_node_cost(node->kids[i]);
         cost += runs && node->kids[i]->kind == N_Lambda ? below * LOOP_TIMES : below;
     }
     return cost + own_cost(node);
@@ -477,7 +477,7 @@ static View make_loop(Planner *p, Node *node, const char *name) {
     add_view(p, &open.inputs, &base);
     Inside inside = look_inside(p, &open.inputs, lambda);
     judge(p, loop, &inside);
-    loop->cost = cost_of(lambda->kids[0]);
+    loop->cost = plan_node_cost(lambda->kids[0]);
     View view = make_outputs(p, &open, node->type, builder, base, 0, name);
     for (int i = 0; i < open.outputs.count; i++) {
         Buffer *made = open.outputs.items[i];
@@ -536,7 +536,7 @@ static View make_simple(Planner *p, Node *node, FragmentKind kind, const char *n
     place(p, &open);
     if (kind == FRAGMENT_sort) judge(p, fragment, &inside);
     if (kind == FRAGMENT_native) fragment->why = "a C function runs by itself";
-    fragment->cost = cost_of(kind == FRAGMENT_sort ? node->kids[1] : node);
+    fragment->cost = plan_node_cost(kind == FRAGMENT_sort ? node->kids[1] : node);
     View view = view_new(p, name, node->type, fragment, &open.outputs);
     if (view.buffer && has_length(node->type)) view.buffer->size = size_of(node, data);
     if (node->kind == N_Cfill) sizes_given(p, node->kids[0], &view);

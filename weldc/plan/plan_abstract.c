@@ -108,6 +108,13 @@ int64_t price_reach(Pricer *p, const Abstract *value, const Node *at) {
     return value->n ? count_plus(bytes, count_times(value->n, price_reach(p, &one, at))) : bytes;
 }
 
+static void raise_planned(Pricer *p, int64_t bytes) {
+    if (bytes < p->price.planned || (bytes == p->price.planned && p->at == p->price.peak)) return;
+    p->price.peaks = bytes == p->price.planned ? p->price.peaks + 1 : 1;
+    p->price.planned = bytes;
+    p->price.peak = p->at;
+}
+
 void price_take(Pricer *p, int64_t bytes) {
     if (p->inner) {
         p->extra = count_plus(p->extra, bytes);
@@ -115,7 +122,7 @@ void price_take(Pricer *p, int64_t bytes) {
     }
     p->now = count_plus(p->now, bytes);
     p->live = count_plus(p->live, bytes);
-    if (p->now > p->price.planned) p->price.planned = p->now;
+    raise_planned(p, p->now);
     if (p->live > p->price.live) p->price.live = p->live;
     p->price.unshared = count_plus(p->price.unshared, bytes);
 }
@@ -129,8 +136,8 @@ void price_give(Pricer *p, int64_t bytes) {
 void price_need(Pricer *p, int64_t bytes) {
     if (p->inner)
         p->extra = count_plus(p->extra, bytes);
-    else if (count_plus(p->now, bytes) > p->price.planned)
-        p->price.planned = count_plus(p->now, bytes);
+    else
+        raise_planned(p, count_plus(p->now, bytes));
 }
 
 /* ---- joining what may be ---- */

@@ -323,6 +323,11 @@ static Abstract price_body(Pricer *p, Run *run, Abstract before, Abstract elemen
     return body;
 }
 
+static void note_times(Pricer *p, const Node *node, int64_t times) {
+    if (!p->inner && node->index > 0 && p->fragments[node->index - 1])
+        p->fragments[node->index - 1]->times = (double)times;
+}
+
 static Abstract eval_for(Pricer *p, Node *node) {
     int iters = node->count - 2;
     const Node *lambda = node->kids[node->count - 1];
@@ -361,6 +366,7 @@ static Abstract eval_for(Pricer *p, Node *node) {
             price_need(p, count_plus(all, made));
     }
     Abstract after = built(p, &run, before, body, 0);
+    note_times(p, node, run.trips.known ? run.trips.n : 0);
     take_built(p, &run, &after, given, 0);
     return after;
 }
@@ -386,9 +392,23 @@ static Abstract eval_choice(Pricer *p, Node *node) {
     return value;
 }
 
+static int64_t elements_of(const Abstract *value) {
+    int64_t count = abstract_has_length(value->type) && value->known ? value->n : 0;
+    for (int i = 0; value->type->kind == TY_struct && i < value->type->count; i++) {
+        Abstract part = abstract_part(value, i);
+        count = count_plus(count, elements_of(&part));
+    }
+    return count;
+}
+
 static Abstract eval_fill(Pricer *p, const Node *node) {
     Abstract size = price_node(p, node->kids[0]), value = abstract_unknown(node->type);
-    for (int i = 1; i < node->count; i++) price_node(p, node->kids[i]);
+    int64_t elements = size.known ? size.n : 0;
+    for (int i = 1; i < node->count; i++) {
+        Abstract argument = price_node(p, node->kids[i]);
+        elements = count_plus(elements, elements_of(&argument));
+    }
+    note_times(p, node, elements);
     if (node->type->kind == TY_vec && is_number(node->kids[0]->type) && !node->type->args[0]->pointers) {
         value.known = size.known;
         value.n = size.n;
@@ -615,6 +635,7 @@ static void account(Pricer *p, const Fragment *fragment, const Abstract *value) 
         Buffer *heir_of = made->place ? fragment->walks[made->place - 1] : made->begins ? made->start : NULL;
         if (heir_of) price_give(p, heir_of->bytes);
         price_take(p, made->bytes);
+        if (!p->dry && made->bytes > made->most) made->most = made->bytes;
     }
     for (const Dying *dies = p->dying[fragment->number]; dies; dies = dies->next) {
         if (!dies->buffer->heir) price_give(p, dies->buffer->bytes);
@@ -622,15 +643,23 @@ static void account(Pricer *p, const Fragment *fragment, const Abstract *value) 
     }
 }
 
+/* That runs where no loop is around; NULL: it is none. */
+static Fragment *fragment_of(const Pricer *p, const Node *node) {
+    int number = node->kind == N_Field || node->kind == N_Ident ? -1 : node->index - 1;
+    return number >= 0 && number < p->nfragments && !p->inner ? p->fragments[number] : NULL;
+}
+
 Abstract price_node(Pricer *p, Node *node) {
     for (; node->kind == N_Let; node = node->kids[1])
         p->names[node->symbol->id] = price_node(p, node->kids[0]);
     p->work++;
+    Fragment *fragment = fragment_of(p, node);
+    int outer = p->at;
+    if (fragment) p->at = fragment->number;
     Abstract value = eval_node(p, node);
     abstract_name(p, &value);
-    int number = node->kind == N_Field || node->kind == N_Ident ? -1 : node->index - 1;
-    if (number >= 0 && number < p->nfragments && p->fragments[number] && !p->inner)
-        account(p, p->fragments[number], &value);
+    if (fragment) account(p, fragment, &value);
+    p->at = outer;
     return value;
 }
 
@@ -675,9 +704,13 @@ static bool find_room(Walk *walk, Node **slot) {
     return !p->saving;
 }
 
-bool plan_price(Program *program, const Plan *plan, const void *args, int64_t room, bool threads,
-                PlanPrice *price) {
-    Pricer p = {.program = program, .nfragments = last_number(plan) + 1, .room = room, .threads = threads};
+bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPrice *price) {
+    Pricer p = {.program = program,
+                .nfragments = last_number(plan) + 1,
+                .room = ask->room,
+                .threads = ask->threads,
+                .at = -1,
+                .price.peak = -1};
     const Type *type = program_argument_type(program);
     size_t symbols = (size_t)program->symbols + 1;
     if (!type || !arena_init(&p.arena)) return false;
@@ -693,7 +726,7 @@ bool plan_price(Program *program, const Plan *plan, const void *args, int64_t ro
         const Node *root = program->root;
         for (int i = 0; i < root->nparams; i++)
             p.names[root->params[i]->id] =
-                argument(&p, type->args[i], (const char *)args + type->offsets[i], 0);
+                argument(&p, type->args[i], (const char *)ask->args + type->offsets[i], 0);
         ok = run_deep((size_t)node_depth(program->root) * 2, price_root, &p) && !p.arena.exhausted;
         p.price.planned = count_plus(count_plus(p.price.planned, budget_allowance(p.price.planned)), SMALL);
         *price = p.price;

@@ -44,6 +44,7 @@ typedef struct Pricer {
     int inner;  /* loops around */
     int64_t now, live, extra;
     int64_t work; /* nodes so far */
+    int at;       /* the fragment that runs */
     int bases;    /* names of numbers so far */
     PlanPrice price;
     int64_t room;
