@@ -18,6 +18,7 @@ typedef struct Budget {
     /* Makes a block larger or smaller where that copies little of it. Returns where it is then; NULL: it is
      * as it was. The pointer may be NULL, too. */
     void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
+    size_t resizes_from; /* what is smaller it need not be asked about */
     void *data;
     _Atomic int64_t live, peak;
     _Atomic int64_t allocations; /* how often `take` was called, or `resize` to grow */

@@ -140,6 +140,7 @@ bool memory_budget(Budget *budget, int64_t limit) {
     budget->take = pool_take;
     budget->give = pool_give;
     budget->resize = pool_resize;
+    budget->resizes_from = pool->has_arena ? HUGE : PAGES_LEAST;
     budget->data = pool;
     return true;
 }

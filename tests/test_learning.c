@@ -197,7 +197,7 @@ Test(learning, the_largest_trainings_allocate_little) {
     make_digits("100l");
     expect_steps_take("characters.weld", "text=@" WELD_SOURCE_DIR "/README.md steps=%dl rate=0.02 written=9l",
                       12);
-    expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 20);
+    expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 4);
 }
 
 /* ---- what every example was planned to take ---- */

@@ -181,13 +181,19 @@ static int64_t raise_to(_Atomic int64_t *most, int64_t bytes) {
     return before > bytes ? before : bytes;
 }
 
+/* So much waste is allowed: a spare for so many bytes has at most this many, and at most `most`. */
+static size_t spare_most(Budget *budget, size_t bytes, size_t most) {
+    int64_t room = budget_allowance(load(&budget->crest)) - load(&budget->waste);
+    if (most > bytes && room < (int64_t)(most - bytes)) most = bytes + (size_t)(room > 0 ? room : 0);
+    return most;
+}
+
 /* Takes one of at least so many bytes, which are counted as live; the others are waste. */
 static void *spare_take(Budget *budget, size_t bytes, size_t most) {
     if (bytes < sizeof(Spare) || !__atomic_load_n(&budget->open, __ATOMIC_RELAXED)) return NULL;
     pthread_mutex_lock(&budget->lock);
-    int64_t room = budget_allowance(load(&budget->crest)) - load(&budget->waste);
-    if (most > bytes && room < (int64_t)(most - bytes)) most = bytes + (size_t)(room > 0 ? room : 0);
-    Spare **link = spare_find(budget, bytes, most), *spare = link ? spare_remove(budget, link) : NULL;
+    Spare **link = spare_find(budget, bytes, spare_most(budget, bytes, most)),
+          *spare = link ? spare_remove(budget, link) : NULL;
     if (spare) {
         add(&budget->waste, (int64_t)(spare->bytes - bytes));
         add(&budget->live, (int64_t)(spare->bytes - bytes));
@@ -289,11 +295,21 @@ void *budget_take_about(Budget *budget, size_t bytes, size_t *size) {
     return take(budget, bytes, bytes * 2, size);
 }
 
-/* Growing one takes over kept pages, if it can: those of the spares as well. */
+static bool has_spare(Budget *budget, size_t bytes) {
+    if (!__atomic_load_n(&budget->open, __ATOMIC_RELAXED)) return false;
+    pthread_mutex_lock(&budget->lock);
+    bool has = spare_find(budget, bytes, spare_most(budget, bytes, bytes * 2));
+    pthread_mutex_unlock(&budget->lock);
+    return has;
+}
+
+/* Growing one takes over kept pages, if it can: those of the spares as well. Where a spare is large enough, the block may
+ * rather be copied there: then the others stay, which the next step wants again. */
 void *budget_resize(Budget *budget, void *block, size_t bytes, size_t wanted) {
-    if (!budget->resize || wanted > (size_t)BUDGET_MOST) return NULL;
+    size_t smaller = bytes < wanted ? bytes : wanted;
+    if (!budget->resize || smaller < budget->resizes_from || wanted > (size_t)BUDGET_MOST) return NULL;
     int64_t more = wanted > bytes ? (int64_t)(wanted - bytes) : 0;
-    if (!budget_count(budget, more)) return NULL;
+    if ((more && has_spare(budget, wanted)) || !budget_count(budget, more)) return NULL;
     if (more && bytes >= LARGE) spares_trim(budget, 0);
     if (more) make_room(budget);
     void *resized = budget->resize(budget->data, block, bytes, wanted);

@@ -85,6 +85,33 @@ Test(spares, room_is_made_by_the_least_that_is_enough) {
     cr_expect_leq(most_held, 200000 + budget_allowance(200000));
 }
 
+static int resizes;
+
+static void *source_resize(void *data, void *block, size_t bytes, size_t wanted) {
+    (void)data, (void)bytes;
+    resizes++;
+    held += (int64_t)wanted - (int64_t)bytes;
+    return realloc(block, wanted);
+}
+
+/* A block that cannot grow is no allocation, and no spare goes for it; nor for one that may be copied into a spare. */
+Test(spares, stay_where_a_block_is_not_resized) {
+    budget.resize = source_resize;
+    budget.resizes_from = 1 << 20;
+    void *spare = budget_take(&budget, 4 << 20), *small = budget_take(&budget, 100000),
+         *large = budget_take(&budget, 2 << 20);
+    budget_give(&budget, spare, 4 << 20);
+    cr_expect_null(budget_resize(&budget, small, 100000, 200000));
+    cr_expect_null(budget_resize(&budget, large, 2 << 20, 4 << 20));
+    cr_expect(resizes == 0 && budget.allocations == 3 && budget.spare == 4 << 20);
+    cr_expect_eq(budget_take(&budget, 4 << 20), spare);
+    large = budget_resize(&budget, large, 2 << 20, 4 << 20);
+    cr_expect(large && resizes == 1 && budget.allocations == 4);
+    budget_give(&budget, small, 100000);
+    budget_give(&budget, large, 4 << 20);
+    budget_give(&budget, spare, 4 << 20);
+}
+
 static uint64_t state = 88172645463325252u;
 static uint64_t draw(void) {
     state ^= state << 13;
