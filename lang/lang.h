@@ -373,7 +373,8 @@ struct Program {
     int64_t nodes; /* made so far: bounds the growth by macros */
     int depth;     /* no tree is deeper */
     bool saving;   /* derivatives keep little and compute it again (grad_again.c); set before program_infer */
-    bool derived;  /* there were derivatives, which were taken */
+    bool postpone; /* program_infer leaves derivatives to the caller; set before it */
+    bool derived;  /* there are derivatives, taken or postponed */
 };
 
 /* An empty program around a copy of text; NULL: no memory. program_free takes NULL. */
@@ -519,7 +520,8 @@ bool program_verify(Program *program);
 
 /* ---- grad*.c: derivatives ----------------------------------------------------------------------------------- */
 
-/* Puts programs that compute derivatives in the place of grad; program_infer calls it. False: error set. */
+/* Puts programs that compute derivatives in the place of grad; program_infer calls it, unless that is postponed. False:
+ * error set. */
 bool program_derive(Program *program);
 /* Has a value of this type parts that are floats, by which one can differentiate? */
 bool type_has_floats(const Type *type);

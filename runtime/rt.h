@@ -348,6 +348,7 @@ struct Emission {
     _Atomic int refs; /* one is the table's */
     Shelf *shelf;     /* where its function lies */
     Node *function;   /* typed */
+    Node *plain;      /* the same before its derivatives were taken; NULL: it has none */
     int depth;        /* no tree of it is deeper */
     Type *result;
     const char *name, *text, *result_text; /* name: of the library's function that emitted it */
@@ -435,8 +436,8 @@ void graph_release(Graph *graph);
 Recipe *recipe_hold(Recipe *recipe);
 void recipe_drop(Recipe *recipe);                  /* takes NULL */
 void recipe_print(Buf *out, const Recipe *recipe); /* bytes that are the same for the same program */
-Program *recipe_program(const Recipe *recipe,
-                        Error *error); /* typed; the recipe must outlive it. NULL: error set */
+/* Typed; the recipe must outlive it. saving: its gradients keep little. NULL: error set. */
+Program *recipe_program(const Recipe *recipe, bool saving, Error *error);
 
 /* ---- arguments.c -------------------------------------------------------------------------------------- */
 

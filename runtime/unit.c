@@ -51,9 +51,9 @@ static bool no_memory(Error *error) {
 static bool read_program(Program **program, const Origin *origin, const Unit *unit, Error *error,
                          Timings *timings) {
     double start = rt_clock_ms();
-    *program = origin->recipe ? recipe_program(origin->recipe, error)
+    *program = origin->recipe ? recipe_program(origin->recipe, unit->saving, error)
                               : program_open(origin->name, origin->text, origin->length);
-    if (!*program) return no_memory(error);
+    if (!*program) return error->code ? false : no_memory(error);
     (*program)->saving = unit->saving;
     bool ok = origin->recipe || program_read(*program);
     double parsed = rt_clock_ms();

@@ -434,7 +434,8 @@ static void infer_run(void *data) {
     node_walk(&walk, &in->program->root);
     if (in->program->error.code == E_None && in->waiting)
         error_set(&in->program->error, E_Internal, in->pending[0]->span, "a rule of types did not decide");
-    job->ok = in->program->error.code == E_None && (!in->derives || program_derive(in->program));
+    bool derive = in->derives && !in->program->postpone;
+    job->ok = in->program->error.code == E_None && (!derive || program_derive(in->program));
     in->program->derived = in->derives;
 }
 

@@ -7,7 +7,8 @@
  *     ("ndarray.add", "|a, b| map(zip(a, b), |e| e.$0 + e.$1)", vec[f64], vec[f64])  ->  typed function, vec[f64]
  *
  * Texts that hold constants are many and short-lived. So the typed functions lie packed in shelves, programs that hold
- * many functions and are freed when nobody uses any of them. The table belongs to the process, like the cache of
+ * many functions and are freed when nobody uses any of them. One with derivatives lies there twice, with them taken and as
+ * it was typed: a budget is known only when values are evaluated, and then gradients may keep less (recipe_program). The table belongs to the process, like the cache of
  * units and for the same reasons (cache.c); it is guarded by a lock that merging takes to read and emitting to write,
  * and holds at most MOST emissions that no lazy value uses.
  */
@@ -124,16 +125,18 @@ static Type *callback_type(Program *program, const Node *lambda, int traits) {
     return parts ? type_make(&program->types, TY_function, (Op)traits, count, parts) : NULL;
 }
 
-/* Moves a typed program's function to a shelf. */
-static bool shelve(Emission *emission, const Program *typed, int callback) {
+/* Moves a typed program's function to a shelf; plain: the program before its derivatives were taken, or NULL. */
+static bool shelve(Emission *emission, const Program *typed, const Program *plain, int callback) {
     Shelf *shelf = shelf_open();
-    Splice splice;
+    Splice splice, before;
     if (!shelf || !splice_open(&splice, shelf->program, typed, true)) return false;
     Program *program = shelf->program;
     Buf text = {0};
     emission->function = splice_function(&splice, typed->root);
     emission->result = emission->function->count ? emission->function->kids[0]->type : NULL;
     emission->depth = typed->depth;
+    if (plain && !splice_open(&before, program, plain, true)) return false;
+    if (plain) emission->plain = splice_function(&before, plain->root);
     if (callback >= 0 && emission->result)
         emission->result = callback_type(program, emission->function, callback);
     if (emission->result) type_print(&text, emission->result);
@@ -149,9 +152,10 @@ static bool shelve(Emission *emission, const Program *typed, int callback) {
     return true;
 }
 
-static Emission *add(Buf *key, uint64_t hash, const Program *typed, int callback, Error *error) {
+static Emission *add(Buf *key, uint64_t hash, const Program *typed, const Program *plain, int callback,
+                     Error *error) {
     Emission *emission = calloc(1, sizeof *emission);
-    if (!emission || !shelve(emission, typed, callback)) {
+    if (!emission || !shelve(emission, typed, plain, callback)) {
         free(emission);
         error_set(error, E_OutOfMemory, nowhere, "no memory for a lazy value");
         return NULL;
@@ -199,7 +203,22 @@ static bool prepare_callbacks(Program *program, const Type **types, int64_t coun
     return callbacks && each;
 }
 
-static bool read_and_type(Program *program, const Type *const *given, int64_t count) {
+static void derive_typed(void *data) {
+    program_derive(data); /* or its error is set */
+}
+
+/* Takes the derivatives of a typed program; *plain becomes a copy from before. False: error set. */
+static bool derive(Program *program, Program **plain) {
+    Splice splice;
+    *plain = program_new("", "", 0);
+    bool ok = *plain && splice_open(&splice, *plain, program, true);
+    if (ok) (*plain)->root = splice_function(&splice, program->root);
+    ok = ok && !(*plain)->arena.exhausted && run_deep((size_t)program->depth, derive_typed, program);
+    return ok || error_set(&program->error, E_OutOfMemory, nowhere, "no memory for a derivative");
+}
+
+/* *plain: the program before its derivatives were taken, for the caller to free; NULL: it has none. */
+static bool read_and_type(Program *program, const Type *const *given, int64_t count, Program **plain) {
     const Type **types = given ? arena_alloc(&program->arena, sizeof *types * (size_t)(count + 1)) : NULL;
     if (types && count) memcpy(types, given, sizeof *types * (size_t)count);
     if (given && (!types || !prepare_callbacks(program, types, count))) return false;
@@ -211,7 +230,10 @@ static bool read_and_type(Program *program, const Type *const *given, int64_t co
                          count == 1 ? " is" : "s are");
     }
     Type *want = types ? wanted(program, types, count) : NULL;
-    if ((types && !want) || !program_infer(program, want) || !program_verify(program)) return false;
+    program->postpone = true;
+    if ((types && !want) || !program_infer(program, want)) return false;
+    if (program->derived && (!derive(program, plain) || program->error.code != E_None)) return false;
+    if (!program_verify(program)) return false;
     program->callbacks = NULL; /* the arrays end with this program, not with its copies */
     const Type *result = program_result_type(program);
     return !result->builders || error_set(&program->error, E_Type, program->root->span,
@@ -245,19 +267,20 @@ static Emission *find(const char *name, const char *text, const Type *const *typ
     emissions_read_begin();
     Emission *found = key.failed ? NULL : look_up(&key, hash);
     emissions_read_end();
-    Program *program = NULL;
+    Program *program = NULL, *plain = NULL;
     if (!found && !key.failed) program = program_open(name, text, strlen(text));
     if (!found && !program) error_set(error, E_OutOfMemory, nowhere, "no memory for a lazy value");
-    if (program && read_and_type(program, types, count) && (callback < 0 || are_scalars(program))) {
+    if (program && read_and_type(program, types, count, &plain) && (callback < 0 || are_scalars(program))) {
         pthread_rwlock_wrlock(&table.lock);
         found = look_up(&key, hash); /* of a thread that was faster */
-        if (!found) found = add(&key, hash, program, callback, error);
+        if (!found) found = add(&key, hash, program, plain, callback, error);
         pthread_rwlock_unlock(&table.lock);
     } else if (program) {
         error_set(error, program->error.code, program->error.span, "%s", program->error.text);
     }
     report(handle, error, program);
     program_free(program);
+    program_free(plain);
     buf_release(&key);
     return found;
 }

@@ -158,7 +158,7 @@ static char *program_text(const weld_lazy_t *lazies, int64_t count, bool plan, w
     Program *program = NULL;
     Buf text = {0};
     bool ok = graph_collect(&graph, (Lazy *const *)lazies, count, &error);
-    if (ok) program = recipe_program(graph.recipe, &error);
+    if (ok) program = recipe_program(graph.recipe, false, &error);
     if (program && plan) {
         PassOptions passes = {.level = 2};
         if (!program_optimize(program, &passes)) error = program->error;

@@ -54,7 +54,7 @@ static weld_lazy_t gradient_lazy(const Graph *graph, int64_t own, const weld_laz
     const Recipe *recipe = graph->recipe;
     weld_lazy_t *leaves = malloc(sizeof *leaves * (size_t)(recipe->leaf_count + own + 1)), lazy = NULL;
     Error error = {.code = E_None};
-    Program *program = recipe_program(recipe, &error);
+    Program *program = recipe_program(recipe, false, &error);
     Buf text = {0};
     int64_t count = 0;
     bool callback = false;

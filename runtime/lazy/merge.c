@@ -305,7 +305,9 @@ static bool merge_step(Merger *m, int64_t number, Node ***hole) {
     if (!splice) return false;
     for (int64_t i = 0; i < step->count; i++)
         m->arguments[i] = m->names[m->recipe->kids[step->first_kid + i]];
-    Node *body = splice_body(splice, emission->function, m->arguments);
+    bool plain = program->saving && emission->plain;
+    Node *body = splice_body(splice, plain ? emission->plain : emission->function, m->arguments);
+    program->derived |= emission->plain != NULL;
     if (program->arena.exhausted) return false;
     m->names[number] = symbol_new(program, word_of(emission->name), body->type);
     Node *let = node_new(program, N_Let, body->span, NULL, 2);
@@ -365,9 +367,14 @@ static bool merge_all(Merger *m) {
     return lambda->type && !program->arena.exhausted;
 }
 
-Program *recipe_program(const Recipe *recipe, Error *error) {
-    Merger m = {.program = program_new("<lazy>", "", 0), .recipe = recipe};
+static void derive_merged(void *data) {
+    program_derive(data); /* or its error is set */
+}
+
+Program *recipe_program(const Recipe *recipe, bool saving, Error *error) {
+    Merger m = {.program = program_open("<lazy>", "", 0), .recipe = recipe};
     int64_t most = 1;
+    if (m.program) m.program->saving = saving;
     for (int64_t i = 0; i < recipe->step_count; i++) {
         if (recipe->steps[i].count > most) most = recipe->steps[i].count;
     }
@@ -382,8 +389,10 @@ Program *recipe_program(const Recipe *recipe, Error *error) {
     free(m.splices);
     free(m.names);
     free(m.arguments);
-    if (ok) return m.program;
+    if (ok && saving && m.program->derived) ok = run_deep((size_t)m.program->depth, derive_merged, m.program);
+    if (ok && m.program->error.code == E_None) return m.program;
+    if (ok) *error = m.program->error;
     program_free(m.program);
-    error_set(error, E_OutOfMemory, nowhere, "no memory to merge the lazy values");
+    if (!ok) error_set(error, E_OutOfMemory, nowhere, "no memory to merge the lazy values");
     return NULL;
 }

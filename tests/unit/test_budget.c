@@ -422,3 +422,100 @@ Test(budget, one_that_cannot_be_met_names_the_least) {
     expect_least(steps_text, 1 << 20, 100);
     expect_least(graph_text, 1 << 18, 8);
 }
+
+/* ---- lazy values ---- */
+
+typedef struct Doubles {
+    double *data;
+    int64_t length;
+} Doubles;
+
+static weld_lazy_t lazy_apply(const char *code, weld_lazy_t *arguments, int64_t count) {
+    weld_error_t error = weld_error_new();
+    weld_lazy_t lazy = weld_lazy_new("mine.step", code, arguments, count, error);
+    cr_assert(lazy, "%s", weld_error_message(error));
+    weld_error_free(error);
+    return lazy;
+}
+
+/* The loss, and its gradient by the first argument, which is `gradient`. Returns the peak; budget 0: none. */
+static int64_t evaluate(const weld_lazy_t *both, int64_t budget, double *loss, double *gradient, Error *why) {
+    weld_conf_t conf = conf_of("jit", budget);
+    weld_context_t context = weld_context_new(conf);
+    weld_error_t error = weld_error_new();
+    weld_value_t values[2];
+    int64_t peak = -1;
+    if (weld_lazy_evaluate(context, both, 2, values, error)) {
+        const Doubles *by = weld_value_data(values[1]);
+        peak = context_peak(context);
+        *loss = *(const double *)weld_value_data(values[0]);
+        memcpy(gradient, by->data, sizeof(double) * (size_t)by->length);
+        for (int i = 0; i < 2; i++) weld_value_free(values[i]);
+    } else {
+        error_set(why, E_OutOfMemory, (Span){0, 0, 0}, "%s", weld_error_message(error));
+    }
+    weld_error_free(error);
+    weld_context_free(context);
+    weld_conf_free(conf);
+    return peak;
+}
+
+/* Half of what it takes is met with the same result; of too little the least is named, and met. */
+static void expect_met(const weld_lazy_t *both, int64_t length, const char *what) {
+    double loss[2], *gradient = calloc((size_t)length * 2, sizeof *gradient);
+    Error error = {0};
+    cr_assert(gradient);
+    int64_t all = evaluate(both, 0, &loss[0], gradient, &error), budgets[2] = {all / 2, 0};
+    cr_assert(all > 0, "%s: %s", what, error.text);
+    cr_expect_eq(evaluate(both, 200 << 10, &loss[1], gradient + length, &error), -1, "%s", what);
+    const char *least = strstr(error.text, "at least ");
+    cr_assert(least, "%s: %s", what, error.text);
+    budgets[1] = atoll(least + strlen("at least "));
+    for (int k = 0; k < 2; k++) {
+        Error none = {0};
+        int64_t peak = evaluate(both, budgets[k], &loss[1], gradient + length, &none);
+        cr_expect(peak > 0 && peak <= budgets[k], "%s: %lld of %lld: %s", what, (long long)peak,
+                  (long long)budgets[k], none.text);
+        cr_expect(fabs(loss[0] - loss[1]) <= 1e-12 * (1 + fabs(loss[0])), "%s", what);
+        for (int64_t i = 0; i < length; i++)
+            cr_assert(fabs(gradient[i] - gradient[length + i]) <= 1e-12 * (1 + fabs(gradient[i])), "%s",
+                      what);
+    }
+    free(gradient);
+}
+
+/* A gradient is merged before a budget is known: it keeps less where there is one. */
+Test(budget, gradients_of_lazy_values) {
+    enum { D = 20000, LAYERS = 40 };
+    double *numbers = calloc(D, sizeof *numbers);
+    int64_t steps = 200;
+    for (int i = 0; i < D; i++) numbers[i] = 0.5 + 1e-5 * i;
+    Doubles vector = {numbers, D};
+    weld_lazy_t x = weld_lazy_data("vec[f64]", &vector, NULL, NULL, NULL);
+    weld_lazy_t n = weld_lazy_data("i64", &steps, NULL, NULL, NULL), arguments[2] = {x, n}, both[2], h = x;
+    weld_error_t error = weld_error_new();
+    both[0] = lazy_apply(
+        "|w, n| let r = iterate({map(w, |e| 0.1), 0L}, |s| {{map(zip(s.$0, w), |e| sin(e.$0 * e.$1)),"
+        " s.$1 + 1L}, s.$1 + 1L < n}); sum(r.$0)",
+        arguments, 2);
+    cr_assert(weld_lazy_grad(both[0], &x, 1, &both[1], error), "%s", weld_error_message(error));
+    expect_met(both, D, "a recurrence");
+    for (int i = 0; i < 2; i++) weld_lazy_free(both[i]);
+    for (int i = 0; i < LAYERS; i++) {
+        weld_lazy_t next = lazy_apply(
+            "|h| result(for(h, appender[f64], |b, i, e| merge(b, sin(e * 0.7 + lookup(h, (i * 7L + "
+            "1L) % len(h))))))",
+            &h, 1);
+        if (h != x) weld_lazy_free(h);
+        h = next;
+    }
+    both[0] = lazy_apply("|h| sum(h)", &h, 1);
+    cr_assert(weld_lazy_grad(both[0], &x, 1, &both[1], error), "%s", weld_error_message(error));
+    expect_met(both, D, "a chain");
+    for (int i = 0; i < 2; i++) weld_lazy_free(both[i]);
+    weld_lazy_free(h);
+    weld_lazy_free(x);
+    weld_lazy_free(n);
+    weld_error_free(error);
+    free(numbers);
+}
