@@ -285,9 +285,9 @@ struct Node {
     Symbol *symbol; /* Ident: the name used; Let: the name bound */
     const char
         *text; /* before names are resolved: Ident, Let: the name. FOREIGN: the function. String: the bytes.
-                  Iterate: NULL or KeptState.layout */
+                  Assert, once typed: its message or NULL. Iterate: NULL or KeptState.layout */
     uint64_t
-        bits; /* Literal: the value's bytes in the low end. String: how many bytes. Exchange: its ExchangeKind.
+        bits; /* Literal: the value's bytes in the low end. String, Assert: how many bytes. Exchange: its ExchangeKind.
                  Iterate: its number in checkpoints, 0: none. NewBuilder: of a program that was planned, how
                  (BUILDER_IN_PLACE) */
     Symbol **params; /* Lambda */

@@ -233,7 +233,9 @@ void count_uses(Program *program, Node *node) {
 }
 
 static bool text_equal(const Node *a, const Node *b) {
-    if (a->kind == N_String) return a->bits == b->bits && memcmp(a->text, b->text, a->bits) == 0;
+    if (a->kind == N_Assert && (!a->text || !b->text)) return a->text == b->text;
+    if (a->kind == N_String || a->kind == N_Assert)
+        return a->bits == b->bits && memcmp(a->text, b->text, a->bits) == 0;
     return !node_is_foreign(a) || strcmp(a->text, b->text) == 0;
 }
 
@@ -269,7 +271,8 @@ uint64_t node_hash(const Node *node) {
                0xff51afd7ed558ccdu;
         if (node->kind == N_Literal || node->kind == N_Exchange) hash ^= node->bits * 0xc4ceb9fe1a85ec53u;
         if (node->kind == N_Field) hash ^= (uint64_t)node->index << 7;
-        if (node->kind == N_String) hash ^= hash_bytes(node->text, (int64_t)node->bits);
+        if (node->kind == N_String || (node->kind == N_Assert && node->text))
+            hash ^= hash_bytes(node->text, (int64_t)node->bits);
         hash ^= hash >> 31;
         int last = node->count - 1;
         for (int i = 0; i < last; i++) hash = (hash ^ node_hash(node->kids[i])) * 0x9E3779B97F4A7C15u;

@@ -364,6 +364,19 @@ static void print_derivative(Printer *p, const Node *node) {
     print_list(p, node->kids + 1, node->count - 1, "(", ")");
 }
 
+/* assert(condition, "message", numbers) */
+static void print_told(Printer *p, const Node *node) {
+    put(p, "assert(");
+    print(p, node->kids[0], EXPR);
+    put(p, ", ");
+    print_string(p->out, node->text, node->bits);
+    for (int i = 1; i < node->count; i++) {
+        put(p, ", ");
+        print(p, node->kids[i], EXPR);
+    }
+    put(p, ")");
+}
+
 /* Lets in a loop, then what they stand before. */
 static void print_lets(Printer *p, const Node *node) {
     for (; node->kind == N_Let; node = node->kids[1]) {
@@ -497,6 +510,12 @@ static void print_node(Printer *p, const Node *node) {
         print_head(p, node);
         if (node->count) print_list(p, node->kids, node->count, "(", ")");
         break;
+    case N_Assert:
+        if (node->text) {
+            print_told(p, node);
+            break;
+        }
+        /* fallthrough */
     default:
         print_head(p, node);
         print_list(p, node->kids, node->count, "(", ")");

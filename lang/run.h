@@ -168,6 +168,10 @@ struct Worker {
 
 /* Reports a failure with the message of errors.def. Returns the code, so that `return worker_fail(...)`. */
 ErrorCode worker_fail(Worker *worker, ErrorCode code, Span span, int64_t a, int64_t b);
+/* The same of an assertion with a message, in which each {} stands for the next of the numbers. */
+enum { MOST_ASSERTED = 3 };
+ErrorCode worker_fail_assert(Worker *worker, Span span, const char *text, int64_t length,
+                             const int64_t numbers[MOST_ASSERTED]);
 /* region_alloc that reports OutOfMemory. */
 void *worker_alloc(Worker *worker, int64_t bytes, Span span);
 

@@ -81,7 +81,8 @@ static Node *copy_node(Splice *splice, const Node *node) {
         copy->symbol = splice->symbols[node->symbol->id];
         copy->text = copy->symbol->name;
     } else if (node->text) {
-        copy->text = keep_text(splice, node->text, node->kind == N_String ? node->bits : strlen(node->text));
+        bool sized = node->kind == N_String || node->kind == N_Assert;
+        copy->text = keep_text(splice, node->text, sized ? node->bits : strlen(node->text));
     }
     if (node->nparams == 0) return copy;
     copy->params = arena_alloc(&into->arena, sizeof *copy->params * (size_t)node->nparams);

@@ -23,6 +23,10 @@ static I rt_fail(P worker, I code, L span, L a, L b) {
     return (I)worker_fail(worker, (ErrorCode)code, span_of(span), a, b);
 }
 
+static I rt_fail_assert(P worker, L span, P text, L length, L a, L b, L c) {
+    return (I)worker_fail_assert(worker, span_of(span), text, length, (L[MOST_ASSERTED]){a, b, c});
+}
+
 static I rt_error(P worker) {
     ErrorCode code = ((Worker *)worker)->error.code;
     return code == E_None ? E_Internal : code;

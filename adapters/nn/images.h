@@ -3,12 +3,16 @@
  * matrix of images already. */
 /* clang-format off */
 #define PLACES "let lines = (height + 2L * pad - size) / stride + 1L; let wide = (width + 2L * pad - size) / stride + 1L; "
-#define FITS IS_MATRIX("x") " && x.$2 == height * width * channels && size > 0L && stride > 0L && pad >= 0L " \
-    "&& size <= height + 2L * pad && size <= width + 2L * pad"
+#define FITS(name) MATRIX(name, "x") " & " \
+    SAME(name ": x has {} columns, but an image has {} values", "x.$2", "height * width * channels") " & " \
+    CHECK_TWO("size > 0L && stride > 0L", name ": size is {} and stride is {}, but both are from 1 on", "size", "stride") " & " \
+    "assert(pad >= 0L, \"" name ": pad is {}, but is from 0 on\", pad) & " \
+    CHECK_TWO("size <= height + 2L * pad && size <= width + 2L * pad", \
+        name ": size is {}, but the image with its borders is only {} wide or high", "size", "min(height, width) + 2L * pad")
 #define PLACE "let top = r / wide % lines * stride - pad; let left = r % wide * stride - pad; " \
     "let image = r / (lines * wide) * x.$2; "
 FUSES("im2col", "|x, height, width, channels, size, stride, pad| " PLACES
-    "let rows = " CHECKED(FITS, "x.$1 * lines * wide") "; let columns = size * size * channels; "
+    "let rows = " CHECKED(FITS("im2col"), "x.$1 * lines * wide") "; let columns = size * size * channels; "
     "{result(for(" RANGE("rows") ", appender(rows * columns), |out, i, r| " PLACE
     "for(rangeiter(top, top + size, 1L), out, |o, ky, y| for(rangeiter(left, left + size, 1L), o, |p, kx, x1| "
     "let inside = y >= 0L && y < height && x1 >= 0L && x1 < width; "
@@ -19,8 +23,8 @@ FUSES("im2col", "|x, height, width, channels, size, stride, pad| " PLACES
 FUSES("conv2d", "|x, w, b, height, width, channels, size, stride, pad| " PLACES
     "nn.reshape(nn.dense(nn.im2col(x, height, width, channels, size, stride, pad), w, b), x.$1, lines * wide * w.$1)",
     "a convolution: images, the pixels line by line, with a channel for each row of w, size size channels wide")
-#define POOLED(op, after) "|x, height, width, channels, size, stride| let pad = 0L; " PLACES \
-    "let rows = " CHECKED(FITS, "x.$1 * lines * wide") "; " after(let) \
+#define POOLED(name, op, after) "|x, height, width, channels, size, stride| let pad = 0L; " PLACES \
+    "let rows = " CHECKED(FITS(name), "x.$1 * lines * wide") "; " after(let) \
     "{result(for(" RANGE("rows") ", appender(rows * channels), |out, i, r| " PLACE \
     "for(" RANGE("channels") ", out, |o, k, c| merge(o, result(for(rangeiter(top, top + size, 1L), merger[?, " op "], " \
     "|m, ky, y| for(rangeiter(left, left + size, 1L), m, |n, kx, x1| " \
@@ -30,6 +34,6 @@ FUSES("conv2d", "|x, w, b, height, width, channels, size, stride, pad| " PLACES
 #define MEAN_let "let area = " REAL("size * size") "; "
 #define MEAN_use " / area"
 #define MEAN_OF(what) MEAN_##what
-FUSES("max_pool", POOLED("max", NOTHING), "the greatest of each channel in each square of this size, a stride apart")
-FUSES("average_pool", POOLED("+", MEAN_OF), "the mean of each channel in each square of this size, a stride apart")
+FUSES("max_pool", POOLED("max_pool", "max", NOTHING), "the greatest of each channel in each square of this size, a stride apart")
+FUSES("average_pool", POOLED("average_pool", "+", MEAN_OF), "the mean of each channel in each square of this size, a stride apart")
 /* clang-format on */

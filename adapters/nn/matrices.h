@@ -26,7 +26,9 @@ FUSES("real", "|n, like| iterate({n, " ONE ", select(true, " ZERO ", like)}, |s|
     "{{s.$0 / 2L, s.$1 + s.$1, select(s.$0 % 2L == 1L, s.$2 + s.$1, s.$2)}, s.$0 > 1L}).$2",
     "the number n, an i64 from 0 on, as a number of the type of `like`")
 FUSES("dense", "|x, w, b| "
-    "let rows = " CHECKED(IS_MATRIX("x") " && " IS_MATRIX("w") " && x.$2 == w.$2 && len(b) == w.$1", "x.$1") "; "
+    "let rows = " CHECKED(MATRIX("dense", "x") " & " MATRIX("dense", "w") " & "
+    SAME("dense: x has {} columns, but w has {}", "x.$2", "w.$2") " & "
+    SAME("dense: b has {} elements, but w has {} rows", "len(b)", "w.$1"), "x.$1") "; "
 #if defined(WELD_NN_BLAS)
     "{nn.product(false, true, rows, w.$1, w.$2, x.$0, w.$0, b), rows, w.$1}",
 #else
@@ -35,10 +37,12 @@ FUSES("dense", "|x, w, b| "
     "result(for(zip(row, " ROW("w", "j") "), merger[?, +], |s, k, e| merge(s, e.$0 * e.$1))))))), rows, w.$1}",
 #endif
     "x w' + b for each row of x; w has a row for each output")
-FUSES("linear", "|x, w, b| let rows = " CHECKED(IS_MATRIX("x") " && x.$2 == len(w)", "x.$1") "; "
+FUSES("linear", "|x, w, b| let rows = " CHECKED(MATRIX("linear", "x") " & "
+    SAME("linear: x has {} columns, but w has {} elements", "x.$2", "len(w)"), "x.$1") "; "
     "map(" RANGE("rows") ", |r| " SUM_FROM("b", "zip(" ROW("x", "r") ", w)", "e.$0 * e.$1") ")",
     "the vector x w + b of a vector w and a number b: dense with one output")
-FUSES("matmul", "|x, y| let rows = " CHECKED(IS_MATRIX("x") " && " IS_MATRIX("y") " && x.$2 == y.$1", "x.$1") "; "
+FUSES("matmul", "|x, y| let rows = " CHECKED(MATRIX("matmul", "x") " & " MATRIX("matmul", "y") " & "
+    SAME("matmul: x has {} columns, but y has {} rows", "x.$2", "y.$1"), "x.$1") "; "
 #if defined(WELD_NN_BLAS)
     "{nn.product(false, false, rows, y.$2, y.$1, x.$0, y.$0, slice(x.$0, 0L, 0L)), rows, y.$2}",
 #else
@@ -49,15 +53,17 @@ FUSES("matmul", "|x, y| let rows = " CHECKED(IS_MATRIX("x") " && " IS_MATRIX("y"
     "for(sums, out, |o, j, v| merge(o, v)))), rows, y.$2}",
 #endif
     "the product of two matrices")
-FUSES("transpose", "|x| let columns = " CHECKED(IS_MATRIX("x"), "x.$2") "; "
+FUSES("transpose", "|x| let columns = " CHECKED(MATRIX("transpose", "x"), "x.$2") "; "
     "{result(for(" RANGE("columns") ", appender(x.$1 * columns), |out, i, j| "
     "for(" RANGE("x.$1") ", out, |o, k, r| merge(o, lookup(x.$0, r * columns + j))))), columns, x.$1}",
     "the matrix whose rows are the columns of x")
-FUSES("add", "|x, y| let rows = " CHECKED("x.$1 == y.$1 && x.$2 == y.$2", "x.$1") "; "
+FUSES("add", "|x, y| let rows = " CHECKED(SAME("add: x has {} rows, but y has {}", "x.$1", "y.$1") " & "
+    SAME("add: x has {} columns, but y has {}", "x.$2", "y.$2"), "x.$1") "; "
     "{map(zip(x.$0, y.$0), |e| e.$0 + e.$1), rows, x.$2}", "x + y of two matrices of one shape")
-FUSES("reshape", "|x, rows, columns| {x.$0, " CHECKED("len(x.$0) == rows * columns", "rows") ", columns}",
+FUSES("reshape", "|x, rows, columns| {x.$0, " "if(assert(len(x.$0) == rows * columns, "
+    "\"reshape: x has {} elements, not {} rows of {}\", len(x.$0), rows, columns), rows, 0L)" ", columns}",
     "the elements of a matrix, in their order, as another of this shape")
-FUSES("rows", "|x, at| let columns = " CHECKED(IS_MATRIX("x"), "x.$2") "; "
+FUSES("rows", "|x, at| let columns = " CHECKED(MATRIX("rows", "x"), "x.$2") "; "
     "{result(for(at, appender(len(at) * columns), |out, i, r| "
     "for(iter(x.$0, r * columns, r * columns + columns, 1L), out, |o, j, e| merge(o, e)))), len(at), columns}",
     "the matrix of the rows of x with these numbers, each as often as it is named")

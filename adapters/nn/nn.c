@@ -8,7 +8,8 @@
  *     cells.h      norms, recurrent cells             images.h          convolution, pooling
  *
  * A matrix is {elements row by row, rows, columns}. A row of the table checks the sizes of its arguments before it
- * reads them: the check decides how many iterations there are, so it cannot be dropped while its result is used.
+ * reads them: the check decides how many iterations there are, so it cannot be dropped while its result is used. It says which
+ * function and which argument, as its place is in the row's text.
  *
  * A constant of a type that is not known has no literal: 0 and 1 are what builders of sums and products start from, other
  * whole numbers are made by nn.real.
@@ -25,8 +26,12 @@
 #define SUM_FROM(start, v, term) "result(for(" v ", merger[?, +](" start "), |total, k, e| merge(total, " term ")))"
 #define RANGE(n) "rangeiter(0L, " n ", 1L)"
 #define ZEROS(n) "result(for(" RANGE(n) ", appender, |z, k, at| merge(z, " ZERO ")))"
-#define IS_MATRIX(m) "len(" m ".$0) == " m ".$1 * " m ".$2"
-#define CHECKED(condition, n) "if(assert(" condition "), " n ", 0L)"
+#define CHECKED(checks, n) "if(" checks ", " n ", 0L)"
+#define CHECK(condition, message) "assert(" condition ", \"" message "\")"
+#define CHECK_TWO(condition, message, a, b) "assert(" condition ", \"" message "\", " a ", " b ")"
+#define SAME(message, a, b) CHECK_TWO(a " == " b, message, a, b)
+#define MATRIX(name, m) "assert(len(" m ".$0) == " m ".$1 * " m ".$2, \"" name ": " m \
+    " has {} elements, not {} rows of {}\", len(" m ".$0), " m ".$1, " m ".$2)"
 #define ROW(m, r) "slice(" m ".$0, " r " * " m ".$2, " m ".$2)"
 #define FUSES(name, code, doc) {name, "", code, NULL, NULL, doc},
 

@@ -43,7 +43,8 @@ FUSES("dropout", "|key, x, rate| let least = u64(f64(rate) * 4294967296.0); let 
 FUSES("permutation", "|key, n| let drawn = " DRAWN("?", "n",
     "(let u = nn.draw(key, i); {(u64(u.$0) << 32ul) | u64(u.$1), i})") "; "
     "map(sort(drawn, |a, b| compare(a.$0, b.$0)), |e| e.$1)", "the numbers from 0 to below n in random order")
-FUSES("batch", "|key, step, size, n| let batches = " CHECKED("step >= 0L && size > 0L && size <= n", "n / max(size, 1L)") "; "
+FUSES("batch", "|key, step, size, n| let batches = " CHECKED("assert(step >= 0L, \"batch: step is {}, but is from 0 on\", step) & "
+    CHECK_TWO("size > 0L && size <= n", "batch: size is {}, but is from 1 to {}", "size", "n"), "n / max(size, 1L)") "; "
     "slice(nn.permutation(nn.split(key, step / max(batches, 1L)), n), step % max(batches, 1L) * size, size)",
     "the numbers of the rows of a step's mini-batch of this size, out of n, shuffled anew for each pass over them")
 /* clang-format on */

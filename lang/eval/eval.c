@@ -310,7 +310,11 @@ ErrorCode eval_Assert(Eval *e, const Node *node, void *out) {
     bool holds;
     TRY(eval_bool(e, node->kids[0], &holds));
     *(uint8_t *)out = 1;
-    return holds ? E_None : worker_fail(e->worker, E_AssertionFailed, node->span, 0, 0);
+    int64_t numbers[MOST_ASSERTED] = {0};
+    for (int i = 1; i < node->count; i++) TRY(eval_i64(e, node->kids[i], &numbers[i - 1]));
+    if (holds) return E_None;
+    if (!node->text) return worker_fail(e->worker, E_AssertionFailed, node->span, 0, 0);
+    return worker_fail_assert(e->worker, node->span, node->text, (int64_t)node->bits, numbers);
 }
 
 ErrorCode eval_Checkpoint(Eval *e, const Node *node, void *out) {

@@ -277,8 +277,40 @@ Verdict infer_Select(Infer *in, Node *node) {
                       infer_text(in, arm).text);
 }
 
+/* How many {} there are. */
+static int message_numbers(const Node *text) {
+    int count = 0;
+    for (uint64_t i = 0; i + 1 < text->bits; i++) count += text->text[i] == '{' && text->text[i + 1] == '}';
+    return count;
+}
+
+/* The message is no operand: it moves into the node. */
+static bool take_message(Infer *in, Node *node) {
+    const Node *message = node->kids[1];
+    if (message->kind != N_String) {
+        infer_fail(in, message->span, "the message of assert is a text in quotes");
+        return false;
+    }
+    int wanted = message_numbers(message), given = node->count - 2;
+    if (wanted != given) {
+        infer_fail(in, message->span, "this message has %d {}, but %d number%s given", wanted, given,
+                   given == 1 ? " is" : "s are");
+        return false;
+    }
+    node->text = message->text;
+    node->bits = message->bits;
+    node->count--;
+    for (int i = 1; i < node->count; i++) node->kids[i] = node->kids[i + 1];
+    return true;
+}
+
 Verdict infer_Assert(Infer *in, Node *node) {
     if (!infer_expect(in, node->kids[0], infer_scalar(in, TY_bool), "what assert checks")) return FAIL;
+    if (node->count > 1 && !node->text && !take_message(in, node)) return FAIL;
+    for (int i = 1; i < node->count; i++) {
+        if (!infer_expect(in, node->kids[i], infer_scalar(in, TY_i64), "a number in assert's message"))
+            return FAIL;
+    }
     return infer_give(in, node, infer_scalar(in, TY_bool));
 }
 

@@ -2,6 +2,8 @@
  * has a name. */
 #include "parse.h"
 
+#include <stdio.h>
+
 /* A call of a row of the tables: its arguments as a node's kids, their number checked. most -1: any. */
 static Node *parse_call(Parser *p, NodeKind kind, const char *name, uint32_t begin, int least, int most) {
     if (!parse_take(p, "(")) {
@@ -14,8 +16,10 @@ static Node *parse_call(Parser *p, NodeKind kind, const char *name, uint32_t beg
     if (!node || (count >= least && (most < 0 || count <= most))) return node;
     const char *usage = node_classes[kind].usage;
     bool own = strncmp(usage, name, strlen(name)) == 0 && !strstr(usage, "), ");
-    parse_fail(p, node->span, "%s takes %s%d argument%s, not %d%s%s", name, most < 0 ? "at least " : "",
-               least, least == 1 ? "" : "s", count, own ? ": " : "", own ? usage : "");
+    char range[24] = "";
+    if (most > least) snprintf(range, sizeof range, " to %d", most);
+    parse_fail(p, node->span, "%s takes %s%d%s argument%s, not %d%s%s", name, most < 0 ? "at least " : "",
+               least, range, least == 1 && most <= 1 ? "" : "s", count, own ? ": " : "", own ? usage : "");
     return NULL;
 }
 

@@ -246,6 +246,43 @@ static const RowTest tests[] = {
     ROW("average_pool", pool),
 };
 
+/* What does not fit: the error names the function, the argument and the sizes. */
+static const struct Misfit {
+    const char *text, *message;
+} misfits[] = {
+#define ONE_TWO "{[1.0, 2.0], 1L, 2L}"
+    {"nn.dense({[1.0], 1L, 2L}, " ONE_TWO ", [0.0])", "dense: x has 1 elements, not 1 rows of 2"},
+    {"nn.dense({[1.0], 1L, 1L}, " ONE_TWO ", [0.0])", "dense: x has 1 columns, but w has 2"},
+    {"nn.dense(" ONE_TWO ", " ONE_TWO ", [0.0, 1.0])", "dense: b has 2 elements, but w has 1 rows"},
+    {"nn.linear(" ONE_TWO ", [1.0], 0.0)", "linear: x has 2 columns, but w has 1 elements"},
+    {"nn.matmul(" ONE_TWO ", " ONE_TWO ")", "matmul: x has 2 columns, but y has 1 rows"},
+    {"nn.reshape(" ONE_TWO ", 3L, 1L)", "reshape: x has 2 elements, not 3 rows of 1"},
+    {"nn.cross_entropy(" ONE_TWO ", [0L, 1L])", "cross_entropy: x has 1 rows, but there are 2 labels"},
+    {"nn.squared_loss([1.0], slice([1.0], 1L, 1L))", "squared_loss: there are no samples"},
+    {"nn.finite(1.0 / 0.0)", "finite: the value is infinite or no number"},
+    {"nn.max_pool(" ONE_TWO ", 1L, 2L, 1L, 2L, 1L)",
+     "max_pool: size is 2, but the image with its borders is only 1 wide or high"},
+    {"nn.im2col(" ONE_TWO ", 2L, 2L, 1L, 1L, 1L, 0L)", "im2col: x has 2 columns, but an image has 4 values"},
+    {"nn.batch(nn.key(1L), 0L, 3L, 2L)", "batch: size is 3, but is from 1 to 2"},
+#undef ONE_TWO
+};
+
+Test(nn, misfits) {
+    for (int i = 0; i < COUNT(misfits) * ENGINES; i++) {
+        const struct Misfit *misfit = &misfits[i / ENGINES];
+        weld_error_t error = weld_error_new();
+        weld_value_t value = NULL;
+        weld_lazy_t lazy = weld_lazy_new("test", misfit->text, NULL, 0, error);
+        cr_assert_not_null(lazy, "%s: %s", misfit->text, weld_error_message(error));
+        cr_expect(!weld_lazy_evaluate(context_of(i % ENGINES), &lazy, 1, &value, error), "%s", misfit->text);
+        cr_expect_eq(weld_error_code(error), WELD_ASSERTION_ERROR, "%s", misfit->text);
+        cr_expect(strstr(weld_error_message(error), misfit->message), "%s (%s): %s", misfit->text,
+                  engine_names[i % ENGINES], weld_error_message(error));
+        weld_lazy_free(lazy);
+        weld_error_free(error);
+    }
+}
+
 Test(nn, rows) {
     check_rows("nn", tests, COUNT(tests));
 }

@@ -92,11 +92,17 @@ static Leaf *cg_Literal(Cg *cg, const Node *node) {
     return single(cg, node, LLVMConstBitCast(LLVMConstInt(bits, node->bits, false), as));
 }
 
+/* The bytes of a node's text, which the compiled code keeps. */
+static LLVMValueRef cg_text(Cg *cg, const Node *node) {
+    LLVMValueRef bytes = cg_at(cg, cg->string_base, (int64_t)cg->strings.length);
+    buf_put(&cg->strings, node->text, node->bits);
+    return bytes;
+}
+
 static Leaf *cg_String(Cg *cg, const Node *node) {
     Leaf *leaves = cg_leaves(cg, node->type);
-    leaves[0] = cg_at(cg, cg->string_base, (int64_t)cg->strings.length);
+    leaves[0] = cg_text(cg, node);
     leaves[1] = cg_i64(cg, (int64_t)node->bits);
-    buf_put(&cg->strings, node->text, node->bits);
     return leaves;
 }
 
@@ -454,7 +460,13 @@ static Leaf *cg_Cfill(Cg *cg, const Node *node) {
 }
 
 static Leaf *cg_Assert(Cg *cg, const Node *node) {
-    cg_check(cg, cg_one(cg, node->kids[0]), E_AssertionFailed, node, NULL, NULL);
+    LLVMValueRef holds = cg_one(cg, node->kids[0]), numbers[MOST_ASSERTED];
+    for (int i = 0; i < MOST_ASSERTED; i++)
+        numbers[i] = i + 1 < node->count ? cg_one(cg, node->kids[i + 1]) : cg_i64(cg, 0);
+    if (node->text)
+        cg_check_told(cg, holds, node, cg_text(cg, node), numbers);
+    else
+        cg_check(cg, holds, E_AssertionFailed, node, NULL, NULL);
     return single(cg, node, LLVMConstInt(cg->i1, 1, false));
 }
 

@@ -185,6 +185,8 @@ LLVMValueRef cg_intrinsic(Cg *cg, const char *name, LLVMTypeRef *overloads, int 
                           LLVMValueRef *args, int count);
 /* Fails with the code unless ok; goes on where it holds. */
 void cg_check(Cg *cg, LLVMValueRef ok, ErrorCode code, const Node *node, LLVMValueRef a, LLVMValueRef b);
+/* The same of an assertion with a message and MOST_ASSERTED numbers for it. */
+void cg_check_told(Cg *cg, LLVMValueRef ok, const Node *node, LLVMValueRef text, LLVMValueRef *numbers);
 void cg_likely(Cg *cg, LLVMValueRef branch, bool first);
 void cg_unpredictable(Cg *cg, LLVMValueRef select); /* no branch shall be made of it (LLVM 17 and later) */
 typedef enum RtCall {

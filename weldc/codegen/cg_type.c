@@ -253,6 +253,15 @@ void cg_check(Cg *cg, LLVMValueRef ok, ErrorCode code, const Node *node, LLVMVal
     cg_goto(cg, good);
 }
 
+void cg_check_told(Cg *cg, LLVMValueRef ok, const Node *node, LLVMValueRef text, LLVMValueRef *numbers) {
+    LLVMBasicBlockRef good = cg_block(cg, ""), bad = cg_block(cg, "fail");
+    cg_likely(cg, LLVMBuildCondBr(cg->builder, ok, good, bad), true);
+    cg_goto(cg, bad);
+    LLVMBuildRet(cg->builder, cg_call(cg, RT_fail_assert, cg->fn->worker, cg_span(cg, node), text,
+                                      cg_i64(cg, (int64_t)node->bits), numbers[0], numbers[1], numbers[2]));
+    cg_goto(cg, good);
+}
+
 void cg_try(Cg *cg, LLVMValueRef status) {
     LLVMBasicBlockRef good = cg_block(cg, ""), bad = cg_block(cg, "fail");
     LLVMValueRef ok = LLVMBuildICmp(cg->builder, LLVMIntEQ, status, cg_i32(cg, 0), "");

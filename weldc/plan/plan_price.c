@@ -575,7 +575,9 @@ static Abstract eval_node(Pricer *p, Node *node) {
     case N_And:
     case N_Or:
     case N_If: return eval_choice(p, node);
-    case N_Assert: /* or the run ends here */ price_node(p, node->kids[0]); return exact(node->type, true);
+    case N_Assert: /* or the run ends here */
+        for (int i = 0; i < node->count; i++) price_node(p, node->kids[i]);
+        return exact(node->type, true);
     case N_Select: {
         Abstract condition = price_node(p, node->kids[0]);
         value = price_node(p, node->kids[1]);
