@@ -113,6 +113,9 @@ typedef struct Exchanges {
 } Exchanges;
 
 ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call);
+
+/* ---- exchange_reduce.c ---- */
+
 /* `count` elements into as many others. */
 void combine_all(const Type *element, Op op, char *into, const char *from, int64_t count);
 
