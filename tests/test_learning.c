@@ -302,6 +302,26 @@ Test(learning, examples_that_learn_are_planned) {
     expect_planned("digits_read.weld", "@%/result @%/digits");
 }
 
+/* A layer before its tanh is as long as after it, and of no other use for the gradient: two vectors are there at once, not three. */
+Test(learning, a_layer_is_not_kept_for_its_length) {
+    enum { VECTOR = 20000 * 16 * 8 };
+    char line[1000];
+    save("map(nn.uniform(nn.key(5L), 320000L), |e| e - 0.5)", "x");
+    save("nn.uniform(nn.key(6L), 20000L)", "y");
+    save("map(nn.uniform(nn.key(7L), 256L), |e| e - 0.5)", "w");
+    snprintf(line, sizeof line,
+             "run --no-eval --threads 1 --stats -e '|x: vec[f64], y: vec[f64], w: vec[f64]|"
+             " let n = len(y); let c = slice(w, 0L, 16L); let g = grad(|w, c| nn.logistic_loss("
+             "nn.linear(nn.tanh(nn.dense({x, n, 16L}, {w, 16L, 16L}, c)), c, 0.1), y))(w, c);"
+             " {g.$0, lookup(g.$1.$0, 5L), lookup(g.$1.$1, 5L)}' '@%s/x' '@%s/y' '@%s/w'",
+             folder, folder, folder);
+    Run run = run_weldc(line);
+    double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes");
+    cr_expect(run.status == 0 && peak < 2.2 * VECTOR && peak <= planned && planned < 2.3 * VECTOR, "%s",
+              run.out);
+    free(run.out);
+}
+
 /* A step of a network of two layers is planned, though adapters check what they are given, and that is what it takes. */
 Test(learning, a_step_takes_what_was_planned) {
     Run run = run_weldc("run --no-eval --threads 1 --stats -e '|n: i64|"

@@ -1,10 +1,13 @@
-/* infer_size.c: the length of a vector that a loop makes, from the length of what the loop walks.
+/* infer_size.c: the length of a vector that a loop makes, from the length of what the loop walks; iterators that only tell it go.
  *
  *     let a = result(for(v, appender, |b, i, x| merge(merge(b, x), exp(x))));  len(a)   =>   len(v) * 2
  *     let bs = for(zip(a, a), {appender, merger}, ..);  len(result(bs.$0))              =>   len(v) * 2
  *     sort(a, ..), vecmerger(a)                                           as long as a
  *
- * So a vector that nothing else needs is not made, and loops that walk vectors of one length are seen to do so.
+ *     for(zip(v, a, w), .., |b, i, e| .. e.$0 + e.$2 ..), a as long as v   =>   for(zip(v, w), .., |b, i, e| .. e.$0 + e.$1 ..)
+ *
+ * So a vector that nothing else needs is not made, and loops that walk vectors of one length are seen to do so. The adjoint of
+ * map(v, tanh) walks v, tanh of v and the adjoints of that, but takes no element of v, which need not live as long then.
  * A loop counts if each iteration merges equally often (merges.c says how often), and if its iterators are whole
  * vectors which are known to be equally long: where lengths must be compared, they are. The elements do not
  * reach the length, so it does not matter whether they can be computed. Asserts and foreign calls stay with the
@@ -127,6 +130,96 @@ static Node *length_node(Program *program, const Node *at, Length length) {
     return node;
 }
 
+/* ---- iterators that only tell a length ---- */
+
+enum { MOST_ITERS = 64 };
+
+/* The fields of a loop's element that its body takes. */
+typedef struct Taken {
+    Program *program;
+    const Symbol *element;
+    bool whole, used[MOST_ITERS]; /* whole: it is also used as it is */
+    int number[MOST_ITERS];       /* that it has afterwards */
+    Type *type;                   /* of the element then */
+    int left;
+} Taken;
+
+static bool is_field_of(const Node *node, const Symbol *element) {
+    return node->kind == N_Field && node->kids[0]->kind == N_Ident && node->kids[0]->symbol == element;
+}
+
+static bool taken_enter(Walk *walk, Node **slot) {
+    Taken *taken = walk->data;
+    const Node *node = *slot;
+    if (is_field_of(node, taken->element)) return taken->used[node->index] = true, false;
+    if (node->kind == N_Ident && node->symbol == taken->element) taken->whole = true;
+    return !taken->whole;
+}
+
+static bool renumber(Walk *walk, Node **slot) {
+    Taken *taken = walk->data;
+    Node *node = *slot;
+    if (!is_field_of(node, taken->element)) return true;
+    node->kids[0]->type = taken->type;
+    node->index = taken->number[node->index];
+    if (taken->left == 1) *slot = node->kids[0];
+    return false;
+}
+
+/* Which iterators are as long as another one that stays, and of no other use; how many stay. */
+static int choose_left(const Sizes *s, const Node *loop, const Taken *taken, bool *stays) {
+    int count = loop->count - 2, left = count;
+    Length lengths[MOST_ITERS];
+    for (int i = 0; i < count; i++) {
+        const Node *iter = loop->kids[i];
+        bool full = iter->iter == IT_scalar && iter->count == 1 && is_path(iter->kids[0]);
+        lengths[i] = full ? length_of(s, iter->kids[0]) : unknown;
+        stays[i] = true;
+    }
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < count && stays[i] && lengths[i].known && !taken->used[i]; k++) {
+            if (k == i || !stays[k] || !lengths[k].known || !same_length(lengths[i], lengths[k])) continue;
+            stays[i] = false;
+            left--;
+        }
+    }
+    return left;
+}
+
+static void drop_iterators(Sizes *s, Node *loop) {
+    Node *lambda = loop->kids[loop->count - 1];
+    int count = loop->count - 2;
+    Taken taken = {.program = s->program, .element = lambda->params[2]};
+    bool stays[MOST_ITERS];
+    if (count < 2 || count > MOST_ITERS || choose_left(s, loop, &taken, stays) == count) return;
+    Walk find = {s->program, taken_enter, NULL, &taken}, number = {s->program, renumber, NULL, &taken};
+    node_walk(&find, &lambda->kids[0]);
+    if (taken.whole) return;
+    taken.left = choose_left(s, loop, &taken, stays);
+    if (taken.left == count) return;
+    Type *types[MOST_ITERS];
+    for (int i = 0, at = 0; i < count; i++) {
+        taken.number[i] = at;
+        if (stays[i]) types[at++] = loop->kids[i]->type;
+    }
+    taken.type =
+        taken.left == 1 ? types[0] : type_make(&s->program->types, TY_struct, OP_none, taken.left, types);
+    Type *parts[4] = {lambda->params[0]->type, lambda->params[1]->type, taken.type, lambda->kids[0]->type};
+    Type *type = taken.type ? type_make(&s->program->types, TY_function, OP_none, 4, parts) : NULL;
+    if (!type) return;
+    lambda->type = type;
+    for (int i = 0; i < count; i++) {
+        if (stays[i]) loop->kids[taken.number[i]] = loop->kids[i];
+    }
+    loop->kids[taken.left] = loop->kids[count];
+    loop->kids[taken.left + 1] = lambda;
+    loop->count = taken.left + 2;
+    lambda->params[2]->type = taken.type;
+    node_walk(&number, &lambda->kids[0]);
+}
+
+/* ---- one walk ---- */
+
 static bool size_enter(Walk *walk, Node **slot) {
     Sizes *s = walk->data;
     if ((*slot)->kind != N_Let) return true;
@@ -144,6 +237,7 @@ static void size_leave(Walk *walk, Node **slot) {
         bool other = length.factor != 1 || length.constant != 0 || !node_equal(length.of, node->kids[0]);
         if (length.known && other && is_path(node->kids[0])) *slot = length_node(s->program, node, length);
     }
+    if (node->kind == N_For) drop_iterators(s, *slot);
     if (!s->open || slot != &s->open->let->kids[0]) return;
     const Symbol *name = s->open->let->symbol;
     s->open = s->open->outer;
