@@ -23,6 +23,7 @@
 
 enum {
     MOST_NEEDS = 8,
+    MUCH_WORSE = 16,
     MOST_TOGETHER = 16,    /* lets that are computed again with one */
     MOST_WORK = 40 * 1000, /* lets that are looked at */
     EACH_STEP = 16         /* times that what is in an iterate is taken to run */
@@ -552,6 +553,8 @@ static int pick(Candidates *list, int64_t over) {
     for (int i = 0; i < list->count && over > 0; i++) {
         const Candidate candidate = list->items[i];
         bool apart = true;
+        if (count && candidate.ratio > MUCH_WORSE * list->items[0].ratio)
+            break; /* others may be there next time */
         for (int k = 0; k < count && apart; k++)
             apart = !needs(&candidate, &list->items[k].choice) && !needs(&list->items[k], &candidate.choice);
         if (!apart) continue;
