@@ -29,11 +29,9 @@
 #include <time.h>
 
 enum { PARTS = 64, LINE = 64 };
-enum { UNITS = 256, MOST_UNITS = 1 << 16 };        /* of a loop; with weld.grain at most */
-enum { TABLE_UNITS = 64, MOST_TABLE_UNITS = 128 }; /* of one whose units have dictionaries or vectors */
-enum { ENTRY_COST = 256, ELEMENT_COST = 16 };      /* iterations that pay well for merging one */
-enum { AFFORDABLE = 32 };                          /* so many times as much is still worth it */
-enum { DEALT_UNITS = 4 };                          /* for each thread, where merges are dealt out */
+enum { ENTRY_COST = 256 }; /* iterations that pay well for merging one */
+enum { AFFORDABLE = 32 };  /* so many times as much is still worth it */
+enum { DEALT_UNITS = 4 };  /* for each thread, where merges are dealt out */
 enum { WORTHWHILE_NS = 50000, LARGE = 1 << 20 };
 
 /* A builder of the loop's builders. */
@@ -130,9 +128,10 @@ static bool cut(Crew *crew) {
     int64_t count = crew->loop->count, least = crew->loop->least, grain = team_grain(crew->outer->team);
     if (count < (grain || least == 1 ? 2 : 4 * least)) return false;
     if (grain)
-        crew->unit = clamp(grain, parts_of(count, crew->tables ? MOST_TABLE_UNITS : MOST_UNITS), count);
+        crew->unit =
+            clamp(grain, parts_of(count, crew->tables ? LOOP_MOST_TABLE_UNITS : LOOP_MOST_UNITS), count);
     else
-        crew->unit = clamp(count / (crew->tables ? TABLE_UNITS : UNITS), least, LOOP_STRIP);
+        crew->unit = clamp(count / (crew->tables ? LOOP_TABLE_UNITS : LOOP_UNITS), least, LOOP_STRIP);
     crew->first = crew->unit;
     crew->trying = crew->tables && !grain;
     crew->units = crew->trying ? 1 : parts_of(count, crew->unit);
@@ -141,7 +140,7 @@ static bool cut(Crew *crew) {
 }
 
 static int64_t most_units(const Crew *crew) {
-    int64_t tables = crew->threads > TABLE_UNITS ? crew->threads : TABLE_UNITS;
+    int64_t tables = crew->threads > LOOP_TABLE_UNITS ? crew->threads : LOOP_TABLE_UNITS;
     return crew->trying ? 1 + tables : crew->units;
 }
 
@@ -170,7 +169,7 @@ static bool is_dealt(const Part *part) {
 /* Many units balance the threads, but every one costs merging its dictionaries. What the first unit found
  * says how many can be afforded. False: not even one for each thread. */
 static bool cut_again(Crew *crew) {
-    double rest = (double)(crew->loop->count - crew->first), units = TABLE_UNITS;
+    double rest = (double)(crew->loop->count - crew->first), units = LOOP_TABLE_UNITS;
     for (int i = 0; i < crew->nparts; i++) {
         Part *part = &crew->parts[i];
         const void *own = record_of(crew, 0, part);
@@ -182,7 +181,8 @@ static bool cut_again(Crew *crew) {
             part->many = is_dealt(part) && (part->like || keys > (double)partition_threshold(crew->outer));
             cost = part->many ? rest / (DEALT_UNITS * crew->threads) : ENTRY_COST * keys;
         }
-        if (part->type->kind == TY_vecmerger) cost = ELEMENT_COST * (double)((const Appender *)own)->length;
+        if (part->type->kind == TY_vecmerger)
+            cost = LOOP_ELEMENT_COST * (double)((const Appender *)own)->length;
         if (units * cost > rest) units = rest / cost;
     }
     bool pays = units * AFFORDABLE >= crew->threads;
@@ -307,7 +307,8 @@ static ErrorCode unit_run(Crew *crew, Member *member, int64_t unit) {
         if (crew->parts[i].type->kind == TY_dictmerger) reuse_direct(member, i, *(Dict **)own);
     }
     int number = (int)(member - crew->members);
-    if (crew->outlet) outlet_start(crew->outlet, unit, number, crew->records + unit * crew->record);
+    if (crew->outlet && !outlet_start(crew->outlet, unit, number, crew->records + unit * crew->record))
+        return worker_fail(worker, E_Cancelled, (Span){0, 0, 0}, 0, 0);
     ErrorCode code = loop_run_range(worker, crew->loop, member->state, begin, begin + count);
     if (code == E_None && crew->outlet && !outlet_end(crew->outlet, unit)) code = E_OutOfMemory;
     if (code == E_None) keep_direct(crew, member, unit);
@@ -318,6 +319,7 @@ static void member_fail(Crew *crew, Member *member, int64_t unit, ErrorCode code
     member->failed = unit;
     member->code = code;
     atomic_store(&crew->stopped, true);
+    if (crew->outlet) outlet_fail(crew->outlet);
     for (int i = 0; i < crew->threads; i++)
         __atomic_store_n(&crew->members[i].worker.stop, 1, __ATOMIC_RELAXED);
 }

@@ -12,6 +12,9 @@
  * may move) once nobody copies into it. The length of the loop's appender changes only when all units have
  * ended well: until then it is as it was, whatever fails.
  *
+ * A unit begins when the one that is placed next is at most some units before it: else a thread that is stopped by the system would
+ * let the others keep all that they append, of which a plan promises that it is little.
+ *
  * A block belongs to the region of the member that made it, and only that member may let it grow, so it goes
  * back to that one's list.
  */
@@ -42,12 +45,13 @@ struct Outlet {
     Worker *outer;
     Span span;
     pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t quiet; /* nobody copies */
+    pthread_cond_t quiet; /* nobody copies, or one more unit has a place */
     Stream *streams;
     Spare **spares; /* by member, by stream */
     UnitState *units;
     int64_t count, placed; /* units; units that have a place */
-    int nstreams, copying;
+    int nstreams, copying, waiting;
+    int64_t ahead; /* so many units may have begun that have no place yet */
     bool failed;
 };
 
@@ -64,6 +68,7 @@ Outlet *outlet_new(Worker *outer, Span span, int64_t units, int members, int str
     outlet->spares = (Spare **)(void *)(outlet->streams + streams);
     outlet->units = (UnitState *)(void *)(outlet->spares + spares);
     outlet->count = units;
+    outlet->ahead = (int64_t)LOOP_AHEAD * members;
     bool lock = pthread_mutex_init(&outlet->lock, NULL) == 0;
     if (lock && pthread_cond_init(&outlet->quiet, NULL) == 0) return outlet;
     if (lock) pthread_mutex_destroy(&outlet->lock);
@@ -90,16 +95,30 @@ static Spare **spares_of(Outlet *outlet, int member, int stream) {
     return &outlet->spares[member * outlet->nstreams + stream];
 }
 
-void outlet_start(Outlet *outlet, int64_t unit, int member, void *record) {
+void outlet_fail(Outlet *outlet) {
     pthread_mutex_lock(&outlet->lock);
+    outlet->failed = true;
+    pthread_cond_broadcast(&outlet->quiet);
+    pthread_mutex_unlock(&outlet->lock);
+}
+
+bool outlet_start(Outlet *outlet, int64_t unit, int member, void *record) {
+    pthread_mutex_lock(&outlet->lock);
+    while (!outlet->failed && unit >= outlet->placed + outlet->ahead) {
+        outlet->waiting++;
+        pthread_cond_wait(&outlet->quiet, &outlet->lock);
+        outlet->waiting--;
+    }
+    bool failed = outlet->failed;
     outlet->units[unit] = (UnitState){record, member, false};
-    for (int i = 0; i < outlet->nstreams; i++) {
+    for (int i = 0; !failed && i < outlet->nstreams; i++) {
         Appender *own = unit_appender(outlet, unit, &outlet->streams[i]);
         Spare **list = spares_of(outlet, member, i), *spare = *list;
         *own = (Appender){spare, 0, spare ? spare->capacity : 0};
         if (spare) *list = spare->next;
     }
     pthread_mutex_unlock(&outlet->lock);
+    return !failed;
 }
 
 /* ---- how much will it be ---- */
@@ -185,6 +204,7 @@ static bool place_next(Outlet *outlet) {
         stream->total = needed(outlet, stream);
     }
     outlet->placed++;
+    if (outlet->waiting) pthread_cond_broadcast(&outlet->quiet);
     return true;
 }
 

@@ -29,8 +29,13 @@ static bool make_plan(Unit *unit) {
     return unit->plan != NULL;
 }
 
+static PlanTeam team_of(const Context *context) {
+    const Team *team = context ? context->team : NULL;
+    return (PlanTeam){team_threads(team), team ? team_grain(team) : 0};
+}
+
 static bool price(Unit *unit, const Context *context, const void *args, int64_t room, PlanPrice *out) {
-    PlanAsk ask = {.args = args, .room = room, .threads = context && context->team};
+    PlanAsk ask = {.args = args, .room = room, .team = team_of(context)};
     pthread_mutex_lock(&unit->lock);
     bool ok = make_plan(unit) && plan_price(unit->planned, unit->plan, &ask, out);
     pthread_mutex_unlock(&unit->lock);
@@ -63,7 +68,7 @@ static Unit *variant_make(Unit *unit, const Context *context, const void *args, 
                           PlanPrice *made, Error *error) {
     PassOptions passes = options_passes(&unit->options);
     PlanAsk ask = {.args = args,
-                   .threads = context && context->team,
+                   .team = team_of(context),
                    .budget = unit->options.memory_budget,
                    .fewest_bytes = FEWEST_BYTES,
                    .most_cost = unit->saver ? A_PASS : 0,

@@ -169,7 +169,6 @@ typedef struct Loop {
     int64_t least;        /* likewise */
     Span span;
 } Loop;
-enum { LOOP_STRIP = 1 << 16 }; /* iterations between looks at the cancel flag */
 ErrorCode loop_run(Worker *worker, const Loop *loop);
 /* gather.c: a dictmerger's partitions become a dictionary again. form: what it will be used for.
  * entry: {K, V}. */
@@ -202,7 +201,9 @@ Outlet *outlet_new(Worker *outer, Span span, int64_t units, int members, int str
 void outlet_free(Outlet *outlet); /* takes NULL */
 /* An appender of the loop, the size of its elements, and where a unit's record has its own. */
 void outlet_add(Outlet *outlet, Appender *into, int64_t size, int64_t at);
-void outlet_start(Outlet *outlet, int64_t unit, int member, void *record); /* sets the record's appenders */
+/* Waits until few units have no place, and sets the record's appenders. False: another unit has failed. */
+bool outlet_start(Outlet *outlet, int64_t unit, int member, void *record);
+void outlet_fail(Outlet *outlet);              /* a unit has failed: nobody waits for its place */
 bool outlet_end(Outlet *outlet, int64_t unit); /* what it appended may be moved now; false: no memory */
 /* All units have ended, and the members' regions were adopted: the loop's appenders get their lengths. */
 void outlet_finish(Outlet *outlet, int members);

@@ -194,6 +194,20 @@ typedef struct PlanMemory {
 PlanMemory plan_memory(Program *program, const Plan *plan);
 void plan_print_memory(Buf *out, const PlanMemory *memory); /* a line; nothing if nothing is made */
 
+/* ---- how runtime/parallel.c cuts loops, which plan_team.c prices ---- */
+
+enum {
+    LOOP_STRIP = 1 << 16,        /* iterations between looks at the cancel flag; a unit has no more */
+    LOOP_LEAST = 4096,           /* iterations without loops that are worth handing to another thread */
+    LOOP_UNITS = 256,            /* of a loop, */
+    LOOP_MOST_UNITS = 1 << 16,   /* with weld.grain at most */
+    LOOP_TABLE_UNITS = 64,       /* of one whose units have dictionaries or vectors, */
+    LOOP_MOST_TABLE_UNITS = 128, /* likewise */
+    LOOP_ELEMENT_COST = 16,      /* iterations that pay well for merging an element of a vector */
+    LOOP_AHEAD = 2               /* units, for each thread, that may have begun before one has a place */
+};
+bool loop_is_innermost(Program *program, const Node *loop); /* it has no loops inside */
+
 /* ---- plan_price.c: bytes for given arguments ---- */
 
 typedef struct PlanPrice {
@@ -206,10 +220,14 @@ typedef struct PlanPrice {
     int peaks; /* how many there are */
     int again; /* vectors that are computed again (promise.c) */
 } PlanPrice;
+typedef struct PlanTeam {
+    int threads;
+    int64_t grain; /* the setting weld.grain */
+} PlanTeam;
 typedef struct PlanAsk {
     const void *args; /* the struct of arguments */
     int64_t room;     /* what memory_room() gives */
-    bool threads;     /* several */
+    PlanTeam team;    /* who runs it */
     /* For plan_fit: */
     int64_t budget, fewest_bytes; /* fewest_bytes: smaller vectors stay as they are */
     double most_cost;             /* of what the program does, the share that may be done again; 0: any */

@@ -262,7 +262,7 @@ static void variant_interpret(Case *c, const Variant *v, const Program *program)
 
 /* As a budget that nothing fits would have it, and then lets here and there, which the seed draws. */
 static bool compute_twice(Case *c, Program *program, const PassOptions *options) {
-    PlanAsk ask = {.args = c->arguments.data, .fewest_bytes = 1, .options = options};
+    PlanAsk ask = {.args = c->arguments.data, .team = {.threads = 1}, .fewest_bytes = 1, .options = options};
     PlanAgain again;
     PlanPrice price;
     bool ok = plan_fit(program, &ask, &again, &price);

@@ -266,19 +266,8 @@ void cg_loop_private(Cg *cg, Loop *loop) {
     cg_call(cg, RT_mark, cg->fn->worker, loop->mark);
 }
 
-static bool find_loop(Walk *walk, Node **slot) {
-    bool *found = walk->data;
-    NodeKind kind = (*slot)->kind;
-    *found |= kind == N_For || kind == N_Iterate || kind == N_Sort;
-    return !*found;
-}
-
 bool cg_is_innermost(Cg *cg, const Loop *loop) {
-    bool found = false;
-    Walk walk = {cg->program, find_loop, NULL, &found};
-    Node *body = loop->lambda->kids[0];
-    node_walk(&walk, &body);
-    return !found;
+    return loop_is_innermost(cg->program, loop->node);
 }
 
 /* ---- loops in place ---- */

@@ -159,8 +159,7 @@ static void outlined_body(Cg *cg, Loop *loop, Closure *closure, int nbuilders) {
 
 /* Iterations that are worth handing to another thread. */
 static int64_t least_iterations(Cg *cg, const Loop *loop) {
-    enum { LEAST = 4096 };
-    return cg_is_innermost(cg, loop) ? LEAST : 1;
+    return cg_is_innermost(cg, loop) ? LOOP_LEAST : 1;
 }
 
 static int64_t exact_merges(Cg *cg, const Loop *loop, const Type *builder, int leaf) {

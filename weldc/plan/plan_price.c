@@ -266,8 +266,6 @@ static void take_built(Pricer *p, const Run *run, const Abstract *after, const N
         return;
     }
     if (type->kind != TY_appender) {
-        if (type->kind == TY_vecmerger && p->threads)
-            price_give_up(p, run->loop, "how many copies of its vector the threads make is not known");
         return;
     }
     if (after->lent) return;
@@ -276,8 +274,6 @@ static void take_built(Pricer *p, const Run *run, const Abstract *after, const N
         return;
     }
     bool settled = after->n <= after->room, fresh = given->kind == N_NewBuilder;
-    if (p->threads && !p->inner && !is_placed(p, run, leaf))
-        price_give_up(p, run->loop, "what several threads append is not known");
     int64_t size = abstract_element(type)->size, bytes = price_block(count_times(abstract_room(after), size));
     if (settled && fresh) {
         if (p->inner) price_take(p, bytes); /* else its fragment takes it */
@@ -296,6 +292,29 @@ static bool appends_in_loops(Pricer *p, const Node *lambda, const Type *builder,
         leaf += leaf_count(builder->args[i]);
     }
     return found;
+}
+
+static bool has_vecmerger(const Type *builder) {
+    bool has = builder->kind == TY_vecmerger;
+    for (int i = 0; builder->kind == TY_struct && i < builder->count && !has; i++)
+        has = has_vecmerger(builder->args[i]);
+    return has;
+}
+
+/* What the threads' own builders take. */
+static void parts_of_team(Pricer *p, const Run *run, TeamLoop *team, const Abstract *after,
+                          const Abstract *body, int leaf) {
+    const Type *type = after->type;
+    for (int i = 0; type->kind == TY_struct && i < type->count; i++) {
+        Abstract part = abstract_part(after, i), once = abstract_part(body, i);
+        parts_of_team(p, run, team, &part, &once, leaf);
+        leaf += leaf_count(type->args[i]);
+    }
+    if (type->kind == TY_vecmerger) price_copies(p, team, after);
+    if (type->kind != TY_appender || is_placed(p, run, leaf)) return;
+    MergeBound bound = merge_bound(&p->merges, run->lambda->kids[0], run->lambda->params[0], leaf);
+    int64_t each = bound.most >= 0 ? bound.most : run->inside && !run->all && body->known ? body->n : -1;
+    price_pieces(p, team, after, each);
 }
 
 static Abstract index_of(Pricer *p, const Run *run) {
@@ -332,6 +351,7 @@ static Abstract eval_for(Pricer *p, Node *node) {
     int iters = node->count - 2;
     const Node *lambda = node->kids[node->count - 1];
     Run run = {.loop = node, .lambda = lambda};
+    TeamLoop team = {.loop = node};
     Abstract *elements = abstract_parts(p, iters);
     for (int i = 0; i < iters && elements; i++) {
         Abstract trips = eval_trips(p, node->kids[i], &elements[i]);
@@ -358,7 +378,8 @@ static Abstract eval_for(Pricer *p, Node *node) {
         p->extra = outer;
         if (makes && nested && !run.trips.known)
             price_give_up(p, node, "how often a loop runs that makes vectors is not known");
-        if (p->threads && made) price_give_up(p, node, "what several threads make at once is not known");
+        team.made = made;
+        team.kept = nested;
         int64_t all = nested ? count_times(made, run.trips.n) : made;
         if (nested)
             price_take(p, all);
@@ -368,6 +389,12 @@ static Abstract eval_for(Pricer *p, Node *node) {
     Abstract after = built(p, &run, before, body, 0);
     note_times(p, node, run.trips.known ? run.trips.n : 0);
     take_built(p, &run, &after, given, 0);
+    if (price_is_parallel(p)) {
+        team.trips = &run.trips;
+        team.tables = has_vecmerger(node->type);
+        parts_of_team(p, &run, &team, &after, &body, 0);
+        price_team(p, &team);
+    }
     return after;
 }
 
@@ -533,10 +560,10 @@ static Abstract eval_sort(Pricer *p, const Node *node) {
     Abstract vec = price_node(p, node->kids[0]);
     int64_t bytes = count_times(vec.n, node->type->args[0]->size);
     if (!vec.known) price_give_up(p, node, "the length of a vector is not known");
-    if (p->threads) price_give_up(p, node, "what several threads need to sort is not known");
     if (price_allocates(p, node->kids[1]->kids[0]))
         price_give_up(p, node, "what an order makes is not known");
-    if (vec.known) price_need(p, count_plus(count_times(3, bytes), count_times(SCRATCH, vec.n)));
+    int64_t scratch = count_plus(count_times(3, bytes), count_times(SCRATCH, vec.n));
+    if (vec.known) price_need(p, count_plus(scratch, price_sort_team(p, vec.n)));
     if (vec.known && p->inner) price_take(p, bytes);
     vec.data = NULL;
     return vec;
@@ -639,6 +666,8 @@ static void account(Pricer *p, const Fragment *fragment, const Abstract *value) 
         price_take(p, made->bytes);
         if (!p->dry && made->bytes > made->most) made->most = made->bytes;
     }
+    price_need(p, p->needs);
+    p->needs = 0;
     for (const Dying *dies = p->dying[fragment->number]; dies; dies = dies->next) {
         if (!dies->buffer->heir) price_give(p, dies->buffer->bytes);
         dies->buffer->bytes = 0;
@@ -710,7 +739,7 @@ bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPric
     Pricer p = {.program = program,
                 .nfragments = last_number(plan) + 1,
                 .room = ask->room,
-                .threads = ask->threads,
+                .team = ask->team,
                 .at = -1,
                 .price.peak = -1};
     const Type *type = program_argument_type(program);

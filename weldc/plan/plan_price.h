@@ -39,7 +39,10 @@ typedef struct Pricer {
     Dying **dying; /* by fragment */
     int nfragments;
     Merges merges;
-    bool dry, saving, threads;
+    bool dry, saving;
+    PlanTeam team;
+    int64_t
+        needs;  /* what the threads of the loops need that were priced since a fragment was accounted for */
     bool given; /* a loop is given the builders that are made */
     int inner;  /* loops around */
     int64_t now, live, extra;
@@ -96,6 +99,27 @@ int64_t number_least(const Abstract *number);
 /* ---- plan_iterate.c ---- */
 
 Abstract price_iterate(Pricer *p, Node *node);
+
+/* ---- plan_team.c ---- */
+
+/* What one loop of a builder needs on several threads, beyond what it builds and what one thread needs. */
+typedef struct TeamLoop {
+    const Node *loop;
+    const Abstract *trips;
+    int64_t made; /* bytes that an iteration makes */
+    bool kept;    /* these are reached by what is built */
+    bool tables;  /* a builder is a vecmerger */
+    int64_t bytes;
+} TeamLoop;
+
+bool price_is_parallel(const Pricer *p);
+/* The copies of a vecmerger of so many elements. */
+void price_copies(Pricer *p, TeamLoop *team, const Abstract *vector);
+/* What the units append, of whom each has an appender: in all, and in an iteration, or -1. */
+void price_pieces(Pricer *p, TeamLoop *team, const Abstract *all, int64_t each);
+void price_team(Pricer *p, TeamLoop *team);
+/* What threads need to sort so many elements. */
+int64_t price_sort_team(const Pricer *p, int64_t count);
 
 /* ---- plan_price.c ---- */
 
