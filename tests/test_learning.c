@@ -352,7 +352,34 @@ Test(learning, a_step_takes_what_was_planned) {
                         " {lookup(s.$0, 5L), lookup(s.$1, 5L), lookup(s.$2, 5L), lookup(s.$3, 5L)}' 256l");
     double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
            least = stat_of(run.out, "\"least_bytes"), unshared = stat_of(run.out, "\"unshared_bytes");
-    cr_expect(run.status == 0 && planned > 0 && peak <= planned && planned <= 1.1 * least, "%s", run.out);
-    cr_expect(planned < 0.76 * unshared, "%s", run.out);
+    double spares = least / 16 + (112 << 10); /* of the smallest ones 108 KB */
+    cr_expect(run.status == 0 && planned > 0 && peak <= planned && planned <= least + spares, "%s", run.out);
+    cr_expect(planned < 0.7 * unshared, "%s", run.out);
     free(run.out);
+}
+
+/* What a step itself takes, whose parameters and batch are there already and whose parameters are new behind it: the promise is less
+ * than half of what all its vectors take. The layers go as soon as the slopes of the weights behind them are known. */
+Test(learning, a_step_takes_less_than_half_of_its_vectors) {
+    static const char *const kinds[] = {"relu", "tanh"};
+    char line[1400];
+    save("map(nn.uniform(nn.key(5L), 200704L), |e| f32(e - 0.5) * 0.1f)", "x");
+    save("map(nn.uniform(nn.key(6L), 2560L), |e| f32(e - 0.5))", "v");
+    for (int i = 0; i < 2; i++) {
+        snprintf(line, sizeof line,
+                 "run --no-eval --threads 1 --stats -e '|x: vec[f32], w: vec[f32], v: vec[f32]|"
+                 " let c = slice(v, 0L, 256L); let d = slice(v, 0L, 10L);"
+                 " let y = result(for(rangeiter(0L, 256L, 1L), appender[i64], |b, i, e| merge(b, e %% 10L)));"
+                 " let g = grad(|w, c, v, d| let h = nn.dense({x, 256L, 784L}, {w, 256L, 784L}, c);"
+                 "   nn.cross_entropy(nn.dense(nn.%s(h), {v, 10L, 256L}, d), y))(w, c, v, d);"
+                 " {g.$0, nn.sgd(w, g.$1.$0, 0.01f), nn.sgd(c, g.$1.$1, 0.01f), nn.sgd(v, g.$1.$2, 0.01f),"
+                 "  nn.sgd(d, g.$1.$3, 0.01f)}' '@%s/x' '@%s/x' '@%s/v' --save '%s/step'",
+                 kinds[i], folder, folder, folder, folder);
+        Run run = run_weldc(line);
+        double peak = stat_of(run.out, "\"peak_bytes"), planned = stat_of(run.out, "\"planned_bytes"),
+               unshared = stat_of(run.out, "\"unshared_bytes");
+        cr_expect(run.status == 0 && peak > 0 && peak <= planned, "%s", run.out);
+        cr_expect(peak < 0.42 * unshared && planned < 0.49 * unshared, "%s", run.out);
+        free(run.out);
+    }
 }

@@ -7,13 +7,15 @@
  *
  * Nothing is evaluated twice that was evaluated once, so both passes keep the program's size. A value that
  * touches a builder bound outside it stays where it is: merges have an order. A value that nobody uses may
- * fail unseen, but an assert and a foreign call stay.
+ * fail unseen, but an assert and a foreign call stay. So does a pure call that fills a vector, unless its use is in an arm.
  */
 #include "../weldc.h"
 
 #include <limits.h>
 
 enum { INLINE_HEIGHT = 100 }; /* the highest value that moves: bounds how deep a chain of lets can become */
+
+enum { FILLED_LETS = 16, FILLED_DEPTH = 4 }; /* how far is looked for the call in a value */
 
 bool pass_inline_apply(Program *program);
 bool pass_inline_let(Program *program);
@@ -38,14 +40,16 @@ typedef struct Binding {
     const Node *let; /* NULL: a parameter */
     int serial;      /* binders are numbered as they are met: those further out have lower numbers */
     int depth;       /* of functions around the let */
+    int arms;        /* of conditions around the let */
     bool movable;    /* the value may be evaluated elsewhere, or not at all */
-    bool stays;      /* but it is better evaluated here */
+    bool stays;      /* but it is better evaluated here, */
+    bool called;     /* or only in an arm that may not be taken */
     bool gone;       /* it was moved to its use */
 } Binding;
 
 typedef struct Inline {
     Binding *bindings; /* by symbol id */
-    int serial, depth;
+    int serial, depth, arms;
 } Inline;
 
 /* A number that each walk keeps for each node in its index; a field, whose index is taken, has that of its
@@ -60,6 +64,21 @@ static int number_of(const Node *node) {
 static bool is_iterate_of_many(const Node *value) {
     const Node *source = node_source(value);
     return source->kind == N_Iterate && type_nests(source->type);
+}
+
+/* What a C function fills is made where its let stands: there a gradient knows what it is made of, which need not live then until
+ * the result is put together. A vector that a loop makes has to move, to be fused. */
+static bool is_filled(const Node *value, int deepest) {
+    const Node *end = value;
+    if (deepest == 0) return false;
+    if (value->kind == N_If)
+        return is_filled(value->kids[1], deepest - 1) && is_filled(value->kids[2], deepest - 1);
+    for (int lets = 0; end->kind == N_Let && lets < FILLED_LETS; lets++) end = end->kids[1];
+    if (end->kind != N_Ident) return end->kind == N_Cfill;
+    for (; value != end; value = value->kids[1]) {
+        if (value->symbol == end->symbol) return is_filled(value->kids[0], deepest - 1);
+    }
+    return false;
 }
 
 /* First walk: what may move. A node's number is the least serial of the builders that are named below it, 0
@@ -82,6 +101,7 @@ static void survey_leave(Walk *walk, Node **slot) {
         const Node *value = node->kids[0];
         binding->movable = !value->type->builders && number_of(value) > binding->serial;
         binding->stays = is_iterate_of_many(value);
+        binding->called = is_filled(value, FILLED_DEPTH);
     }
     if (node->kind == N_Field) return;
     node->index = node_keeps(node) ? 0 : INT_MAX;
@@ -102,16 +122,25 @@ static Node *value_for(Program *program, const Inline *in, Binding *binding, con
     if (value->kind == N_Literal) return node_literal(program, use->span, value->type, value->bits);
     if (value->kind == N_Ident) return node_ident(program, use->span, value->symbol);
     bool once = use->symbol->uses == 1 && binding->depth == in->depth;
-    if (!once || !binding->movable || binding->stays || number_of(value) > INLINE_HEIGHT) return NULL;
+    bool stays = binding->stays || (binding->called && binding->arms == in->arms);
+    if (!once || !binding->movable || stays || number_of(value) > INLINE_HEIGHT) return NULL;
     binding->gone = true;
     return value;
+}
+
+static bool is_lazy(const Node *node) {
+    return node->kind == N_If || node->kind == N_And || node->kind == N_Or;
 }
 
 static bool inline_enter(Walk *walk, Node **slot) {
     Inline *in = walk->data;
     const Node *node = *slot;
     if (node->kind == N_Lambda) in->depth++;
-    if (node->kind == N_Let) in->bindings[node->symbol->id].depth = in->depth;
+    if (is_lazy(node)) in->arms++;
+    if (node->kind == N_Let) {
+        in->bindings[node->symbol->id].depth = in->depth;
+        in->bindings[node->symbol->id].arms = in->arms;
+    }
     return true;
 }
 
@@ -121,6 +150,7 @@ static void inline_leave(Walk *walk, Node **slot) {
     Inline *in = walk->data;
     Node *node = *slot;
     if (node->kind == N_Lambda) in->depth--;
+    if (is_lazy(node)) in->arms--;
     if (node->kind == N_Ident || node->kind == N_Let) {
         Binding *binding = &in->bindings[node->symbol->id];
         if (node->kind == N_Let) {
