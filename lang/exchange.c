@@ -20,8 +20,18 @@ int64_t block_begin(int64_t length, int64_t rank, int64_t ranks) {
     return length / ranks * rank + (length % ranks < rank ? length % ranks : rank);
 }
 
+ExchangeKind exchange_launched(ExchangeKind kind) {
+    switch (kind) {
+    case EXCHANGE_launch_reduce: return EXCHANGE_reduce;
+    case EXCHANGE_launch_portion: return EXCHANGE_portion;
+    case EXCHANGE_launch_gather: return EXCHANGE_gather;
+    default: return EXCHANGE_COUNT;
+    }
+}
+
 const Type *exchange_type(const Node *node) {
-    bool numbers = node->bits == EXCHANGE_serve || node->bits == EXCHANGE_push;
+    bool numbers = node->bits == EXCHANGE_serve || node->bits == EXCHANGE_push ||
+                   exchange_launched((ExchangeKind)node->bits) != EXCHANGE_COUNT;
     return numbers ? node->kids[0]->type : node->type;
 }
 
@@ -40,6 +50,9 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
     case EXCHANGE_share:
         memcpy(call->out, &(int64_t[2]){0, *(const int64_t *)call->operands[0]}, 16);
         return E_None;
+    case EXCHANGE_launch_reduce: /* nothing is under way: the wait gives the operand */
+    case EXCHANGE_launch_portion:
+    case EXCHANGE_launch_gather:
     case EXCHANGE_start: memset(call->out, 0, sizeof(int64_t)); return E_None;
     case EXCHANGE_window:
         memset(call->out, 0, (size_t)call->type->size);
@@ -74,4 +87,9 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
 ErrorCode exchange(Worker *worker, const ExchangeCall *call) {
     if (!worker->exchanger) return alone(worker, call);
     return worker->exchanger->run(worker->exchanger->data, worker, call);
+}
+
+void exchange_stop(Worker *worker) {
+    if (worker->exchanger && worker->exchanger->stop)
+        worker->exchanger->stop(worker->exchanger->data, worker);
 }

@@ -341,6 +341,7 @@ typedef struct Distribution {
         RESULT_BLOCKS /* each gets its block of them */
     } result;
     Lookups lookups;
+    bool overlap;               /* exchanges are launched, and waited for when they are needed */
     bool server;                /* trainings have a parameter server, where they can */
     int64_t servers, staleness; /* how many ranks are servers, 0: all; how many steps a worker may be ahead */
 } Distribution;

@@ -126,6 +126,7 @@ typedef struct ExchangeCall {
 } ExchangeCall;
 typedef struct Exchanger {
     ErrorCode (*run)(void *data, Worker *worker, const ExchangeCall *call);
+    void (*stop)(void *data, Worker *worker); /* or NULL; see exchange_stop */
     void *data;
 } Exchanger;
 
@@ -392,6 +393,10 @@ ErrorCode checkpoint_step(Worker *worker, const KeptState *kept, const void *sta
 /* ---- exchange.c: what ranks do together -------------------------------------------------------------------- */
 
 ErrorCode exchange(Worker *worker, const ExchangeCall *call); /* by the worker's exchanger, or alone */
+/* The program has failed: ends what it launched and did not wait for, before the memory goes that this reads. */
+void exchange_stop(Worker *worker);
+/* The exchange that a launch begins; of any other EXCHANGE_COUNT. */
+ExchangeKind exchange_launched(ExchangeKind kind);
 /* The type that a node's call has: of what it gives, or where that is a number by what it takes, of that. */
 const Type *exchange_type(const Node *node);
 /* Where block number `rank` of a vector of that length begins; of block number `ranks` its end. */

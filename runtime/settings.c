@@ -147,6 +147,7 @@ PassOptions options_passes(const Options *options) {
                                             : strcmp(lookups, "fetch") == 0   ? LOOKUPS_FETCH
                                             : strcmp(lookups, "shuffle") == 0 ? LOOKUPS_SHUFFLE
                                                                               : LOOKUPS_AUTO,
+                                 .overlap = strcmp(options->cluster_overlap, "on") == 0,
                                  .server = strcmp(options->cluster_training, "server") == 0,
                                  .servers = options->cluster_servers,
                                  .staleness = options->cluster_staleness};

@@ -21,6 +21,7 @@ static void optimized(const char *text, size_t length, const char *pass, const c
                                               .parts = "part",
                                               .root = "root",
                                               .server = strncmp(title, "served", strlen("served")) == 0};
+    options.distribution.overlap = strcmp(pass, "overlap") == 0;
     Program *program = program_new(pass, text, length);
     bool done = program && program_read(program) && program_infer(program, NULL) &&
                 program_optimize(program, &options);

@@ -206,6 +206,7 @@ void code_free(Code *code) {
 ErrorCode code_run(const Code *code, Worker *worker, const void *args, void *out) {
     RegionMark mark = region_mark(worker->region);
     ErrorCode status = code->run(worker, args, out);
+    if (status != E_None) exchange_stop(worker);
     if (status != E_None)
         region_reset(worker->region, mark);
     else if (code->builders_come_in)

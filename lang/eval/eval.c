@@ -379,6 +379,7 @@ static void run_on_stack(void *data) {
     else
         run->code =
             worker_fail(run->worker, E_OutOfMemory, root->span, sizeof(RegionMark), budget_limit(budget));
+    if (run->code) exchange_stop(run->worker);
     region_free(e.frame);
     region_free(e.temp);
     bool builders_come_in = false;

@@ -461,8 +461,8 @@ static Verdict picked(Infer *in, Node *node) {
 static bool is_combinable(const Node *node, const Type *type) {
     if (type->kind == TY_vec) type = type->args[0];
     if (!type->pointers) return type->kind != TY_simd;
-    bool ok =
-        type->kind == TY_struct && node->kids[0]->type->kind == TY_struct && node->bits == EXCHANGE_reduce;
+    bool ok = type->kind == TY_struct && node->kids[0]->type->kind == TY_struct &&
+              (node->bits == EXCHANGE_reduce || node->bits == EXCHANGE_launch_reduce);
     for (int i = 0; ok && i < type->count; i++) {
         const Type *part = type->args[i]->kind == TY_vec ? type->args[i]->args[0] : type->args[i];
         ok = !part->pointers;
@@ -470,9 +470,10 @@ static bool is_combinable(const Node *node, const Type *type) {
     return ok;
 }
 
-static Verdict combined(Infer *in, Node *node) {
+/* given: its own type, or NULL: that of what is combined. */
+static Verdict combined(Infer *in, Node *node, Type *given) {
     Type *type = type_resolve(in->types, infer_type(in, node->kids[0]));
-    Verdict verdict = infer_give(in, node, type);
+    Verdict verdict = infer_give(in, node, given ? given : type);
     if (type->open) return verdict == FAIL ? FAIL : WAIT;
     if (is_combinable(node, type)) return verdict;
     return infer_fail(in, node->kids[0]->span, "ranks cannot combine %s", infer_text(in, type).text);
@@ -502,7 +503,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
         return infer_give(in, node, node->bits == EXCHANGE_start ? number : infer_pair(in, number, number));
     case EXCHANGE_seed:
     case EXCHANGE_portion:
-    case EXCHANGE_reduce: return combined(in, node);
+    case EXCHANGE_reduce: return combined(in, node, NULL);
     case EXCHANGE_merge:
     case EXCHANGE_shuffle: return same_dict(in, node);
     case EXCHANGE_broadcast: return infer_give(in, node, infer_type(in, node->kids[0]));
@@ -523,6 +524,14 @@ Verdict infer_Exchange(Infer *in, Node *node) {
         Type *clocks[] = {number, number, infer_scalar(in, TY_bool)};
         return served(in, node, number, type_make(in->types, TY_struct, OP_none, 3, clocks));
     }
+    case EXCHANGE_launch_reduce:
+    case EXCHANGE_launch_portion: return combined(in, node, number);
+    case EXCHANGE_launch_gather:
+        if (!infer_shape(in, node->kids[0], TY_vec, "an exchange")) return FAIL;
+        return infer_give(in, node, number);
+    case EXCHANGE_wait:
+        if (!infer_expect(in, node->kids[1], number, "the number of a launch")) return FAIL;
+        return infer_give(in, node, infer_type(in, node->kids[0]));
     default: return with_vector(in, node, "an exchange", NULL);
     }
 }

@@ -75,6 +75,13 @@ ServerStats cluster_served(void) {
     return stats;
 }
 
+ExchangeStats cluster_exchanged(void) {
+    pthread_mutex_lock(&one_run);
+    ExchangeStats stats = exchanges.figures;
+    pthread_mutex_unlock(&one_run);
+    return stats;
+}
+
 bool cluster_launched(void) {
     static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK",
                                             "SLURM_STEP_NUM_TASKS"};
@@ -98,7 +105,7 @@ bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Erro
     run->engine = engine;
     exchanges.engine = engine;
     exchanges.server = NULL;
-    run->exchanger = (Exchanger){engine_exchange, &exchanges};
+    run->exchanger = (Exchanger){engine_exchange, launcher_stop, &exchanges};
     worker->exchanger = &run->exchanger;
     return true;
 }
@@ -107,6 +114,7 @@ ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
     const Engine *engine = run->engine;
     Error *error = &worker->error;
     if (!engine) return code;
+    code = launcher_end(&exchanges, worker, code);
     Outcome outcome = {.code = code, .span = error->span};
     /* What a rank is told of another's failure is not its own. */
     outcome.own = code != E_None && !(code == E_Cancelled && !*worker->cancel) && code != E_Cluster;
@@ -114,6 +122,7 @@ ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
         snprintf(outcome.text, sizeof outcome.text, "%s", error->code ? error->text : error_message(code));
     Error failure = {.code = E_None};
     ErrorCode ended = engine->end(&outcome, &failure);
+    launcher_free(&exchanges);
     server_leave(exchanges.server);
     if (ended == E_None) server_free(exchanges.server); /* else others may still reach it */
     pthread_mutex_unlock(&one_run);

@@ -71,6 +71,7 @@ typedef struct EngineHost {
 typedef struct Engine {
     const char *name;
     const char *transport, *reason; /* what carries the bytes (transports.def), and why this one */
+    bool threads;                   /* calls may come from several threads, one at a time */
     const char *windows;            /* what carries those of windows: the transport, or the engine itself */
     int rank, ranks;
     /* Carries out all transfers, while it watches the other ranks. Both sides of one name as many bytes, more than none.
@@ -105,14 +106,30 @@ typedef struct ServerStats {
     int64_t pushed, pulled; /* bytes, to and from other ranks */
     int64_t lag;            /* the most steps that any rank was ahead of the slowest */
 } ServerStats;
+/* Of all runs so far. */
+typedef struct ExchangeStats {
+    int64_t launched;  /* exchanges that went on while the program computed, or could have */
+    int64_t waited_ns; /* what the program stood still for exchanges */
+} ExchangeStats;
 /* What the exchanges of a run share. */
 typedef struct Exchanges {
     const Engine *engine;
     Server *server; /* or NULL */
     ServerStats stats;
+    struct Launcher *launcher; /* or NULL: nothing was launched in the run */
+    ExchangeStats figures;
 } Exchanges;
 
 ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call);
+
+/* ---- exchange_launch.c: exchanges beside the program ---- */
+
+/* The program has failed: nothing that was launched goes on. The region's memory stays until it is freed. */
+void launcher_stop(void *exchanges, Worker *worker);
+/* At the end of a run. code: how it went; what was launched and nobody waits for is done first if it went well. */
+ErrorCode launcher_end(Exchanges *exchanges, Worker *worker, ErrorCode code);
+/* When nothing can come any more, or never mind. */
+void launcher_free(Exchanges *exchanges);
 
 /* ---- exchange_reduce.c ---- */
 
@@ -128,5 +145,6 @@ void server_free(Server *server);  /* takes NULL; when nobody can write to it an
 /* ---- cluster.c ---- */
 
 ServerStats cluster_served(void); /* by parameter servers, in all runs of the process so far */
+ExchangeStats cluster_exchanged(void);
 
 #endif

@@ -474,6 +474,7 @@ static bool open_mpi(Error *error) {
     for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
     mpi.pulses =
         level == MPI_THREAD_MULTIPLE && mpi.ranks > 1 && pthread_create(&mpi.thread, NULL, pulse, NULL) == 0;
+    engine.threads = level == MPI_THREAD_MULTIPLE;
     mpi.open = true;
     return true;
 }

@@ -13,6 +13,7 @@
 #include "exchange.h"
 
 #include <string.h>
+#include <time.h>
 
 void *exchange_take(Exchange *x, int64_t bytes) {
     return worker_alloc(x->worker, bytes > 0 ? bytes : 1, x->span);
@@ -374,8 +375,7 @@ static void share(const Exchange *x) {
 
 /* ---- all of them ---- */
 
-ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call) {
-    Exchanges *all = exchanges;
+ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call) {
     Exchange exchange = {.engine = all->engine, .worker = worker, .call = call, .span = call->span},
              *x = &exchange;
     x->rank = x->engine->rank;
@@ -412,7 +412,35 @@ ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *c
         memcpy(call->out, &own, sizeof own);
         return E_None;
     }
+    case EXCHANGE_launch_reduce: /* launched_exchange does them */
+    case EXCHANGE_launch_portion:
+    case EXCHANGE_launch_gather:
+    case EXCHANGE_wait:
     case EXCHANGE_COUNT: break;
     }
     return worker_fail(worker, E_Internal, call->span, 0, 0);
+}
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *call) {
+    Exchanges *all = exchanges;
+    int64_t begin = now_ns();
+    ErrorCode code = E_None;
+    if (exchange_launched(call->kind) != EXCHANGE_COUNT) {
+        code = launcher_launch(all, worker, call);
+    } else if (call->kind == EXCHANGE_wait) {
+        code = launcher_wait(all, worker, call);
+    } else {
+        bool alone =
+            call->kind == EXCHANGE_share || call->kind == EXCHANGE_block || call->kind == EXCHANGE_seed;
+        if (!alone) code = launcher_drain(all, worker);
+        if (code == E_None) code = exchange_run(all, worker, call);
+    }
+    all->figures.waited_ns += now_ns() - begin;
+    return code;
 }

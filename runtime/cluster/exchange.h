@@ -53,6 +53,16 @@ ErrorCode exchange_swap(Exchange *x, const Type *element, const Vec *send, Vec *
 /* The vectors of all ranks, one after the other, on every rank, or on rank 0 only. */
 ErrorCode exchange_gather(Exchange *x, const Type *element, const Vec *vec, bool first_only, Vec *out);
 
+/* Any exchange but a launch and a wait, here and now. */
+ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call);
+
+/* ---- exchange_launch.c ---- */
+
+ErrorCode launcher_launch(Exchanges *all, Worker *worker, const ExchangeCall *call);
+ErrorCode launcher_wait(Exchanges *all, Worker *worker, const ExchangeCall *call);
+/* All that was launched is done when it returns, as an exchange comes that others see after it. */
+ErrorCode launcher_drain(Exchanges *all, Worker *worker);
+
 /* ---- exchange_reduce.c ---- */
 
 /* reduce, portion, seed */

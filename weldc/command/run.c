@@ -159,6 +159,9 @@ static void print_stats(Run *run) {
                 (long long)(run->after.copied_bytes - run->before.copied_bytes),
                 (long long)run->after.registrations, run->after.latency_us, run->after.bandwidth_mbs,
                 run->cluster->reason);
+        ExchangeStats exchanged = cluster_exchanged();
+        fprintf(stderr, ", \"launched\": %lld, \"waited_ms\": %.3f", (long long)exchanged.launched,
+                (double)exchanged.waited_ns / 1e6);
         ServerStats served = cluster_served();
         fprintf(stderr, ", \"training\": \"%s\"", served.servers ? "server" : "allreduce");
         if (served.servers)

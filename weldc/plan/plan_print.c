@@ -220,6 +220,17 @@ static bool is_state(const Buffer *buffer) {
     return !buffer->maker && buffer->plan->holder;
 }
 
+/* What a wait gives lies as what was launched. */
+static bool gives_blocks(const Fragment *fragment, const ExchangeClass *exchange) {
+    for (int i = 0; fragment->node->bits == EXCHANGE_wait && i < fragment->ninputs; i++) {
+        const Fragment *maker = fragment->inputs[i]->maker;
+        if (maker && maker->node->kind == N_Exchange &&
+            exchange_launched((ExchangeKind)maker->node->bits) != EXCHANGE_COUNT)
+            exchange = exchange_of(maker);
+    }
+    return exchange->blocks;
+}
+
 static void put_where(Printer *p, const Fragment *fragment) {
     if (!p->spread) return;
     bool spread = false, open = false;
@@ -228,7 +239,7 @@ static void put_where(Printer *p, const Fragment *fragment) {
         open |= is_state(fragment->inputs[i]);
     }
     const ExchangeClass *exchange = exchange_of(fragment);
-    p->spread[fragment->number] = exchange ? exchange->blocks : spread;
+    p->spread[fragment->number] = exchange ? gives_blocks(fragment, exchange) : spread;
     if (exchange) buf_printf(p->out, ", %s", exchange->spelling);
     if (exchange || (open && !spread) || !fragment_classes[fragment->kind].counts) return;
     put(p, spread ? ", each rank its share" : ", replicated");
