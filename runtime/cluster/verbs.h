@@ -72,7 +72,7 @@ typedef struct Device {
     uint32_t largest; /* bytes of a message */
     int reads;        /* of a queue pair at the same time */
     struct ibv_mr *memory[MEMORY_MOST];
-    int memories;
+    _Atomic int memories;
     int64_t registrations; /* there ever were */
 } Device;
 

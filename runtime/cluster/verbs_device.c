@@ -237,7 +237,9 @@ bool device_register(Device *d, void *base, size_t bytes) {
     struct ibv_mr *memory = (d->ibv.reg_mr)(
         d->pd, base, bytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
     if (!memory) return false;
-    d->memory[d->memories++] = memory;
+    int count = d->memories;
+    d->memory[count] = memory;
+    d->memories = count + 1; /* only now: another thread may look while it transfers */
     d->registrations++;
     return true;
 }
