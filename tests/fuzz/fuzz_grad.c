@@ -1,6 +1,7 @@
 /* fuzz_grad.c: are gradients of random programs what differences of their values say?
  *
  *     fuzz_grad COUNT [SEED [SIZE [JIT]]]
+ *     fuzz_grad --budgets COUNT [SEED [SIZE]]
  *
  * Program number SEED + i is a function of a scalar x, a vector v, a matrix m of rows of different lengths and indices k,
  * made of operators that stay within bounds, builders, lookups, slices, sorts, ifs, nested loops, dictionaries and
@@ -10,13 +11,19 @@
  * fourth program the derivative of the gradient in that direction is taken in three ways: jvp of grad, grad of jvp, grad of the
  * product. Where differences of several widths and of either side disagree there is a kink, and that
  * scalar is passed over and counted; if that is many, the test fails, too.
+ *
+ * With --budgets the gradients of functions of SIZE vectors that do not fuse are compiled and run with long ones instead, without a budget and with two: the least that can
+ * be met, which the error of a budget of one byte names, and halfway between that and what was planned without. Results must be the
+ * same, and no run may take more than its budget. Where there is no promise, or none of what keeps less, nothing is checked against it but results.
  */
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../runtime/rt.h"
 
@@ -26,7 +33,8 @@ enum { NAMES = 40 };
 
 typedef struct Maker {
     uint64_t state;
-    int left; /* expressions */
+    int left;  /* expressions */
+    bool flat; /* none with a loop in a loop */
     int names[3][NAMES], count[3], next;
     Buf *out;
 } Maker;
@@ -182,11 +190,19 @@ static const char *const forms[3][32] = {
      "e.$1))",
      NULL}};
 
+/* Is it a scalar's form without a loop, or a vector's with one? */
+static bool is_flat(int kind, int number) {
+    static const char *const flat[] = {"yyyyyyyyyyyyyy............yyyy.y", "yyyy.yy...yyy....y"};
+    return number < (int)strlen(flat[kind]) && flat[kind][number] == 'y';
+}
+
 static void make(Maker *m, int kind) {
     if (--m->left > 0 && draw(m, 6)) {
         int count = 0;
         while (count < 32 && forms[kind][count]) count++;
-        form(m, forms[kind][draw(m, (unsigned)count)]);
+        unsigned number = draw(m, (unsigned)count);
+        while (m->flat && !is_flat(kind, (int)number)) number = draw(m, (unsigned)count);
+        form(m, forms[kind][number]);
         return;
     }
     if (kind == SCALAR && !draw(m, 5))
@@ -205,6 +221,34 @@ static void make_program(uint64_t seed, int size, Buf *function, bool *second) {
     if (*second)
         put(&m, ")(s0, v0, m0); g.$0 + sin(g.$1.$0) + sum(map(g.$1.$1, |e| e * e * 0.1)) + "
                 "sum(flatten(g.$1.$2)))");
+}
+
+/* A function that makes vectors which do not fuse, one after another, each of one that is known: as layers do. */
+static void make_layers(uint64_t seed, int layers, int size, Buf *function) {
+    Maker m = {.state = seed * 7919 + 17, .out = function, .next = 1, .flat = true};
+    for (int kind = 0; kind < 3; kind++) m.names[kind][m.count[kind]++] = 0;
+    buf_printf(function, "|s0: f64, v0: vec[f64], m0: vec[vec[f64]], k: vec[i64]| ");
+    for (int i = 0; i < layers; i++) {
+        int name = m.next++, element = m.next++, from = m.names[VECTOR][m.count[VECTOR] - 1];
+        if (!draw(&m, 3)) from = m.names[VECTOR][draw(&m, (unsigned)m.count[VECTOR])];
+        m.left = size;
+        buf_printf(function, "let v%d = ", name);
+        if (draw(&m, 5)) {
+            buf_printf(function, "result(for(v%d, appender[f64], |b, i, s%d| merge(b, sin(", from, element);
+            int known = m.count[SCALAR];
+            name_know(&m, SCALAR, element);
+            make(&m, SCALAR);
+            m.count[SCALAR] = known;
+            buf_printf(function, " + lookup(v%d, (i * 7L + 1L) %% len(v%d))))))", from, from);
+        } else {
+            make(&m, VECTOR);
+        }
+        put(&m, "; ");
+        name_know(&m, VECTOR, name);
+    }
+    m.left = size;
+    form(&m, "sin(%s) + sum(%v) + ");
+    buf_printf(function, "sum(v%d)", m.names[VECTOR][m.count[VECTOR] - 1]);
 }
 
 /* ---- values ---- */
@@ -469,15 +513,188 @@ static bool check(weld_context_t context, uint64_t seed, int size, bool compiled
     return agree;
 }
 
+/* ---- budgets ---- */
+
+enum { LONG = 20000, LONG_ROW = 200, SECONDS = 4 };
+
+static volatile int32_t stop;
+
+static void on_alarm(int number) {
+    (void)number;
+    stop = 1;
+}
+
+typedef struct Long {
+    double numbers[LONG], rows[2][LONG_ROW];
+    Vector m[ROWS];
+    int64_t k[LONG_ROW];
+    Inputs inputs;
+} Long;
+
+static void long_init(Long *l, uint64_t seed) {
+    Maker m = {.state = seed * 37 + 11};
+    for (int i = 0; i < LONG; i++) l->numbers[i] = (int)draw(&m, 3000) / 1000.0 - 1.2;
+    for (int i = 0; i < 2 * LONG_ROW; i++)
+        l->rows[i / LONG_ROW][i % LONG_ROW] = (int)draw(&m, 3000) / 1000.0 - 1.2;
+    for (int i = 0; i < LONG_ROW; i++) l->k[i] = (int)draw(&m, 4);
+    for (int i = 0; i < ROWS; i++) l->m[i] = (Vector){i == 1 ? NULL : l->rows[i / 2], i == 1 ? 0 : LONG_ROW};
+    l->inputs.s = (int)draw(&m, 3000) / 1000.0 - 1.2;
+    l->inputs.v = (Vector){l->numbers, LONG};
+    l->inputs.m.data = l->m, l->inputs.m.length = ROWS;
+    l->inputs.k.data = l->k, l->inputs.k.length = LONG_ROW;
+}
+
+typedef struct Budgeted {
+    weld_module_t module;
+    weld_context_t context;
+    weld_value_t value;
+    Error error;
+    int64_t peak, planned; /* planned -1: there is no promise */
+} Budgeted;
+
+/* Results that point into code hold it, so the module goes with the value. */
+static Budgeted run_budgeted(const Buf *text, Long *l, int64_t budget) {
+    Budgeted out = {.planned = -1};
+    char bytes[32];
+    PlanPrice price;
+    weld_conf_t conf = weld_conf_new();
+    weld_conf_set(conf, "weld.engine", "jit");
+    weld_conf_set(conf, "weld.cache", "off");
+    weld_conf_set(conf, "weld.verify", "true");
+    weld_conf_set(conf, "weld.llvm.optimization.level", "1");
+    snprintf(bytes, sizeof bytes, "%lld", (long long)budget);
+    if (budget) weld_conf_set(conf, "weld.memory.budget", bytes);
+    out.context = weld_context_new(conf);
+    out.module = module_compile("fuzz", text->text, text->length, NULL, conf, &out.error, NULL);
+    if (out.module) {
+        stop = 0;
+        alarm(SECONDS);
+        out.value = module_run(out.module, out.context, &l->inputs, &stop, &out.error);
+        alarm(0);
+        out.peak = context_peak(out.context);
+        if (!budget && module_price(out.module, out.context, &l->inputs, &price) && !price.why)
+            out.planned = price.planned;
+    }
+    weld_conf_free(conf);
+    return out;
+}
+
+static void budgeted_free(Budgeted *run) {
+    weld_value_free(run->value);
+    weld_module_free(run->module);
+    weld_context_free(run->context);
+}
+
+static bool is_same(double a, double b) {
+    return is_near(a, b, 1e-9) || (isnan(a) && isnan(b)) || a == b;
+}
+
+static bool are_same(const Vector *a, const Vector *b) {
+    bool same = a->length == b->length;
+    for (int64_t i = 0; same && i < a->length; i++) same = is_same(a->data[i], b->data[i]);
+    return same;
+}
+
+static bool is_same_gradient(const Gradient *a, const Gradient *b) {
+    bool same = is_same(a->value, b->value) && is_same(a->d.s, b->d.s) && are_same(&a->d.v, &b->d.v) &&
+                a->d.m.length == b->d.m.length;
+    for (int64_t i = 0; same && i < a->d.m.length; i++) same = are_same(&a->d.m.data[i], &b->d.m.data[i]);
+    return same;
+}
+
+typedef struct Tally {
+    long met, open, slow, less, bytes, least;
+} Tally;
+
+/* With this budget: the same, within it. Too slow counts as well. */
+static bool meets_budget(const Buf *text, Long *l, const Budgeted *free_run, int64_t budget, bool checked,
+                         Tally *tally) {
+    Budgeted run = run_budgeted(text, l, budget);
+    bool slow = !run.value && run.error.code == E_Cancelled;
+    bool ok =
+        slow || (run.value && is_same_gradient(weld_value_data(free_run->value), weld_value_data(run.value)));
+    if (!ok) printf("budget %lld: %s\n", (long long)budget, run.value ? "another result" : run.error.text);
+    if (ok && checked && run.peak > budget) {
+        ok = false;
+        printf("budget %lld: %lld bytes were taken\n", (long long)budget, (long long)run.peak);
+    }
+    tally->slow += slow;
+    budgeted_free(&run);
+    return ok;
+}
+
+static bool check_budgets(uint64_t seed, int size, bool shows, Tally *tally) {
+    Buf function = {0}, text = {0};
+    bool ok = true;
+    make_layers(seed, size, 1 + (int)(seed % 4) * 2, &function);
+    buf_printf(&text, PARAMETERS "let f = %s; grad(f, 0, 1, 2)(s0, v0, m0, k)", function.text);
+    if (shows) printf("%s\n", text.text);
+    Long *l = calloc(1, sizeof *l);
+    long_init(l, seed);
+    Budgeted all = run_budgeted(&text, l, 0), none = {0};
+    if (all.value) none = run_budgeted(&text, l, 1);
+    const char *named = strstr(none.error.text, "at least ");
+    int64_t least = named ? atoll(named + strlen("at least ")) : 0;
+    if (!all.value) {
+        ok = all.error.code == E_Cancelled;
+        if (!ok) printf("%s\n", all.error.text);
+        tally->slow++;
+    } else if (all.planned < 0 || none.value ||
+               none.error.code == E_Cancelled) { /* nor has what keeps less */
+        tally->open++;
+        ok = meets_budget(&text, l, &all, all.peak / 2 + 1, false, tally);
+    } else if (!named || least > all.planned) {
+        ok = false;
+        printf("%lld bytes were planned, but of 1 byte it is said: %s\n", (long long)all.planned,
+               none.error.text);
+    } else {
+        tally->met++;
+        tally->less += least < all.planned;
+        tally->bytes += all.planned;
+        tally->least += least;
+        ok = meets_budget(&text, l, &all, least, true, tally) &&
+             meets_budget(&text, l, &all, least + (all.planned - least) / 2, true, tally);
+    }
+    budgeted_free(&all);
+    budgeted_free(&none);
+    free(l);
+    buf_release(&function);
+    buf_release(&text);
+    return ok;
+}
+
+static int budgets(long count, uint64_t seed, int fixed) {
+    Tally tally = {0};
+    long wrong = 0;
+    signal(SIGALRM, on_alarm);
+    for (long i = 0; i < count && wrong < 10; i++) {
+        int size = fixed ? fixed : 3 + (int)(i % 8), smaller = 1;
+        if (check_budgets(seed + (uint64_t)i, size, false, &tally)) continue;
+        wrong++;
+        Tally unused = {0};
+        while (smaller < size && check_budgets(seed + (uint64_t)i, smaller, false, &unused)) smaller++;
+        printf("program %llu of size %d\n", (unsigned long long)(seed + (uint64_t)i), smaller);
+        check_budgets(seed + (uint64_t)i, smaller, true, &unused);
+    }
+    printf(
+        "%ld programs: %ld met their least budget and one between, %ld of them less than was planned without "
+        "(on the whole %ld of %ld KB); %ld without a promise, %ld runs were too slow, %ld wrong\n",
+        count, tally.met, tally.less, tally.least >> 10, tally.bytes >> 10, tally.open, tally.slow, wrong);
+    return wrong > 0;
+}
+
 int main(int argc, char **argv) {
+    bool budgeted = argc > 1 && strcmp(argv[1], "--budgets") == 0;
+    argc -= budgeted, argv += budgeted;
     long count = argc > 1 ? atol(argv[1]) : 0, wrong = 0;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     int fixed = argc > 3 ? atoi(argv[3]) : 0, jit = argc > 4 ? atoi(argv[4]) : 20;
     Counts counts = {0};
     if (count <= 0) {
-        fprintf(stderr, "usage: fuzz_grad COUNT [SEED [SIZE [JIT]]]\n");
+        fprintf(stderr, "usage: fuzz_grad [--budgets] COUNT [SEED [SIZE [JIT]]]\n");
         return 2;
     }
+    if (budgeted) return budgets(count, seed, fixed);
     weld_context_t context = weld_context_new(NULL);
     for (long i = 0; i < count && wrong < 10; i++) {
         int size = fixed ? fixed : 4 + (int)(i % 8) * 4;
