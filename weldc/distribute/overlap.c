@@ -12,7 +12,8 @@
  * place, and what does is put off to the next round, which begins with the waits. Other exchanges, which wait for all that was launched
  * before them, come first in a round, with what they need; loops and products that none of them needs come after. An
  * exchange is launched if a loop, a sort, an iterate or a call of a C function is left to be computed meanwhile; else it stays as it was, and
- * a chain without any stays as it was as a whole.
+ * a chain without any stays as it was as a whole. At last each wait is put before the first let that needs its result, and of launches
+ * that follow each other what is needed first is launched first.
  *
  * All ranks have the same chain, so they launch in one order. Values do not change. A call of a C function that may have effects, and what a
  * parameter server does, keep their places: nothing moves across them.
@@ -326,6 +327,73 @@ static int run_round(Overlap *o, Round *round) {
     return settle(o, round);
 }
 
+static bool is_wait(const Node *node) {
+    return node->kind == N_Exchange && node->bits == EXCHANGE_wait;
+}
+
+/* Emits the held waits that the value needs; the others stay held. */
+static void emit_waits(Overlap *o, Lets *held, Node *value, Lets *out) {
+    int kept = 0;
+    for (int i = 0; i < held->count; i++) o->needed[held->items[i]->symbol->id] = 0;
+    Walk walk = {.program = o->program, .enter = mark_needed, .data = o};
+    node_walk(&walk, &value);
+    for (int i = 0; i < held->count; i++) {
+        Node *wait = held->items[i];
+        if (!o->needed[wait->symbol->id]) {
+            held->items[kept++] = wait;
+            continue;
+        }
+        o->late[wait->symbol->id] = 0;
+        append(o, out, wait);
+    }
+    held->count = kept;
+}
+
+/* Each wait stands before the first let that needs what it gives. waits: all of them, in their new order. */
+static Lets place_waits(Overlap *o, const Lets *lets, Lets *waits) {
+    Lets out = {NULL, 0, 0}, held = out;
+    for (int i = 0; i < lets->count; i++) {
+        Node *let = lets->items[i];
+        if (is_wait(let->kids[0])) {
+            append(o, &held, let);
+            o->late[let->symbol->id] = 1;
+            continue;
+        }
+        if (look_at(o, let->kids[0]).late) emit_waits(o, &held, let->kids[0], &out);
+        append(o, &out, let);
+    }
+    for (int i = 0; i < held.count; i++) {
+        o->late[held.items[i]->symbol->id] = 0;
+        append(o, &out, held.items[i]);
+    }
+    for (int i = 0; i < out.count; i++) {
+        if (is_wait(out.items[i]->kids[0])) append(o, waits, out.items[i]);
+    }
+    return out;
+}
+
+/* Where in the list the wait for a launch is; behind its end, if the let is no launch. */
+static int wait_of(const Lets *waits, const Node *let) {
+    int i = 0;
+    while (i < waits->count && waits->items[i]->kids[0]->kids[1]->symbol != let->symbol) i++;
+    return i;
+}
+
+/* Of launches that follow each other, what is needed first is launched first. */
+static void order_launches(const Lets *lets, const Lets *waits) {
+    for (int i = 1; i < lets->count; i++) {
+        Node *let = lets->items[i];
+        int own = wait_of(waits, let), to = i;
+        if (own == waits->count) continue;
+        for (; to > 0; to--) {
+            int before = wait_of(waits, lets->items[to - 1]);
+            if (before == waits->count || before < own) break;
+            lets->items[to] = lets->items[to - 1];
+        }
+        lets->items[to] = let;
+    }
+}
+
 /* The chain in its new order. False: it is as it was. */
 static bool reorder(Overlap *o) {
     size_t room = (size_t)o->lets.count + 1;
@@ -342,8 +410,11 @@ static bool reorder(Overlap *o) {
         round.count = round.open = 0;
     }
     for (int i = 0; i < round.given.count; i++) append(o, &round.made, round.given.items[i]);
-    o->lets = round.made;
-    return launched > 0;
+    if (!launched || o->gave_up) return false;
+    Lets waits = {NULL, 0, 0};
+    o->lets = place_waits(o, &round.made, &waits);
+    order_launches(&o->lets, &waits);
+    return true;
 }
 
 /* ---- chains ---- */
