@@ -200,7 +200,8 @@ static ErrorCode wait_round(int *spins, bool aborts, const volatile int32_t *can
     if (*spins % WATCHED == 0) {
         ErrorCode code = watch(error);
         if (code) return code;
-        if (aborts && (mpi.aborted || (cancel && *cancel))) return E_Cancelled;
+        bool cancelled = cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
+        if (aborts && (mpi.aborted || cancelled)) return E_Cancelled;
     }
     pause_between(spins);
     return E_None;

@@ -160,7 +160,8 @@ static void finish(Launcher *l, Worker *worker, int64_t number) {
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&l->changed, &l->lock, &until);
-        if (*worker->cancel) l->stop = *worker->cancel;
+        int32_t cancel = __atomic_load_n(worker->cancel, __ATOMIC_RELAXED);
+        if (cancel) __atomic_store_n(&l->stop, cancel, __ATOMIC_RELAXED);
     }
     if (number <= l->handed) return;
     carry_out(l, l->launched);
@@ -216,7 +217,7 @@ ErrorCode launcher_drain(Exchanges *all, Worker *worker) {
 static void join(Launcher *l, bool stop) {
     pthread_mutex_lock(&l->lock);
     l->closing = true;
-    if (stop) l->stop = 1;
+    if (stop) __atomic_store_n(&l->stop, 1, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
     if (l->running) pthread_join(l->thread, NULL);
