@@ -1,4 +1,4 @@
-/* plan_price.h: what plan_price.c, plan_abstract.c and plan_iterate.c share: values of which a length or a number is known, and
+/* plan_price.h: what plan_price.c, plan_abstract.c, plan_loop.c and plan_iterate.c share: values of which a length or a number is known, and
  * the pricing of a plan. Nobody else includes it. */
 #ifndef PLAN_PRICE_H
 #define PLAN_PRICE_H
@@ -95,6 +95,12 @@ Abstract price_scalar(const Node *node, const Abstract *a, const Abstract *b);
 Abstract number_within(const Type *type, int64_t lo, int64_t hi);
 bool is_number(const Type *type);
 int64_t number_least(const Abstract *number);
+
+/* ---- plan_loop.c ---- */
+
+Abstract price_for(Pricer *p, Node *node);
+/* How often a fragment does what it does. */
+void price_note_times(Pricer *p, const Node *node, int64_t times);
 
 /* ---- plan_iterate.c ---- */
 
