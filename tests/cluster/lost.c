@@ -46,15 +46,26 @@ static const char reduce[] =
     "  let total = result(for(s, merger[i64,+], |b, i, x| merge(b, x)));"
     "  if(lookup(s, 7L) >= 0L, total, 0L)";
 
+/* Sums of vectors that are exchanged while the program computes: 20 in each run. */
+static const char launch[] =
+    "|n: i64|"
+    "  let zeros = result(for(rangeiter(0L, 50000L, 1L), appender[f64], |b, i, k| merge(b, 0.0)));"
+    "  let ones = result(for(rangeiter(0L, 80000L, 1L), appender[f64], |b, i, k| merge(b, 1.0)));"
+    "  let end = iterate({zeros, ones, 0L}, |s|"
+    "    let g = result(for(rangeiter(0L, n, 1L), vecmerger[f64,+](zeros), |b, i, x|"
+    "      merge(b, {x % 50000L, f64(s.$2)})));"
+    "    let p = result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 + e.$1)));"
+    "    let q = result(for(s.$1, appender[f64], |b, i, x| merge(b, sin(x) + 1.0)));"
+    "    {{p, q, s.$2 + 1L}, s.$2 + 1L < 20L});"
+    "  if(lookup(end.$0, 7L) == 190.0 * f64(n / 50000L) && lookup(end.$1, 7L) > 1.0, n * (n - 1L) / 2L, 0L)";
+
 typedef struct Job {
     const char *name, *text, *training;
 } Job;
 
 static const Job jobs[] = {
-    {"sum", sum, "allreduce"},
-    {"shuffle", shuffle, "allreduce"},
-    {"reduce", reduce, "allreduce"},
-    {"server", training, "server"},
+    {"sum", sum, "allreduce"},       {"shuffle", shuffle, "allreduce"}, {"reduce", reduce, "allreduce"},
+    {"launch", launch, "allreduce"}, {"server", training, "server"},
 };
 
 static const char *text = sum;
