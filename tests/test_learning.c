@@ -202,8 +202,8 @@ Test(learning, the_largest_trainings_allocate_little) {
     if (SANITIZED) cr_skip_test("under a sanitizer every block is a new one");
     make_digits("100l");
     expect_steps_take("characters.weld", "text=@" WELD_SOURCE_DIR "/README.md steps=%dl rate=0.02 written=9l",
-                      6);
-    expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 4);
+                      12);
+    expect_steps_take("lenet.weld", "@%%/digits %dl 0.02", 10);
 }
 
 /* ---- what every example was planned to take ---- */
