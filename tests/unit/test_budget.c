@@ -316,20 +316,24 @@ static const char graph_text[] =
     "lookup(dear, (i * 13L) % d) + second)));"
     " {first, second, third, f64(len(x))}";
 
+/* Of a run whose vectors have so many bytes at once. */
+static int64_t budget_for(int64_t bytes) {
+    return bytes + budget_allowance(bytes) + (112 << 10);
+}
+
 /* Of 11 vectors at once, x and `large` of eight must be there. */
 Test(budget, the_cheapest_for_its_bytes_is_computed_twice) {
     enum { D = 100000, TIMES = 8, BYTES = 8 * D };
     static const char *const engines[] = {"jit", "eval", "auto"};
-    int64_t slack = 11 * BYTES / 10 + (108 << 10);
     for (size_t k = 0; k < sizeof engines / sizeof *engines; k++) {
         ticks = 0;
         Outcome all = outcome(graph_text, D, TIMES, engines[k], 0, 4);
         int64_t once = ticks;
         ticks = 0;
-        Outcome cheap = outcome(graph_text, D, TIMES, engines[k], 10 * BYTES + slack - BYTES / 4, 4);
+        Outcome cheap = outcome(graph_text, D, TIMES, engines[k], budget_for(10 * BYTES), 4);
         cr_expect_eq(ticks, once, "%s: %lld, not %lld", engines[k], (long long)ticks, (long long)once);
         ticks = 0;
-        Outcome both = outcome(graph_text, D, TIMES, engines[k], 9 * BYTES + slack, 4);
+        Outcome both = outcome(graph_text, D, TIMES, engines[k], budget_for(9 * BYTES), 4);
         cr_expect_eq(ticks, 2 * once, "%s: %lld, not twice %lld", engines[k], (long long)ticks,
                      (long long)once);
         expect_same(&all, &cheap, 4, "one computed twice");
@@ -360,7 +364,7 @@ Test(budget, a_step_computes_twice) {
         "   {{next, second, s.$2 + 1L}, s.$2 + 1L < n});"
         " {end.$1, lookup(end.$0, 5L), sum(end.$0), 0.0}");
     Outcome all = outcome(text.text, D, 5, "jit", 0, 4);
-    Outcome few = outcome(text.text, D, 5, "jit", all.peak - BYTES / 2 + (all.peak / 16) + (108 << 10), 4);
+    Outcome few = outcome(text.text, D, 5, "jit", budget_for(all.peak - BYTES / 2), 4);
     expect_same(&all, &few, 4, "steps");
     cr_expect(few.peak <= all.peak - BYTES / 2, "%lld of %lld", (long long)few.peak, (long long)all.peak);
     buf_release(&text);
@@ -385,7 +389,7 @@ Test(budget, a_net_of_unequal_layers_fits) {
     enum { D = 50000 };
     Outcome all = outcome(text, D, 0, "jit", 0, 4);
     for (int part = 9; part >= 8; part--) {
-        int64_t budget = all.peak * part / 10 + all.peak / 16 + (108 << 10);
+        int64_t budget = budget_for(all.peak * part / 10);
         Outcome few = outcome(text, D, 0, "jit", budget, 4);
         expect_same(&all, &few, 4, "a net");
         cr_expect(few.peak <= budget, "%lld of %lld", (long long)few.peak, (long long)budget);
