@@ -365,7 +365,7 @@ const Code *unit_code(Unit *unit, const void *args, int64_t runs, Timings *timin
     return code;
 }
 
-/* What ranks interpret makes the exchanges that the compiled code of others makes. */
+/* What ranks interpret makes the exchanges that the compiled code of others makes; what is computed twice, the interpreter does, too. */
 static bool interprets_rewritten(const Unit *unit) {
     return strcmp(unit->options.cluster, "off") != 0 || unit->nagain;
 }

@@ -244,16 +244,9 @@ typedef struct Recompute {
     int chain, let, place;
     int more; /* others follow that were chosen of the same program: all of them, then it is cleaned up */
 } Recompute;
-enum { RECOMPUTE_REFUSED = 24 };
 typedef struct PlanAgain {
     Recompute *choices; /* owned: malloc's */
     int count;
-    Recompute refused
-        [RECOMPUTE_REFUSED]; /* those that did not help, since the last that did; and how many in all */
-    int nrefused;
-    int64_t fewest; /* bytes */
-    double cost;    /* operations that are done again */
-    int64_t work;   /* lets that were looked at */
 } PlanAgain;
 /* Lets an optimized program compute vectors twice until it is planned to take at most ask->budget, if there is a promise, and
  * if it can: price says. The choices are those of program_recompute, in their order. False: no memory. */

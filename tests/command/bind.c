@@ -339,7 +339,7 @@ Test(bind, tells_the_folders_of_a_package) {
 /* Headers of others, where they are installed: their drafts compile without a warning, load, and compute. */
 Test(bind, takes_headers_of_others) {
     static const struct {
-        const char *header, *library, *call, *answer;
+        const char *header, *lib, *call, *answer;
     } others[] = {
         {"/usr/include/math.h", "m", "{m.frexp(10.0), m.cbrt(8.0)}", "{{4, 0.625}, 2.0}\n"},
         {"/usr/include/zlib.h", "z", "z.crc32(0UL, map(\"123456789\", |c| u8(c)))", "3421780262ul\n"},
@@ -353,11 +353,11 @@ Test(bind, takes_headers_of_others) {
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (access(others[i].header, R_OK) != 0) continue;
-        Outcome got = weldc_run(WORDS("bind", others[i].header, "--lib", others[i].library), NULL, false);
+        Outcome got = weldc_run(WORDS("bind", others[i].header, "--lib", others[i].lib), NULL, false);
         cr_assert_eq(got.status, 0, "%s", got.err);
         if (!strstr(got.out, "could not be opened")) {
             char file[64];
-            snprintf(file, sizeof file, "%s_adapter.c", others[i].library);
+            snprintf(file, sizeof file, "%s_adapter.c", others[i].lib);
             build_as_told(got.out, file);
             cr_assert_eq(setenv("WELD_ADAPTERS", test_folder(), 1), 0);
             if (others[i].answer) expect(WORDS("run", "-e", others[i].call), NULL, 0, others[i].answer, "");

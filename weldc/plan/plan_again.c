@@ -20,12 +20,26 @@
 #include <string.h>
 
 enum {
-    MUCH_WORSE = 16,
+    MOST_REFUSED = 24,
+    MUCH_WORSE = 16,       /* times as many operations for each byte as the best */
     MOST_WORK = 40 * 1000, /* lets that are looked at */
     EACH_STEP = 16         /* times that what is in an iterate is taken to run */
 };
 
 /* ---- the next choices ---- */
+
+typedef struct Fitting {
+    Program *program;
+    const PlanAsk *ask;
+    PlanAgain *again;
+    PlanPrice price;
+    Plan *plan;
+    Recompute refused[MOST_REFUSED]; /* those that did not help, since the last that did */
+    int nrefused;
+    double cost;  /* operations that are done again */
+    int64_t work; /* lets that were looked at */
+    bool ok;
+} Fitting;
 
 typedef struct Candidate {
     Recompute choice;
@@ -52,24 +66,22 @@ static void add_candidate(Candidates *list, Candidate candidate) {
     list->items[list->count++] = candidate;
 }
 
-static bool same_choice(const Recompute *a, const Recompute *b) {
-    return a->chain == b->chain && a->let == b->let && a->place == b->place;
-}
-
-static bool is_refused(const PlanAgain *again, const Recompute *choice) {
-    for (int i = 0; i < again->nrefused; i++) {
-        if (same_choice(&again->refused[i], choice)) return true;
+static bool is_refused(const Fitting *f, const Recompute *choice) {
+    for (int i = 0; i < f->nrefused; i++) {
+        const Recompute *refused = &f->refused[i];
+        if (refused->chain == choice->chain && refused->let == choice->let && refused->place == choice->place)
+            return true;
     }
     return false;
 }
 
-static void find_in_chain(const PlanAgain *again, Chain *chain, const struct Around *around, double weight,
+static void find_in_chain(const Fitting *f, Chain *chain, const struct Around *around, double weight,
                           Candidates *list) {
     for (int i = 0; i < chain->count && i < around->place; i++) {
         Link *link = &chain->links[i];
         Recompute choice = {around->chain, i, link->next, 0};
-        if (!link->maker || link->at_peak || link->next < 0 || link->bytes < again->fewest ||
-            is_refused(again, &choice))
+        if (!link->maker || link->at_peak || link->next < 0 || link->bytes < f->ask->fewest_bytes ||
+            is_refused(f, &choice))
             continue;
         Together t = chain_together(chain, link, link->next);
         if (!t.ok || t.nneeds > MOST_NEEDS) continue;
@@ -96,19 +108,18 @@ static int by_place(const void *a, const void *b) {
 }
 
 /* All that there are at the peak, the best first. False: no memory. */
-static bool find_candidates(PlanAgain *again, Program *program, const Plan *plan, int peak,
-                            Candidates *list) {
-    Search search = {.program = program, .target = peak, .wanted = -1};
+static bool find_candidates(Fitting *f, Candidates *list) {
+    Search search = {.program = f->program, .target = f->price.peak, .wanted = -1};
     double weight = 1;
-    chains_visit(&search, &program->root->kids[0]);
+    chains_visit(&search, &f->program->root->kids[0]);
     for (int i = 0; i < search.found && !list->failed; i++) {
         Chain chain;
-        list->failed = !chain_read(&chain, program, search.around[i].slot, search.around[i].place);
+        list->failed = !chain_read(&chain, f->program, search.around[i].slot, search.around[i].place);
         if (!list->failed) {
-            chain_find_makers(&chain, plan);
-            find_in_chain(again, &chain, &search.around[i], weight, list);
+            chain_find_makers(&chain, f->plan);
+            find_in_chain(f, &chain, &search.around[i], weight, list);
         }
-        again->work += chain.count;
+        f->work += chain.count;
         chain_release(&chain);
         weight *= EACH_STEP;
     }
@@ -117,15 +128,6 @@ static bool find_candidates(PlanAgain *again, Program *program, const Plan *plan
 }
 
 /* ---- until it fits ---- */
-
-typedef struct Fitting {
-    Program *program;
-    const PlanAsk *ask;
-    PlanAgain *again;
-    PlanPrice price;
-    Plan *plan;
-    bool ok;
-} Fitting;
 
 /* Operations, roughly, of a plan that was priced. */
 static double plan_cost(const Plan *plan, double weight) {
@@ -171,8 +173,8 @@ static bool try_choices(Fitting *f, Candidate *items, int count) {
     if (!f->ok) return false;
     if (is_less(&f->price, &before)) {
         again->count += count;
-        again->cost += cost;
-        again->nrefused = 0;
+        f->cost += cost;
+        f->nrefused = 0;
         return true;
     }
     f->program->root = root;
@@ -207,15 +209,14 @@ static int pick(Candidates *list, int64_t over) {
 
 /* As many of the best as should be enough, else half as many; the best by itself is refused if it does not help. */
 static bool improve(Fitting *f) {
-    PlanAgain *again = f->again;
     Candidates list = {0};
     bool better = false;
-    f->ok = find_candidates(again, f->program, f->plan, f->price.peak, &list);
+    f->ok = find_candidates(f, &list);
     int count = f->ok ? pick(&list, f->price.planned - f->ask->budget) : 0;
     while (f->ok && count && !better) {
         Candidate best = list.items[0];
         better = try_choices(f, list.items, count);
-        if (!better && count == 1) again->refused[again->nrefused++] = best.choice;
+        if (!better && count == 1) f->refused[f->nrefused++] = best.choice;
         if (!better && count > 1) qsort(list.items, (size_t)count, sizeof *list.items, by_ratio);
         count /= 2;
     }
@@ -229,14 +230,14 @@ static void fit(void *data) {
     chain_name_loops(f->program, &f->program->root->kids[0]);
     price_anew(f);
     const double most = f->ok ? f->ask->most_cost * plan_cost(f->plan, 1) : 0;
-    while (f->ok && !f->price.why && f->price.planned > f->ask->budget && f->again->work < MOST_WORK &&
-           f->again->nrefused < RECOMPUTE_REFUSED && (most <= 0 || f->again->cost <= most) && improve(f)) {
+    while (f->ok && !f->price.why && f->price.planned > f->ask->budget && f->work < MOST_WORK &&
+           f->nrefused < MOST_REFUSED && (most <= 0 || f->cost <= most) && improve(f)) {
     }
 }
 
 bool plan_fit(Program *program, const PlanAsk *ask, PlanAgain *again, PlanPrice *price) {
     Fitting f = {.program = program, .ask = ask, .again = again};
-    *again = (PlanAgain){.fewest = ask->fewest_bytes};
+    *again = (PlanAgain){0};
     bool deep = run_deep((size_t)node_depth(program->root) * 2 + 200, fit, &f);
     *price = f.price;
     return deep && f.ok && !program->arena.exhausted;

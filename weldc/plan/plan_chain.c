@@ -20,7 +20,6 @@ static void visit_value(Search *search, Node **slot) {
     for (int i = 0; i < node->count; i++) chains_visit(search, &node->kids[i]);
 }
 
-/* Numbers the chains below, in their order. */
 void chains_visit(Search *search, Node **slot) {
     bool chain = (*slot)->kind == N_Let, room = search->depth < MOST_AROUND;
     if (chain && search->chains == search->wanted) search->slot = slot;
@@ -57,7 +56,6 @@ static bool note_use(Walk *walk, Node **slot) {
     return true;
 }
 
-/* False: no memory. */
 bool chain_read(Chain *chain, Program *program, Node **slot, int peak) {
     *chain = (Chain){.program = program, .slot = slot, .peak = peak, .symbols = program->symbols};
     for (Node *let = *slot; let->kind == N_Let; let = let->kids[1]) chain->count++;
@@ -190,7 +188,6 @@ static void add_together(Together *t, Link *link) {
     node_walk(&walk, &link->let->kids[0]);
 }
 
-/* Marks what is computed again with a let, itself too, if that is done in front of this place. */
 Together chain_together(Chain *chain, Link *link, int place) {
     Together t = {.chain = chain, .place = place, .ok = true};
     for (int i = 0; i < chain->count; i++) chain->links[i].together = false;

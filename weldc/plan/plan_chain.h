@@ -33,6 +33,7 @@ typedef struct Chain {
     int symbols;
 } Chain;
 
+/* For the chains around a fragment, or for the first let of one chain. */
 typedef struct Search {
     Program *program;
     int target; /* the number of a fragment */
@@ -47,6 +48,7 @@ typedef struct Search {
     int depth, found; /* found: how many are around the fragment */
 } Search;
 
+/* What is computed again with a let. */
 typedef struct Together {
     Chain *chain;
     int place, count; /* of the copies; of lets */

@@ -11,7 +11,7 @@ static const char cleaning[] = "columns,simplify,fuse-vertical";
 /* ---- a let for each loop ---- */
 
 /* Gives loops below *slot lets of their own, in front of **front, which moves on. */
-static void name_vectors(Program *program, Node **slot, Node ***front, bool top) {
+static void name_loops(Program *program, Node **slot, Node ***front, bool top) {
     Node *node = *slot;
     if (node->kind == N_Lambda) return;
     if (node->kind == N_Let) {
@@ -19,17 +19,17 @@ static void name_vectors(Program *program, Node **slot, Node ***front, bool top)
         return;
     }
     if (node->kind == N_Iterate) {
-        name_vectors(program, &node->kids[0], front, false);
+        name_loops(program, &node->kids[0], front, false);
         chain_name_loops(program, &node->kids[1]->kids[0]);
         return;
     }
     if (node->kind == N_If || node->kind == N_And || node->kind == N_Or) {
-        name_vectors(program, &node->kids[0], front, false);
+        name_loops(program, &node->kids[0], front, false);
         for (int i = 1; i < node->count; i++) chain_name_loops(program, &node->kids[i]);
         return;
     }
     bool whole = node->kind == N_Result && node->kids[0]->kind == N_For;
-    for (int i = 0; i < node->count; i++) name_vectors(program, &node->kids[i], front, whole);
+    for (int i = 0; i < node->count; i++) name_loops(program, &node->kids[i], front, whole);
     if (top || !(whole || node->kind == N_For)) return;
     Node *let = node_make(program, N_Let, node->span, (**front)->type, 2, node, **front);
     let->symbol = symbol_new(program, "made", node->type);
@@ -42,8 +42,8 @@ static void name_vectors(Program *program, Node **slot, Node ***front, bool top)
 
 void chain_name_loops(Program *program, Node **slot) {
     for (; (*slot)->kind == N_Let; slot = &(*slot)->kids[1])
-        name_vectors(program, &(*slot)->kids[0], &slot, true);
-    name_vectors(program, slot, &slot, true);
+        name_loops(program, &(*slot)->kids[0], &slot, true);
+    name_loops(program, slot, &slot, true);
 }
 
 /* ---- doing it ---- */
@@ -101,7 +101,6 @@ static bool no_memory(Program *program) {
     return error_set(&program->error, E_OutOfMemory, (Span){0}, "no memory to plan the program");
 }
 
-/* Choices of the same program. */
 bool chain_recompute(Program *program, const Recompute *choices, int count, const PassOptions *options) {
     PassOptions clean = {.level = options->level, .passes = cleaning, .verify = options->verify};
     for (int i = 0; i < count;) {
