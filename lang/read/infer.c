@@ -160,20 +160,20 @@ static bool judge_data(Infer *in, const Type *whole, const Type *part, Span span
 
 static bool judge_parts(Infer *in, const Type *type, Span span) {
     Type *const *args = type->args;
-    TypeText text = infer_text(in, (Type *)type);
     const char *name = type_classes[type->kind].spelling;
     bool keyed = type->kind == TY_dict || type->kind == TY_dictmerger || type->kind == TY_groupmerger;
     if (type->kind == TY_simd && !type_is_scalar(args[0]))
-        return infer_fail(in, span, "there is no %s: simd holds scalars", text.text);
+        return infer_fail(in, span, "there is no %s: simd holds scalars", infer_text(in, (Type *)type).text);
     if (keyed && !type_is_key(args[0]))
         return infer_fail(in, span, "there is no %s: a key is a scalar, or a vec or struct of keys",
-                          text.text);
+                          infer_text(in, (Type *)type).text);
     if (type_classes[type->kind].has_op) {
         if (!combinable(args[type->count - 1]))
             return infer_fail(in, span, "there is no %s: %s combines numbers, or structs of numbers",
-                              text.text, name);
+                              infer_text(in, (Type *)type).text, name);
         if (!(op_classes[type->op].traits & REDUCE))
-            return infer_fail(in, span, "there is no %s: its operator must be one of + * min max", text.text);
+            return infer_fail(in, span, "there is no %s: its operator must be one of + * min max",
+                              infer_text(in, (Type *)type).text);
     }
     bool holds = type->kind == TY_vec || type->kind == TY_dict || type->kind == TY_appender ||
                  type->kind == TY_groupmerger;

@@ -265,7 +265,7 @@ static const struct {
     {"lets in arguments", lets_in_arguments, 2000, 1},
     {"lets in arguments", lets_in_arguments, 9900, 1},
     {"structs", structs, 2000, 1},
-    {"vectors", vectors, 2000, 2},
+    {"vectors", vectors, 2000, 1},
     {"applications", applications, 2000, 1},
     {"applications", applications, 9900, 1},
     {"short circuits", short_circuits, 9900, 1},
