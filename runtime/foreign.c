@@ -48,6 +48,7 @@ bool library_load(const char *path, Error *error) {
         free(library);
         return error_set(error, E_Library, nowhere, "cannot load %s: %s", path, why ? why : "unknown reason");
     }
+    divide_offer(library->handle);
     library->next = atomic_load(&libraries);
     while (!atomic_compare_exchange_weak(&libraries, &library->next, library)) continue;
     rt_log(WELD_LOG_INFO, "loaded %s", path);

@@ -153,6 +153,11 @@ void team_end(Team *team);
 /* The same with the caller as member 0; takes NULL. */
 void team_run(Team *team, void (*task)(void *data, int member), void *data);
 
+/* ---- divide.c: C functions that divide their work among a run's threads -------------------------------- */
+
+void divide_enter(Worker *worker); /* this thread calls a C function for the worker; NULL: no more */
+void divide_offer(void *library);  /* tells a library that was loaded, if it asks, how to divide work */
+
 /* ---- parallel.c, parallel_sort.c, top.c: loops and sorts on a team ----------------------------------------------
  */
 

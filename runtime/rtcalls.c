@@ -277,10 +277,13 @@ static I rt_keep(P worker, L number, P type, P layout, P state, I again, L span)
 }
 
 static I rt_fill_prepare(P worker, P type, P sizes, P out, L span) {
-    return (I)fill_prepare(worker, type, sizes, out, span_of(span));
+    I code = (I)fill_prepare(worker, type, sizes, out, span_of(span));
+    if (code == E_None) divide_enter(worker);
+    return code;
 }
 
 static I rt_fill_finish(P worker, P type, P made, P out, I status, L span) {
+    divide_enter(NULL);
     return (I)fill_finish(worker, type, made, out, status, span_of(span));
 }
 

@@ -364,6 +364,13 @@ enum {
     WELD_CALL_NO_MEMORY = 5    /* reported as OutOfMemory */
 };
 
+/* How a C function called by cfill divides its work among the threads of the run that calls it: piece(state, i) for all i of
+ * [0, pieces), in any order, some at once; returns when all are done, and how many threads there are for them. Pieces must not depend on each other, and must return.
+ * On a thread that runs no such function, or whose run has no other threads, they run one after the other, here. A library
+ * that exports `void weld_use_threads(weld_divide_t divide)` is told when it is loaded. */
+typedef void (*weld_piece_t)(void *state, int64_t i);
+typedef int64_t (*weld_divide_t)(int64_t pieces, weld_piece_t piece, void *state);
+
 /* What a shared library libweld-NAME.so returns from `const weld_adapter_t *weld_adapter(void)`. */
 typedef struct weld_adapter_t {
     uint64_t version; /* WELD_ADAPTER_VERSION */

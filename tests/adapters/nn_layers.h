@@ -60,7 +60,17 @@ static void dense(int engine, const char *full) {
 
 /* The product of matrices that are given as they are or transposed, and a vector added to each row. */
 static void product(int engine, const char *full) {
-    static const int64_t sizes[][3] = {{3, 4, 2}, {1, 1, 1}, {2, 0, 3}, {0, 2, 3}, {2, 3, 0}, {23, 31, 41}};
+    static const int64_t sizes[][3] = {{3, 4, 2},
+                                       {1, 1, 1},
+                                       {2, 0, 3},
+                                       {0, 2, 3},
+                                       {2, 3, 0},
+                                       {23, 31, 41},
+                                       /* cut into pieces of rows, columns, sums, small rows */
+                                       {300, 70, 90},
+                                       {40, 100, 300},
+                                       {9, 9000, 20},
+                                       {30011, 5, 11}};
     for (int64_t s = 0; s < 8 * COUNT(sizes); s++) {
         bool ta = s & 1, tb = s & 2, more = s & 4;
         int64_t m = sizes[s / 8][0], k = sizes[s / 8][1], n = sizes[s / 8][2];

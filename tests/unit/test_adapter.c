@@ -47,6 +47,36 @@ Test(adapter, programs_call_functions_by_name) {
     }
 }
 
+Test(adapter, c_functions_divide_their_work_among_the_threads_of_the_run) {
+    static const struct {
+        const char *threads, *code, *text;
+    } rows[] = {
+        {"2", "tiny.doubles([1l, 2l, 3l], true)", "[2l, 4l, 6l, 2l]"},
+        {"1", "tiny.doubles([1l, 2l, 3l], false)", "[2l, 4l, 6l, 1l]"},
+        {"2", "tiny.doubles([]: vec[i64], true)", "[0l]"},
+        /* in a loop that threads have divided already, or that one runs alone */
+        {"2",
+         "result(for(rangeiter(0L, 5000L, 1L), merger[i64, +], |b, i, x| merge(b, lookup(tiny.doubles([x], "
+         "false), 0L))))",
+         "24995000l"},
+    };
+    if (engine_count() < 2) cr_skip_test("the interpreter runs on one thread"); /* there is no code generator */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        weld_conf_t conf = weld_conf_new();
+        weld_conf_set(conf, "weld.threads", rows[i].threads);
+        weld_context_t context = weld_context_new(conf);
+        weld_module_t module = must_compile(engine_count() - 1, rows[i].code);
+        for (int again = 0; again < 3; again++) {
+            weld_value_t value = must_run(module, context, NULL);
+            expect_text(value, rows[i].text);
+            weld_value_free(value);
+        }
+        weld_module_free(module);
+        weld_context_free(context);
+        weld_conf_free(conf);
+    }
+}
+
 Test(adapter, programs_that_name_what_is_not_there) {
     static const struct {
         const char *code, *name, *text;

@@ -1,4 +1,6 @@
 /* tiny.c: an adapter for test_adapter.c: functions that are right, and some that are not. */
+#include <stdbool.h>
+#include <time.h>
 #include <weld.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -11,6 +13,51 @@ EXPORT double weld_tiny_product(double x, double y) {
 EXPORT int64_t weld_tiny_triple(int64_t x);
 EXPORT int64_t weld_tiny_triple(int64_t x) {
     return 3 * x;
+}
+
+/* Doubles x by pieces, and says at `threads` how many threads at once were seen, up to 2: with `wait` a piece waits for another. */
+typedef struct Doubles {
+    const int64_t *data;
+    int64_t length;
+} Doubles;
+typedef struct Doubling {
+    const int64_t *x;
+    int64_t *out, length;
+    bool wait;
+    _Atomic int64_t inside, most;
+} Doubling;
+
+static weld_divide_t divide;
+EXPORT void weld_use_threads(weld_divide_t given);
+EXPORT void weld_use_threads(weld_divide_t given) {
+    divide = given;
+}
+
+static void nothing(void *state, int64_t i) {
+    (void)i;
+    ++*(_Atomic int64_t *)state;
+}
+
+static void double_one(void *state, int64_t i) {
+    Doubling *doubling = state;
+    _Atomic int64_t pieces = 0;
+    int64_t inside = ++doubling->inside;
+    for (int ms = 0; doubling->wait && doubling->most < 2 && inside < 2 && ms < 10000; ms++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    if (inside > doubling->most) doubling->most = inside;
+    divide(3, nothing, &pieces);
+    doubling->out[i] = pieces == 3 ? 2 * doubling->x[i] : -1;
+    doubling->inside--;
+}
+
+EXPORT int weld_tiny_doubles(const Doubles *x, const bool *wait, Doubles *out);
+EXPORT int weld_tiny_doubles(const Doubles *x, const bool *wait, Doubles *out) {
+    int64_t *made = (int64_t *)(void *)(uintptr_t)out->data;
+    Doubling doubling = {x->data, made, x->length, *wait, 0, 0};
+    if (out->length != x->length + 1) return WELD_CALL_SIZES;
+    divide(x->length, double_one, &doubling);
+    made[x->length] = doubling.most;
+    return WELD_CALL_DONE;
 }
 
 #define ROW(name, code, native) {name, "", code, native, NULL, "a function"}
@@ -54,6 +101,8 @@ static const weld_function_t functions[] = {
     ROW("order", "|a: i64, b: i64| compare(b, a)", NULL),
     ROW("macros", "macro double(x) = x + x; |x: i64| double(x)", NULL),
     ROW("types", "type pair = {i64, i64}; |x: i64| {x, x}: pair", NULL),
+    ROW("doubles", NULL,
+        "|x: vec[i64], wait: bool| cfill[weld_tiny_doubles, vec[i64]](len(x) + 1L, x, wait)"),
     ROW("fails", "|x: i64|\n  1l / x", NULL),
     ROW("self", "|x: i64| tiny.self(x)", NULL),
     ROW("ping", "|x: i64| tiny.pong(x)", NULL),
