@@ -7,7 +7,7 @@
  * those of MPI (cluster_window.h). Nothing waits in MPI: every wait is a loop of tests in which the control messages are looked at and the pulses of the
  * others. A rank that fails tells all others, who then stop waiting for it; at the end of a run all agree on how it ended,
  * and where it failed, the transport leaves nothing of it to the next run. A rank of which
- * nothing was heard for LOST_SECONDS counts as lost, for good.
+ * nothing was heard for LOST_SECONDS, in which this one listened, counts as lost, for good.
  *
  * MPI must allow calls from several threads for the pulse. Where it does not, or the program has initialized it otherwise,
  * lost ranks are left to the launcher. Any MPI of version 3 will do.
@@ -60,7 +60,8 @@ typedef struct Mpi {
     int64_t copied_before; /* while the transport was measured */
     pthread_t thread;
     _Atomic bool closing;
-    _Atomic int64_t *heard; /* milliseconds, by rank */
+    _Atomic int64_t listened; /* milliseconds in which this rank could hear the others */
+    _Atomic int64_t *heard;   /* of these, by rank */
 } Mpi;
 
 /* MPI is one for a process. */
@@ -76,25 +77,35 @@ static int64_t now_ms(void) {
 
 /* ---- the pulse ---- */
 
+/* A rank that was stopped, or whose host was, has heard nothing meanwhile, and would take all others for lost when it goes on; so no
+ * round of its pulse counts for more than two. */
+static void count_round(int64_t *last) {
+    int64_t now = now_ms(), passed = now - *last;
+    atomic_fetch_add(&mpi.listened, passed < 2 * PULSE_MS ? passed : 2 * PULSE_MS);
+    *last = now;
+}
+
 static void *pulse(void *data) {
     int ranks = mpi.ranks;
     MPI_Request *sends = malloc((size_t)ranks * sizeof *sends),
                 *receives = malloc((size_t)ranks * sizeof *receives);
     static const char beat = 1;
     char *heard = malloc((size_t)ranks);
+    int64_t last = now_ms();
     (void)data;
     for (int peer = 0; sends && receives && heard && peer < ranks; peer++) {
         sends[peer] = receives[peer] = MPI_REQUEST_NULL;
         if (peer != mpi.rank) MPI_Irecv(&heard[peer], 1, MPI_CHAR, peer, 0, mpi.pulse, &receives[peer]);
     }
     while (sends && receives && heard && !atomic_load(&mpi.closing)) {
+        count_round(&last);
         for (int peer = 0; peer < ranks; peer++) {
             int done = 0;
             if (peer == mpi.rank) continue;
             if (MPI_Test(&sends[peer], &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done)
                 MPI_Isend(&beat, 1, MPI_CHAR, peer, 0, mpi.pulse, &sends[peer]);
             while (MPI_Test(&receives[peer], &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done) {
-                atomic_store(&mpi.heard[peer], now_ms());
+                atomic_store(&mpi.heard[peer], atomic_load(&mpi.listened));
                 if (MPI_Irecv(&heard[peer], 1, MPI_CHAR, peer, 0, mpi.pulse, &receives[peer]) != MPI_SUCCESS)
                     break;
             }
@@ -175,10 +186,10 @@ static ErrorCode watch(Error *error) {
         mpi.left = true;
         snprintf(mpi.why, sizeof mpi.why, "has left the cluster");
     }
-    int64_t now = mpi.pulses ? now_ms() : 0;
+    int64_t listened = atomic_load(&mpi.listened);
     for (int peer = 0; mpi.pulses && mpi.broken < 0 && peer < mpi.ranks; peer++) {
         if (peer == mpi.rank || peer == mpi.leaver) continue;
-        if (now - atomic_load(&mpi.heard[peer]) <= LOST_SECONDS * 1000) continue;
+        if (listened - atomic_load(&mpi.heard[peer]) <= LOST_SECONDS * 1000) continue;
         char why[80];
         snprintf(why, sizeof why, "was lost: nothing was heard of it for %d seconds", LOST_SECONDS);
         lose_rank(peer, why);
@@ -472,7 +483,6 @@ static bool open_mpi(Error *error) {
     if (!duplicate(&mpi.control) || !duplicate(&mpi.pulse) || !duplicate(&mpi.windows.comm))
         return error_set(error, E_Cluster, nowhere, "MPI cannot make communicators");
     if (!leave_at_end()) return error_set(error, E_Cluster, nowhere, "MPI cannot keep an attribute");
-    for (int peer = 0; peer < mpi.ranks; peer++) atomic_store(&mpi.heard[peer], now_ms());
     mpi.pulses =
         level == MPI_THREAD_MULTIPLE && mpi.ranks > 1 && pthread_create(&mpi.thread, NULL, pulse, NULL) == 0;
     engine.threads = level == MPI_THREAD_MULTIPLE;

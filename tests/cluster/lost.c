@@ -1,11 +1,12 @@
 /* lost.c: a rank dies, or hangs, in the middle of runs: the others get a status, in time, and can go on alone.
  *
- *     mpirun -n 3 lost die|stop|FILE [JOB [MILLISECONDS [TRANSPORT]]]
+ *     mpirun -n 3 lost die|stop|pause|FILE [JOB [MILLISECONDS [TRANSPORT]]]
  *
  * JOB is what the ranks do, again and again: a row of jobs below. The last rank kills or stops itself after some runs, of a job
  * that was named in the middle of one, so many milliseconds later, or makes the file, upon which somebody ends its host; then it
  * goes on. Each of the others must then see a run fail with Cluster, naming that rank, within the bound, and a later one too, and
- * evaluate alone. Rank 0 at last kills the stopped rank. Exit status: 0 all did.
+ * evaluate alone. Rank 0 at last kills the stopped rank. With `pause` all ranks are stopped for longer than one may be silent, as those of
+ * a machine that sleeps, and go on as if nothing had been. Exit status: 0 all did.
  */
 #include <mpi.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 
 #include "../../runtime/rt.h"
 
-enum { BOUND = 15, RUNS_BEFORE = 20, AMID_MS = 400 };
+enum { BOUND = 15, RUNS_BEFORE = 20, AMID_MS = 400, PAUSE = 12 };
 
 static const char sum[] = "|n: i64| result(for(rangeiter(0L, n, 1L), merger[i64,+], |b, i, x| merge(b, x)))";
 
@@ -140,6 +141,28 @@ static void end_amid(weld_conf_t conf, int milliseconds) {
     while (evaluate(conf, &error)) continue;
 }
 
+/* A process beside the ranks stops all of them, rank 0 last, and wakes it first: so it has heard nothing of the others when it goes on. */
+static void pause_all(const pid_t *processes, int ranks) {
+    if (fork() != 0) return;
+    sleep(1);
+    for (int i = ranks - 1; i >= 0; i--, sleep(1)) kill(processes[i], SIGSTOP);
+    sleep(PAUSE);
+    for (int i = 0; i < ranks; i++, sleep(1)) kill(processes[i], SIGCONT);
+    _exit(0);
+}
+
+/* Runs go on before, after, and through the pause. */
+static bool goes_on(weld_conf_t conf) {
+    Error error = {.code = E_None};
+    double start = now();
+    while (evaluate(conf, &error)) {
+        int goes = now() - start < PAUSE + 8; /* rank 0 says whether there is another run */
+        MPI_Bcast(&goes, 1, MPI_INT, 0, MPI_COMM_WORLD);
+        if (!goes) return true;
+    }
+    return fails(error.text);
+}
+
 int main(int count, char **words) {
     int rank, ranks;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &(int){0});
@@ -163,6 +186,13 @@ int main(int count, char **words) {
     for (int i = 0; i < (job ? 1 : RUNS_BEFORE); i++) {
         Error error = {.code = E_None};
         if (!evaluate(conf, &error)) return fails(error.text), 1;
+    }
+    if (strcmp(how, "pause") == 0) {
+        if (rank == 0) pause_all(processes, ranks);
+        bool ok = goes_on(conf);
+        if (ok && rank == 0) printf("%d ranks were stopped, and went on\n", ranks);
+        MPI_Finalize();
+        return !ok;
     }
     if (rank == ranks - 1 && !stops && !dies) return !wait_for_end(conf, how);
     if (rank == ranks - 1 && job) end_amid(conf, count > 3 ? atoi(words[3]) : AMID_MS);
