@@ -73,6 +73,18 @@ void region_reset(Region *region, RegionMark mark); /* frees what was allocated 
 void region_release(Region *region, void *data, int64_t bytes);
 /* Frees what was allocated since mark and is not reachable from the value at root. */
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root);
+/* The same after each step of an iterate. Appenders that every step hands on, or merges into, only grow: what sweeps found that
+ * their elements reach stays until the last step, and is not looked at again. */
+enum { MOST_GROWING = 4 };
+typedef struct RegionSteps {
+    RegionMark mark; /* moves on as more stays */
+    void *chunk;     /* the newest one, if it stays */
+    int64_t count;
+    struct {
+        int64_t offset, seen; /* of an appender's pointer in the state; elements */
+    } growing[MOST_GROWING];
+} RegionSteps;
+void region_sweep_step(Region *region, RegionSteps *steps, const Type *type, const void *root);
 /* What lies in blocks of its own, is younger than the clock and is reachable from the value, but not from the roots, becomes
  * the youngest; the mark that is returned is older than that. Where there is no memory to find out, nothing moves. */
 typedef struct RegionRoot {

@@ -88,8 +88,8 @@ static V rt_reset(P worker, P mark) {
     region_reset(((Worker *)worker)->region, *(RegionMark *)mark);
 }
 
-static V rt_sweep(P worker, P mark, P type, P value) {
-    region_sweep(((Worker *)worker)->region, *(RegionMark *)mark, type, value);
+static V rt_sweep(P worker, P steps, P type, P value) {
+    region_sweep_step(((Worker *)worker)->region, steps, type, value);
 }
 
 static L rt_clock(P worker) {

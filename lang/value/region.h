@@ -6,6 +6,8 @@
 
 enum { SPARE_CLASSES = 6, SPARES = 4, LEAST_SPARE = 128 }; /* small builders' blocks, by powers of two */
 
+typedef enum Reach { UNREACHED, REACHED, STAYS } Reach; /* STAYS: by what no later step takes away */
+
 typedef struct Block Block;
 struct Block {
     Block *prev, *next; /* the next older one, and the next younger; chunks have no next */
@@ -13,7 +15,7 @@ struct Block {
     char *fill;         /* of a chunk that is not the newest: where its free part begins */
     int64_t born;       /* of a large one: the region's clock */
     int64_t waste;      /* bytes that nobody asked for: in a spare of the budget's */
-    bool live;          /* during a sweep: it is reached */
+    Reach live;         /* during a sweep */
 };
 
 struct Region {

@@ -2,6 +2,14 @@
  *
  * The younger blocks are sorted by address, a walk over the value by its type marks those that its pointers fall into, the rest is
  * freed. What a chunk holds lives and goes together.
+ *
+ * An iterate that collects vectors would walk over all of them after each step. So what the elements of appenders that only grow
+ * reach moves down in the lists, and the mark moves above it:
+ *
+ *     block ->  [young] -> [of element 8] -> [state] -> [of element 7] -> | mark | -> [old]
+ *         =>    [young] -> [state] -> | mark | -> [of element 8] -> [of element 7] -> [old]
+ *
+ * The newest chunk cannot move: the steps remember it.
  */
 #include "region.h"
 
@@ -15,6 +23,9 @@ typedef struct Range {
 typedef struct Sweep {
     Range *ranges, *last; /* by address; last: the latest hit */
     int64_t count, unmarked;
+    Reach reach; /* what is reached now becomes that */
+    RegionSteps *steps;
+    const char *root; /* steps: the state */
 } Sweep;
 
 static void sweep_pointer(Sweep *sweep, const void *pointer) {
@@ -33,18 +44,29 @@ static void sweep_pointer(Sweep *sweep, const void *pointer) {
         range = sweep->last = &sweep->ranges[low];
     }
     if (!range->block->live) sweep->unmarked--;
-    range->block->live = true;
+    if (range->block->live < sweep->reach) range->block->live = sweep->reach;
+}
+
+static bool is_growing(const Sweep *sweep, const void *value) {
+    for (int64_t i = 0; sweep->steps && i < sweep->steps->count; i++) {
+        if (value == sweep->root + sweep->steps->growing[i].offset) return true;
+    }
+    return false;
 }
 
 static void sweep_value(Sweep *sweep, const Type *type, const void *value);
 
+static void sweep_from(Sweep *sweep, const Type *type, const void *data, int64_t from, int64_t length) {
+    if (!type->pointers) return;
+    for (int64_t i = from; i < length && sweep->unmarked; i++) {
+        sweep_value(sweep, type, (const char *)data + i * type->size);
+    }
+}
+
 static void sweep_elements(Sweep *sweep, const Type *type, const void *data, int64_t length) {
     if (!data || length <= 0 || type->size == 0) return;
     sweep_pointer(sweep, data);
-    if (!type->pointers) return;
-    for (int64_t i = 0; i < length && sweep->unmarked; i++) {
-        sweep_value(sweep, type, (const char *)data + i * type->size);
-    }
+    sweep_from(sweep, type, data, 0, length);
 }
 
 /* In a group that grows the entries' vectors have lengths but no data yet; the values lie together apart. */
@@ -94,7 +116,10 @@ static void sweep_value(Sweep *sweep, const Type *type, const void *value) {
         const Appender *state = *pointer;
         if (!state) break;
         sweep_pointer(sweep, state);
-        sweep_elements(sweep, type->args[0], state->data, state->length);
+        if (is_growing(sweep, value))
+            sweep_pointer(sweep, state->data);
+        else
+            sweep_elements(sweep, type->args[0], state->data, state->length);
         break;
     }
     case TY_merger:
@@ -131,39 +156,69 @@ static int64_t sweep_ranges(const Region *region, RegionMark mark, bool builders
     return count;
 }
 
-/* Frees the blocks of a list before stop that are not live; returns the list that is left. */
-static Block *sweep_list(Region *region, Block *list, Block *stop) {
-    Block **link = &list, *younger = NULL;
+/* Frees the blocks of a list before stop that are not live; returns the list that is left. Of that, what stays comes last, if
+ * `kept` is there for the first of it; the list's first does not move if it is a chunk. */
+static Block *sweep_list(Region *region, Block *list, Block *stop, bool chunks, Block **kept) {
+    Block **link = &list, *younger = NULL, *stays = NULL, **last = &stays, *youngest = NULL;
     while (*link != stop) {
         Block *block = *link;
-        if (block->live) {
-            block->live = false;
+        Reach live = block->live;
+        bool moves = kept && live == STAYS && (!chunks || younger);
+        block->live = UNREACHED;
+        if (live && !moves) {
             block->next = younger;
             younger = block;
             link = &block->prev;
-        } else {
-            *link = block->prev;
-            region_give(region, block);
+            continue;
         }
+        *link = block->prev;
+        if (!live) {
+            region_give(region, block);
+        } else {
+            block->next = youngest;
+            youngest = block;
+            *last = block;
+            last = &block->prev;
+        }
+    }
+    if (stays) {
+        *last = stop;
+        *link = *kept = stays;
+        stays->next = younger;
+        younger = youngest;
     }
     if (stop) stop->next = younger;
     return list;
 }
 
-static void sweep_free(Region *region, RegionMark mark, bool builders) {
-    Block *old = mark.chunk;
-    if (region->chunk) region->chunk->fill = region->next;
-    if (old && !old->live) old->fill = mark.next;
-    if (old) old->live = false;
-    region->chunk = sweep_list(region, region->chunk, old);
+/* The young part of the mark's chunk, and all chunks above it. */
+static void sweep_chunks(Region *region, RegionMark *mark, RegionSteps *steps) {
+    Block *old = mark->chunk, *kept = NULL, *newest = region->chunk;
+    Reach live = old ? old->live : UNREACHED;
+    if (newest) newest->fill = region->next;
+    if (old && !live) old->fill = mark->next;
+    if (old) old->live = UNREACHED;
+    while (newest != old && !newest->live) newest = newest->prev;
+    bool stays = newest && newest != old ? newest->live == STAYS : live == STAYS;
+    region->chunk = sweep_list(region, region->chunk, old, true, steps ? &kept : NULL);
     region->next = region->chunk ? region->chunk->fill : NULL;
     region->end = region->chunk ? (char *)region->chunk + region->chunk->bytes : NULL;
-    region->block = sweep_list(region, region->block, mark.block);
+    if (!steps) return;
+    steps->chunk = stays ? newest : NULL;
+    if (live == STAYS && newest != old) mark->next = old->fill;
+    if (kept) *mark = (RegionMark){kept, mark->block, kept->fill};
+}
+
+static void sweep_free(Region *region, RegionMark *mark, RegionSteps *steps, bool builders) {
+    Block *kept = NULL;
+    sweep_chunks(region, mark, steps);
+    region->block = sweep_list(region, region->block, mark->block, false, steps ? &kept : NULL);
+    if (kept) mark->block = kept;
     if (!builders) return;
     for (Block *block = region->builders.next, *next; block != &region->builders; block = next) {
         next = block->next;
         if (block->live) {
-            block->live = false;
+            block->live = UNREACHED;
         } else {
             region_ring_remove(block);
             region_give(region, block);
@@ -172,25 +227,64 @@ static void sweep_free(Region *region, RegionMark mark, bool builders) {
     region_spares_free(region);
 }
 
-static void sweep(Region *region, RegionMark mark, const Type *type, const void *root, bool builders) {
+/* What the elements reach that no sweep has seen; what stays already is not counted. */
+static void sweep_growing(Sweep *sweep, const Type *type, const char *root, int64_t at) {
+    RegionSteps *steps = sweep->steps;
+    if (type->kind == TY_struct) {
+        for (int i = 0; i < type->count; i++)
+            sweep_growing(sweep, type->args[i], root, at + type->offsets[i]);
+        return;
+    }
+    for (int64_t i = 0; type->kind == TY_appender && i < steps->count; i++) {
+        const Appender *state = *(Appender *const *)(const void *)(root + at);
+        if (steps->growing[i].offset != at || !state) continue;
+        sweep_from(sweep, type->args[0], state->data, steps->growing[i].seen, state->length);
+        steps->growing[i].seen = state->length;
+    }
+}
+
+static void sweep_roots(Sweep *sweep, const Type *type, const void *root) {
+    if (sweep->steps) {
+        for (int64_t i = 0; i < sweep->count; i++) {
+            if (sweep->ranges[i].block != sweep->steps->chunk) continue;
+            sweep->ranges[i].block->live = STAYS;
+            sweep->unmarked--;
+        }
+        sweep->reach = STAYS;
+        sweep_growing(sweep, type, root, 0);
+        sweep->reach = REACHED;
+    }
+    sweep_value(sweep, type, root);
+}
+
+static void sweep(Region *region, RegionMark *mark, RegionSteps *steps, const Type *type, const void *root,
+                  bool builders) {
     enum { FEW = 32 };
     Range few[FEW];
-    Sweep state = {few, NULL, sweep_ranges(region, mark, builders, NULL), 0};
+    Sweep state = {.ranges = few,
+                   .count = sweep_ranges(region, *mark, builders, NULL),
+                   .reach = REACHED,
+                   .steps = steps,
+                   .root = root};
     size_t bytes = sizeof *few * (size_t)state.count;
     if (state.count > FEW) state.ranges = budget_take(region->budget, bytes);
     if (!state.ranges) return; /* then nothing is freed yet */
-    sweep_ranges(region, mark, builders, state.ranges);
+    sweep_ranges(region, *mark, builders, state.ranges);
     state.unmarked = state.count;
     if (type->pointers && state.count) {
         qsort(state.ranges, (size_t)state.count, sizeof *few, range_order);
-        sweep_value(&state, type, root);
+        sweep_roots(&state, type, root);
     }
     if (state.ranges != few) budget_give(region->budget, state.ranges, bytes);
-    sweep_free(region, mark, builders);
+    sweep_free(region, mark, steps, builders);
 }
 
 void region_sweep(Region *region, RegionMark mark, const Type *type, const void *root) {
-    sweep(region, mark, type, root, false);
+    sweep(region, &mark, NULL, type, root, false);
+}
+
+void region_sweep_step(Region *region, RegionSteps *steps, const Type *type, const void *root) {
+    sweep(region, &steps->mark, steps, type, root, false);
 }
 
 static void renew(Region *region, Sweep *state, int64_t clock, const Type *type, const void *value,
@@ -204,7 +298,7 @@ static void renew(Region *region, Sweep *state, int64_t clock, const Type *type,
     int64_t left = 0;
     for (int64_t i = 0; i < count; i++) {
         if (!state->ranges[i].block->live) state->ranges[left++] = state->ranges[i];
-        state->ranges[i].block->live = false;
+        state->ranges[i].block->live = UNREACHED;
     }
     state->last = NULL;
     state->count = state->unmarked = left;
@@ -216,7 +310,7 @@ static void renew(Region *region, Sweep *state, int64_t clock, const Type *type,
 
 RegionMark region_renew(Region *region, int64_t clock, const Type *type, const void *value,
                         const RegionRoot *roots, int64_t nroots) {
-    Sweep state = {0};
+    Sweep state = {.reach = REACHED};
     int64_t count = 0;
     for (const Block *block = region->block; block && block->born > clock; block = block->prev) count++;
     size_t bytes = sizeof(Range) * (size_t)count;
@@ -226,12 +320,12 @@ RegionMark region_renew(Region *region, int64_t clock, const Type *type, const v
     for (int64_t i = 0; i < state.count; i++) {
         Block *block = state.ranges[i].block;
         if (block->live) region_list_add(region, block);
-        block->live = false;
+        block->live = UNREACHED;
     }
     budget_give(region->budget, state.ranges, bytes);
     return mark;
 }
 
 void region_finish(Region *region, RegionMark mark, const Type *type, const void *root) {
-    sweep(region, mark, type, root, !mark.chunk && !mark.block);
+    sweep(region, &mark, NULL, type, root, !mark.chunk && !mark.block);
 }

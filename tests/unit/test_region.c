@@ -253,6 +253,52 @@ Test(region, sweep_follows_slices_structs_dictionaries_and_builders) {
     cr_expect_eq(region_bytes(region), budget.live);
 }
 
+/* Steps that collect a vector each, and hand another one on: sizes in blocks of their own and in chunks. */
+static void collect(int64_t length, int count) {
+    Type *vec = type_vec(&types, scalar(TY_i64)),
+         *appender = type_make(&types, TY_appender, OP_none, 1, &vec);
+    Type *fields[3] = {vec, appender, vec}, *type = type_make(&types, TY_struct, OP_none, 3, fields);
+    struct {
+        Vec first;
+        Appender *all;
+        Vec second;
+    } state = {.all = region_alloc(region, sizeof *state.all)};
+    Vec *items = region_grow(region, NULL, count * (int64_t)sizeof *items);
+    *state.all = (Appender){items, 0, count};
+    RegionSteps steps = {.mark = region_mark(region), .count = 1, .growing = {{(int64_t)sizeof(Vec), 0}}};
+    int64_t bytes = length * 8, before = region_bytes(region);
+    for (int i = 0; i < count; i++) {
+        int64_t *parts[3];
+        for (int k = 0; k < 3; k++) {
+            parts[k] = region_alloc(region, bytes);
+            for (int64_t n = 0; n < length; n++) parts[k][n] = 3 * i + k;
+        }
+        state.first = (Vec){parts[0], length};
+        items[state.all->length++] = (Vec){parts[1], length};
+        if (i % 3 == 0) state.second = (Vec){parts[2], length};
+        region_sweep_step(region, &steps, type, &state);
+        cr_assert_eq(((int64_t *)state.first.data)[length - 1], 3 * i);
+        cr_assert_eq(((int64_t *)state.second.data)[0], i / 3 * 9 + 2);
+    }
+    cr_expect_eq(steps.growing[0].seen, count);
+    for (int i = 0; i < count; i++) cr_assert_eq(((int64_t *)items[i].data)[length - 1], 3 * i + 1);
+    int64_t own = bytes >= 4096 ? bytes + 64 : 3 * bytes;
+    cr_expect_leq(region_bytes(region), before + count * own + 4 * bytes + (128 << 10));
+    cr_expect_eq(region_bytes(region), budget.live);
+    Vec one = items[count / 2];
+    region_sweep(region, steps.mark, vec, &one);
+    region_finish(region, (RegionMark){0}, vec, &one);
+    cr_expect_eq(((int64_t *)one.data)[0], 3 * (count / 2) + 1);
+    cr_expect_leq(region_bytes(region), 2 * bytes + (64 << 10));
+    cr_expect_eq(region_bytes(region), budget.live);
+}
+
+Test(region, sweeps_of_steps_look_once_at_what_appenders_collect, .timeout = 60) {
+    collect(8, SANITIZED ? 2000 : 200000);
+    collect(600, 2000);
+    collect(300, 1000);
+}
+
 Test(region, since_tells_what_came_after_a_mark) {
     char *old = region_alloc(region, 50), *old_large = region_alloc(region, 5000);
     RegionMark mark = region_mark(region);

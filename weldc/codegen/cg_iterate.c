@@ -48,6 +48,28 @@ static void iterate_start(Cg *cg, const Node *node, const Kept *kept, LLVMValueR
     LLVMBuildBr(cg->builder, step);
 }
 
+/* Appenders of vectors that the step hands on, or merges into, are the same ones at every step. */
+static void note_growing(Cg *cg, const Type *type, const Leaf *state, const Leaf *next, LLVMValueRef steps) {
+    int64_t count = 0;
+    for (int i = 0; i < leaf_count(type) && type->builders && count < MOST_GROWING; i++) {
+        int64_t offset = 0;
+        const Type *leaf = leaf_place(type, i, &offset);
+        if (leaf->kind != TY_appender || !leaf->args[0]->pointers || next[i] != state[i]) continue;
+        cg_store_at(cg, cg_i64(cg, offset), steps, (int64_t)offsetof(RegionSteps, growing[count].offset));
+        count++;
+    }
+    cg_store_at(cg, cg_i64(cg, count), steps, offsetof(RegionSteps, count));
+}
+
+/* Where the steps' sweeps remember what they saw. */
+static LLVMValueRef steps_slot(Cg *cg) {
+    LLVMValueRef steps = cg_slot(cg, sizeof(RegionSteps), 8);
+    cg_store_at(cg, LLVMConstNull(cg->ptr), steps, offsetof(RegionSteps, chunk));
+    for (int i = 0; i < MOST_GROWING; i++)
+        cg_store_at(cg, cg_i64(cg, 0), steps, (int64_t)offsetof(RegionSteps, growing[i].seen));
+    return steps;
+}
+
 Leaf *cg_iterate(Cg *cg, const Node *node) {
     const Node *lambda = node->kids[1];
     const Type *type = node->type;
@@ -69,7 +91,7 @@ Leaf *cg_iterate(Cg *cg, const Node *node) {
     bool sweep = cg_allocates(lambda->kids[0]) && is_sweepable(type);
     NameList names = cg_free_names(cg, lambda);
     for (int i = 0; i < names.count; i++) sweep = sweep && !names.symbol[i]->type->builders;
-    LLVMValueRef mark = sweep ? cg_slot(cg, sizeof(RegionMark), 8) : NULL;
+    LLVMValueRef mark = sweep ? steps_slot(cg) : NULL;
     if (mark && (keeps || !cg_renew(cg, node, mark, slot))) cg_call(cg, RT_mark, cg->fn->worker, mark);
     LLVMBasicBlockRef body = cg_block(cg, "iterate");
     LLVMBuildBr(cg->builder, body);
@@ -80,8 +102,10 @@ Leaf *cg_iterate(Cg *cg, const Node *node) {
     cg_bind(cg, lambda->params[0], state);
     Leaf *next = cg_expr(cg, lambda->kids[0]);
     cg_store(cg, type, next, slot, NULL);
-    if (mark)
+    if (mark) {
+        note_growing(cg, type, state, next, mark);
         cg_call(cg, RT_sweep, cg->fn->worker, mark, cg_type_pointer(cg, type), cg_spill(cg, type, next));
+    }
     if (keeps)
         cg_try(cg,
                cg_call(cg, RT_keep, cg->fn->worker, cg_i64(cg, (int64_t)node->bits), kept.type, kept.layout,
