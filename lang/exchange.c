@@ -75,6 +75,8 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
     case EXCHANGE_serve:
     case EXCHANGE_pull:
     case EXCHANGE_push:
+    case EXCHANGE_resume:
+    case EXCHANGE_keep:
     case EXCHANGE_take:
         error_set(&worker->error, E_Cluster, call->span, "a parameter server needs weld.cluster=mpi");
         return E_Cluster;

@@ -158,6 +158,12 @@ typedef struct Keeper {
     ErrorCode (*restore)(void *data, Worker *worker, const KeptState *kept, void *state, int32_t *kind);
     /* After each step. */
     ErrorCode (*step)(void *data, Worker *worker, const KeptState *kept, const void *state, bool again);
+    /* A parameter server, whose ranks are at different steps, calls these instead of step. Is the state after so many steps of the
+     * run to be written, as every rank knows by itself? Is one, by this rank's clock? */
+    bool (*is_due)(void *data, int64_t steps);
+    bool (*is_late)(void *data);
+    /* On all ranks, after the same step; the state counts on rank 0. */
+    ErrorCode (*write)(void *data, Worker *worker, const KeptState *kept, const void *state, bool done);
     void *data;
 } Keeper;
 

@@ -245,15 +245,25 @@ static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
 
 /* ---- writing ---- */
 
+static bool is_late(void *data) {
+    const Checkpoint *c = data;
+    int64_t seconds = c->options->checkpoint_seconds;
+    return seconds && rt_clock_ms() - c->written_ms >= (double)seconds * 1e3;
+}
+
+static bool is_due(void *data, int64_t steps) {
+    const Options *options = ((const Checkpoint *)data)->options;
+    return options->checkpoint_steps && steps % options->checkpoint_steps == 0;
+}
+
 /* Is it time? */
-static ErrorCode is_due(Checkpoint *c, Worker *worker, bool blocks, bool done, bool *due) {
+static ErrorCode find_due(Checkpoint *c, Worker *worker, bool blocks, bool done, bool *due) {
     const Options *options = c->options;
-    int64_t seconds = options->checkpoint_seconds, late = 0;
+    int64_t late = is_late(c);
     bool steps = options->checkpoint_steps && c->steps >= options->checkpoint_steps;
-    if (seconds) late = rt_clock_ms() - c->written_ms >= (double)seconds * 1e3;
     *due = done || steps || late;
     /* All ranks have the same steps, but clocks of their own. Without blocks it is rank 0 that writes. */
-    if (!blocks || done || steps || !seconds) return E_None;
+    if (!blocks || done || steps || !options->checkpoint_seconds) return E_None;
     ErrorCode code = greatest(worker, late, &late);
     *due = late != 0;
     return code;
@@ -300,16 +310,21 @@ static ErrorCode write_state(Checkpoint *c, Worker *worker, const KeptState *kep
     return checkpoint_write(c->options->checkpoint_file, &c->whole, &error) ? E_None : fails(worker, &error);
 }
 
+static ErrorCode write_now(void *data, Worker *worker, const KeptState *kept, const void *state, bool done) {
+    Checkpoint *c = data;
+    ErrorCode code = E_None;
+    if (c->rank == 0 || kept->layout) code = write_state(c, worker, kept, state, done);
+    c->steps = 0;
+    c->written_ms = rt_clock_ms();
+    return code;
+}
+
 static ErrorCode step(void *data, Worker *worker, const KeptState *kept, const void *state, bool again) {
     Checkpoint *c = data;
     bool due;
     c->steps++;
-    ErrorCode code = is_due(c, worker, kept->layout != NULL, !again, &due);
-    if (code != E_None || !due) return code;
-    if (c->rank == 0 || kept->layout) code = write_state(c, worker, kept, state, !again);
-    c->steps = 0;
-    c->written_ms = rt_clock_ms();
-    return code;
+    ErrorCode code = find_due(c, worker, kept->layout != NULL, !again, &due);
+    return code == E_None && due ? write_now(c, worker, kept, state, !again) : code;
 }
 
 /* ---- runs ---- */
@@ -321,7 +336,7 @@ ErrorCode checkpoint_begin(Checkpoint **checkpoint, const Unit *unit, const Clus
     Checkpoint *c = calloc(1, sizeof *c);
     if (!c) return worker_fail(worker, E_OutOfMemory, nowhere, (int64_t)sizeof *c, 0);
     *checkpoint = c;
-    c->keeper = (Keeper){restore, step, c};
+    c->keeper = (Keeper){restore, step, is_due, is_late, write_now, c};
     c->options = &unit->options;
     c->rank = cluster->engine ? cluster->engine->rank : 0;
     c->ranks = cluster->engine ? cluster->engine->ranks : 1;

@@ -518,7 +518,13 @@ Verdict infer_Exchange(Infer *in, Node *node) {
         Type *ranges = type_vec(in->types, type_vec(in->types, infer_pair(in, number, number)));
         return served(in, node, infer_type(in, node->kids[0]), infer_pair(in, number, ranges));
     }
+    case EXCHANGE_resume:
     case EXCHANGE_take: return served(in, node, infer_type(in, node->kids[0]), number);
+    case EXCHANGE_keep: {
+        Type *by[] = {number, number, infer_scalar(in, TY_bool), cuts};
+        return served(in, node, infer_type(in, node->kids[0]),
+                      type_make(in->types, TY_struct, OP_none, 4, by));
+    }
     case EXCHANGE_push: return served(in, node, number, number);
     case EXCHANGE_serve: {
         Type *clocks[] = {number, number, infer_scalar(in, TY_bool)};

@@ -406,6 +406,8 @@ ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call)
     case EXCHANGE_serve:
     case EXCHANGE_pull:
     case EXCHANGE_push:
+    case EXCHANGE_resume:
+    case EXCHANGE_keep:
     case EXCHANGE_take: return server_exchange(all, worker, call);
     case EXCHANGE_block: {
         Vec own = exchange_block(x, element, a);

@@ -313,6 +313,7 @@ static ErrorCode push(Server *s, Worker *worker, const ExchangeCall *call) {
     memcpy(&t, call->operands[1], sizeof t);
     if (t != s->pushed) return worker_fail(worker, E_Internal, call->span, t, s->pushed);
     s->pushed = t + 1;
+    server_note_due(s, worker, t);
     for (int i = 0; i < s->nsums; i++) {
         Vec vec;
         if (!s->sums[i].vector) continue;
@@ -324,6 +325,7 @@ static ErrorCode push(Server *s, Worker *worker, const ExchangeCall *call) {
     for (int rank = 0; ok && rank < s->ranks; rank++) {
         pack(s, call->operands[0], rank, s->outboxes[rank]);
         ok = add_push(s, rank, t) &&
+             (s->rank || add(s, (Access){ACCESS_SET, rank, server_cut_at(s), &s->cut, 0})) &&
              add(s, (Access){ACCESS_SET, rank, server_lag_at(s, s->rank), &s->lag, 0}) &&
              add(s, (Access){ACCESS_SET, rank, server_arrived_at(s, s->rank), &s->pushed, 0});
     }
@@ -388,17 +390,20 @@ static bool is_like(const Type *a, const Type *b) {
 /* A program that the compiler did not make could go by other types than it has told the host. */
 static bool is_hosted(const Server *s, const ExchangeCall *call) {
     bool parts = call->kind == EXCHANGE_serve || call->kind == EXCHANGE_pull;
+    if (s && s->window && call->kind == EXCHANGE_keep) return true; /* it looks itself */
     return s && s->window && is_like(call->type, parts ? s->parts_type : s->sums_type);
 }
 
 ErrorCode server_exchange(Exchanges *exchanges, Worker *worker, const ExchangeCall *call) {
     Server *s = exchanges->server;
     if (call->kind == EXCHANGE_host) return server_host(exchanges, worker, call);
+    if (call->kind == EXCHANGE_resume) return server_resume(worker, call);
     if (!is_hosted(s, call)) return worker_fail(worker, E_Internal, call->span, 0, 0);
     switch (call->kind) {
     case EXCHANGE_serve: return serve(s, worker, call);
     case EXCHANGE_pull: return pull(s, worker, call);
     case EXCHANGE_push: return push(s, worker, call);
+    case EXCHANGE_keep: return server_keep(s, worker, call);
     default: return take(s, worker, call);
     }
 }

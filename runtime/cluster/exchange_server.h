@@ -19,7 +19,9 @@ struct Server {
     int rank, ranks, servers;
     int64_t staleness, ring;
     int64_t published,
-        pushed;  /* how many versions were shown, one before the first update; how many steps pushed */
+        pushed; /* how many versions were shown, one before the first update; how many steps pushed */
+    int64_t cut,
+        kept;    /* of rank 0: after which update a checkpoint is to be written; after which the last was */
     int64_t lag; /* the most steps that this rank was ahead of the slowest */
     Item parts[MOST], sums[MOST];
     const Type *parts_type, *sums_type;
@@ -61,6 +63,7 @@ Place server_next_place(const Server *s, Place place, const Item *item, int rank
 int64_t server_version_at(int rank);
 int64_t server_arrived_at(const Server *s, int worker);
 int64_t server_lag_at(const Server *s, int worker);
+int64_t server_cut_at(const Server *s);
 int64_t server_changed_at(const Server *s);
 int64_t server_shown_at(const Server *s, int rank, int64_t k);
 int64_t server_inbox_at(const Server *s, int rank, int64_t t, int worker);
@@ -69,6 +72,13 @@ int64_t server_window_bytes(const Server *s, int rank);
 /* ---- exchange_server_host.c ---- */
 
 ErrorCode server_host(Exchanges *x, Worker *worker, const ExchangeCall *call);
+
+/* ---- exchange_server_keep.c ---- */
+
+ErrorCode server_resume(Worker *worker, const ExchangeCall *call);
+ErrorCode server_keep(Server *s, Worker *worker, const ExchangeCall *call);
+/* Before this rank's push of step t: is a checkpoint due by the clock? */
+void server_note_due(Server *s, const Worker *worker, int64_t t);
 
 /* ---- exchange_server.c ---- */
 

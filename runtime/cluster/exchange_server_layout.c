@@ -3,6 +3,7 @@
  *     versions[rank]     how many versions of its ranges that rank has shown: one before the first update; it sets it
  *     arrived[worker]    how many steps this worker has pushed; the worker sets it
  *     lags[worker]       how far this worker was ahead of the slowest, at most; the worker sets it
+ *     cut                after which update all write a checkpoint; rank 0 sets it
  *     changed[page]      after which update a page of what this rank shows last changed
  *     shown[ring]        its ranges after update k, at k modulo the ring
  *     inbox[ring]        for each worker what it pushed in step t, at t modulo the ring, and which pages of it say something
@@ -70,8 +71,11 @@ int64_t server_arrived_at(const Server *s, int worker) {
 int64_t server_lag_at(const Server *s, int worker) {
     return server_arrived_at(s, s->ranks + worker);
 }
+int64_t server_cut_at(const Server *s) {
+    return server_lag_at(s, s->ranks);
+}
 int64_t server_changed_at(const Server *s) {
-    return server_padded(server_lag_at(s, s->ranks));
+    return server_padded(server_cut_at(s) + 8);
 }
 int64_t server_shown_at(const Server *s, int rank, int64_t k) {
     return server_changed_at(s) + server_padded(server_shown_bytes(s, rank) / PAGE * 8) +

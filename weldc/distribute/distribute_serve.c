@@ -10,6 +10,8 @@
  *                      let t = exchange[push](sums, o.$2.$0); {{o.$0, o.$1, {t, ..the next clocks..}, ..again..}, true},
  *       {o, false}))).$0
  *
+ * A state that checkpoints keep is gone on from and kept by exchange[resume]({init, true}, number) and exchange[keep](the next state, ..).
+ *
  * So every rank is a worker, and between its steps makes the updates of the range that it owns, by the program's own code. What
  * a step computes for both stands in both; what does not depend on the state is computed before.
  */
@@ -32,6 +34,7 @@ struct Build {
     int clocks[SERVED_MOST], nclocks;
     int sums[SERVED_MOST], nsums; /* that the update needs */
     Type *parts, *sums_type, *clock_type, *outer;
+    int64_t kept; /* its number in checkpoints; 0: it is not kept */
     Symbol *first, *hosted, *o, *view;
     LeafOf *leaf_of; /* what stands for a leaf of the state */
 };
@@ -220,6 +223,17 @@ static Node *outcome(Build *b, Node *state, Node *updates, Node *clocks, Node *a
     return pair(b, structure(b, 4, kids), flag(b, true));
 }
 
+/* exchange[keep](next state, {updates made, steps begun, more, [number, for each leaf whether it is ranged]}) */
+static Node *keep(Build *b, Node *next) {
+    const Step *step = b->step;
+    Node *plan =
+        node_new(b->program, N_Vec, b->span, type_vec(&b->program->types, b->number), 1 + step->nleaves);
+    plan->kids[0] = number(b, b->kept);
+    for (int i = 0; i < step->nleaves; i++) plan->kids[1 + i] = number(b, step->leaves[i].ranged);
+    Node *by[] = {binary(b, OP_add, b->number, outer(b, 1), number(b, 1)), clock_of(b), outer(b, 3), plan};
+    return exchange_of(b, EXCHANGE_keep, next->type, next, structure(b, 4, by));
+}
+
 static Node *make_update(Build *b) {
     const Chain *chain = &b->step->chain;
     Symbol *g = symbol_new(b->program, "g", b->sums_type);
@@ -235,7 +249,9 @@ static Node *make_update(Build *b) {
     }
     Node *take = exchange_of(b, EXCHANGE_take, b->sums_type, field(b, use(b, b->hosted), 1), outer(b, 1));
     Node *updates = binary(b, OP_add, b->number, outer(b, 1), number(b, 1));
-    Node *body = outcome(b, state_of(b, b->step->state, 0, next_leaf), updates, outer(b, 2), outer(b, 3));
+    Node *next = state_of(b, b->step->state, 0, next_leaf);
+    if (b->kept) next = keep(b, next);
+    Node *body = outcome(b, next, updates, outer(b, 2), outer(b, 3));
     return node_let(b->program, b->span, g, take, lets_close(b, &lets, body));
 }
 
@@ -314,10 +330,14 @@ static Node *make_step(Build *b) {
 
 /* ---- the beginning ---- */
 
+static Node *first_state(Build *b) {
+    return b->kept ? field(b, use(b, b->first), 0) : use(b, b->first);
+}
+
 static Node *first_leaf(Build *b, int leaf) {
     if (b->step->leaves[leaf].ranged)
         return field(b, field(b, use(b, b->hosted), 0), place_in(b->ranged, b->nranged, leaf));
-    return node_clone(b->program, step_part(b->step, use(b, b->first), leaf));
+    return node_clone(b->program, step_part(b->step, first_state(b), leaf));
 }
 
 /* {staleness, servers, for each parameter whether it is pulled, for each sum what it is as long as, and its operator} */
@@ -358,8 +378,10 @@ static Node *build(Build *b, Node *init) {
     Program *program = b->program;
     const Chain *chain = &b->step->chain;
     prepare(b);
-    b->first = symbol_new(program, "first", init->type);
-    Node *given = pair(b, ranges_of(b, use(b, b->first)), zero_sums(b));
+    Node *first = b->kept ? pair(b, init, flag(b, true)) : init;
+    if (b->kept) first = exchange_of(b, EXCHANGE_resume, first->type, first, number(b, b->kept));
+    b->first = symbol_new(program, "first", first->type);
+    Node *given = pair(b, ranges_of(b, first_state(b)), zero_sums(b));
     b->parts = given->type->args[0];
     b->sums_type = given->type->args[1];
     b->hosted = symbol_new(program, "hosted", given->type);
@@ -370,12 +392,13 @@ static Node *build(Build *b, Node *init) {
         if (entry->hoisted && (entry->works || entry->updates)) lets_add(b, &lets, entry);
     }
     Node *kids[] = {state_of(b, init->type, 0, first_leaf), number(b, 0),
-                    clocks_of(b, number(b, 0), first_leaf), flag(b, true)};
+                    clocks_of(b, number(b, 0), first_leaf),
+                    b->kept ? field(b, use(b, b->first), 1) : flag(b, true)};
     Node *start = structure(b, 4, kids);
     b->o = symbol_new(program, "o", start->type);
     Node *iterate = node_make(program, N_Iterate, b->span, start->type, 2, start, make_step(b));
     Node *body = node_let(program, b->span, b->hosted, host, field(b, iterate, 0));
-    return node_let(program, b->span, b->first, init, lets_close(b, &lets, body));
+    return node_let(program, b->span, b->first, first, lets_close(b, &lets, body));
 }
 
 /* Ranges of all ranks are blocks that are cut evenly. */
@@ -437,10 +460,6 @@ const Layout *distribute_served(Distribute *d, Node **slot) {
     Node *node = *slot, *lambda = node_clone(d->program, node->kids[1]);
     Step step;
     if (!has_vectors(node->type)) return NULL;
-    if (node->bits) {
-        say(d, NULL, node->span, "its state is kept in checkpoints", node->span);
-        return NULL;
-    }
     if (node->type->builders) {
         say(d, NULL, node->span, "its state holds a builder", node->span);
         return NULL;
@@ -461,6 +480,7 @@ const Layout *distribute_served(Distribute *d, Node **slot) {
                .program = d->program,
                .step = &step,
                .span = node->span,
+               .kept = (int64_t)node->bits,
                .number = type_scalar(types, TY_i64),
                .flag = type_scalar(types, TY_bool),
                .symbols = d->program->symbols};
