@@ -31,7 +31,8 @@ enum {
     PULSE_MS = 500,
     SPINS = 300, /* rounds before a wait lets others have the processor longer */
     WATCHED =
-        64, /* of so many rounds one looks after the other ranks, which takes longer than all the rest */
+        64, /* of so many rounds the last one looks after the other ranks, which takes longer than all the rest: a
+                     short wait does without */
     HOST = 48
 };
 
@@ -208,7 +209,7 @@ static void pause_between(int *spins) {
 
 /* One round of a wait. aborts: it ends when another rank has failed. */
 static ErrorCode wait_round(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
-    if (*spins % WATCHED == 0) {
+    if ((*spins - LOOK_NOW) % WATCHED == 0) {
         ErrorCode code = watch(error);
         if (code) return code;
         bool cancelled = cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
@@ -233,7 +234,7 @@ static ErrorCode wait_for(MPI_Request *requests, int count, Error *error) {
     for (;;) {
         bool failed = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS;
         if (done && !failed) return E_None;
-        if (failed) spins = 0; /* it is looked now who is lost */
+        if (failed) spins = LOOK_NOW; /* who is lost */
         ErrorCode code = settling(&spins, error);
         if (code) return code;
         if (failed) {

@@ -15,6 +15,8 @@
 
 #include "cluster.h"
 
+enum { LOOK_NOW = -1 };
+
 /* What a transport has from the launcher. gather and swap are calls of all ranks. */
 typedef struct Launch {
     int rank, ranks;
@@ -25,8 +27,9 @@ typedef struct Launch {
     ErrorCode (*gather)(const void *own, int64_t bytes, void *all, Error *error);
     /* To each rank its so many bytes of `send`, from each its own. */
     ErrorCode (*swap)(const void *send, int64_t bytes, void *received, Error *error);
-    /* To be called again and again while waiting, with a count that starts at 0: looks after the other ranks, lets others have
-     * the processor. E_Cluster: a rank is lost; E_Cancelled: another failed, or *cancel (may be NULL) is not zero. */
+    /* To be called again and again while waiting, with a count that starts at 0, or at LOOK_NOW: looks after the other ranks now and
+     * then, lets others have the processor. E_Cluster: a rank is lost; E_Cancelled: another failed, or *cancel (may be NULL) is not
+     * zero. */
     ErrorCode (*idle)(int *spins, const volatile int32_t *cancel, Error *error);
     /* The same, but other ranks' failures do not count. */
     ErrorCode (*settling)(int *spins, Error *error);

@@ -39,7 +39,7 @@ static ErrorCode wait_all(MPI_Request *requests, int count, bool aborts, const v
     for (;;) {
         int failed = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
         if (failed == MPI_SUCCESS && done) return E_None;
-        if (failed != MPI_SUCCESS) spins = 0; /* whoever is lost is looked for now */
+        if (failed != MPI_SUCCESS) spins = LOOK_NOW; /* for whoever is lost */
         ErrorCode code = aborts ? launch->idle(&spins, cancel, error) : launch->settling(&spins, error);
         if (code) return code;
         if (failed != MPI_SUCCESS) {

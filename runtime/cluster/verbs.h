@@ -86,9 +86,10 @@ void device_forget(Device *device); /* no memory is registered any more */
 const struct ibv_mr *device_memory(const Device *device, const void *data, int64_t bytes);
 /* What the system says of the device that ends its work, or NULL. Does not wait. */
 const char *device_fault(Device *device);
-/* Sleeps until something completes, but no longer than so. What has completed before the call that returned false is not waited
- * for: it must be looked for once more before the next call, which sleeps. */
-bool device_sleep(Device *device, int milliseconds);
+/* Sleeps until something completes (SLEEP_WOKEN), but no longer than so (SLEEP_PASSED). What has completed before a call that returned
+ * SLEEP_ASKED is not waited for: it must be looked for once more before the next call, which sleeps. */
+typedef enum Sleep { SLEEP_ASKED, SLEEP_WOKEN, SLEEP_PASSED } Sleep;
+Sleep device_sleep(Device *device, int milliseconds);
 
 /* ---- verbs_link.c: a queue pair to another rank ---- */
 
@@ -137,9 +138,11 @@ enum {
     SPARE_RECEIVES = 6, /* for CREDITs: at most one for each half of the slots that its receiver has filled */
     CHUNK = 1 << 20,    /* bytes of a write */
     POLLED = 16,        /* completions at a time */
-    POLLS = 32,         /* empty ones before the rank sleeps until something completes */
+    POLL_US = 20,       /* a rank that begins to poll before it sleeps does so for so long .. */
+    POLL_MOST_US = 1000, /* .. and for no longer than so */
     STAGE = 64 << 10, /* bytes through which windows are read and written from memory that no device knows */
-    SLEEP_MS = 2,     /* at most; then it looks after the other ranks */
+    SLEEP_MS = 2,     /* at most; then it looks after the other ranks .. */
+    LOOK_US = 10000,  /* .. and if it has not for so long */
     LANE_RECEIVES = 16, /* transfers from one rank that are invited at the same time */
     STRIPED = 256 << 10 /* bytes of a transfer that goes by all lanes at once */
 };
@@ -147,7 +150,7 @@ enum {
 typedef enum Kind { EAGER = 1, INVITE, WRITTEN, PIECE, CREDIT } Kind;
 
 typedef struct Slot {
-    int64_t bytes;   /* of the whole transfer; of a PIECE: of it */
+    int64_t bytes;   /* of the whole transfer; of a PIECE: of it; of an INVITE: how many Invitations follow */
     uint64_t number; /* of a PIECE: of the invitation */
     char data[SLOT - 16];
 } Slot;
@@ -155,9 +158,11 @@ enum { EAGER_MOST = sizeof((Slot *)0)->data };
 
 typedef struct Invitation {
     uint64_t address;
+    int64_t bytes;
     uint32_t key; /* 0: no device knows it */
     uint16_t number;
 } Invitation;
+_Static_assert(LANE_RECEIVES * sizeof(Invitation) <= EAGER_MOST, "all invitations fit a slot");
 
 /* A transfer that is under way. */
 typedef struct Item {
@@ -183,8 +188,9 @@ typedef struct Peer {
     uint32_t lane_sent[LANES_MOST], lane_arrived[LANES_MOST]; /* WRITTENs of all times */
     uint16_t invitations;                                     /* of all times */
     int open;                                                 /* invited, and not done */
-    Slot *out, *in;                                           /* copies of what is sent; what it writes */
-    uint64_t remote;                                          /* its slots for this rank */
+    int64_t noted;   /* invitations of the message at hand that were taken */
+    Slot *out, *in;  /* copies of what is sent; what it writes */
+    uint64_t remote; /* its slots for this rank */
     uint32_t remote_key;
     uint32_t sent,
         taken_there; /* messages of all times: this rank's, and how many of them the peer has taken */
@@ -209,6 +215,7 @@ typedef struct Verbs {
     int lanes;    /* to each rank */
     bool carries; /* a transfer is under way, with its items */
     bool failed;  /* this run */
+    int patience; /* us for which a rank polls before it sleeps: see rest */
     int64_t copied;
 } Verbs;
 
@@ -222,8 +229,9 @@ Link *peer_link(Peer *peer, int link); /* 0 .. verbs.lanes */
 void wire_begin(void);
 ErrorCode wire_transfer(const Transfer *transfers, int count, const volatile int32_t *cancel, Error *error);
 ErrorCode wire_settle(Error *error);
-/* Waits until this rank's requests by lanes are complete: all of them, or so many that this one takes another. */
-ErrorCode wire_drain(const Link *lane, const volatile int32_t *cancel, Error *error);
+/* Waits until this rank's requests by lanes are complete: all of them, or so many that this one takes another. aborts: it ends when
+ * another rank has failed. */
+ErrorCode wire_drain(const Link *lane, bool aborts, const volatile int32_t *cancel, Error *error);
 ErrorCode wire_request(int rank, int lane, const LinkWrite *request, Error *error);
 
 /* ---- verbs_window.c: memory of each rank that the others read and write; as Transport has it ---- */

@@ -215,19 +215,19 @@ const char *device_fault(Device *d) {
     return NULL;
 }
 
-bool device_sleep(Device *d, int milliseconds) {
+Sleep device_sleep(Device *d, int milliseconds) {
     struct pollfd ready = {.fd = d->channel->fd, .events = POLLIN};
     struct ibv_cq *cq;
     void *context;
     if (!d->asked) {
         d->asked = ibv_req_notify_cq(d->cq, 0) == 0;
-        return false;
+        return SLEEP_ASKED;
     }
-    if (poll(&ready, 1, milliseconds) > 0 && d->ibv.get_cq_event(d->channel, &cq, &context) == 0) {
-        d->ibv.ack_cq_events(cq, 1);
-        d->asked = false;
-    }
-    return true;
+    if (poll(&ready, 1, milliseconds) <= 0 || d->ibv.get_cq_event(d->channel, &cq, &context) != 0)
+        return SLEEP_PASSED;
+    d->ibv.ack_cq_events(cq, 1);
+    d->asked = false;
+    return SLEEP_WOKEN;
 }
 
 /* ---- memory ---- */

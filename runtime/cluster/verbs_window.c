@@ -101,7 +101,7 @@ void verbs_window_close(void) {
 
 /* Until all that was begun is done. */
 static ErrorCode finish(const volatile int32_t *cancel, Error *error) {
-    ErrorCode code = wire_drain(NULL, cancel, error);
+    ErrorCode code = wire_drain(NULL, true, cancel, error);
     for (int i = 0; !code && i < window.count; i++)
         memcpy(window.staged[i].to, window.staged[i].from, window.staged[i].bytes);
     window.count = 0;
@@ -145,7 +145,7 @@ static ErrorCode begin_access(const Access *a, const volatile int32_t *cancel, E
                              .remote_key = (uint32_t)there->key,
                              .signals = true,
                              .reads = a->kind == ACCESS_GET || a->kind == ACCESS_READ};
-        ErrorCode code = wire_drain(&verbs.peers[a->peer].lanes[lane], cancel, error);
+        ErrorCode code = wire_drain(&verbs.peers[a->peer].lanes[lane], true, cancel, error);
         if (!code) code = find_memory(a, (char *)a->data + at, &bytes, &request, cancel, error);
         request.bytes = (uint32_t)bytes;
         if (!code) code = wire_request(a->peer, lane, &request, error);

@@ -4,7 +4,7 @@
  * by a write with an immediate value, which says of what kind it is:
  *
  *     EAGER      a short transfer, as it is
- *     INVITE     a long one may be written: the address and key of where it belongs
+ *     INVITE     long ones may be written: the addresses and keys of where they belong
  *     PIECE      a part of a long one whose memory, here or there, no device knows: it is copied through slots
  *     CREDIT     not a message, takes no slot
  *
@@ -29,9 +29,11 @@
 
 #if WELD_VERBS
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 Verbs verbs;
 
@@ -120,13 +122,57 @@ static ErrorCode poll_device(bool *moved, Error *error) {
 /* What a wait does when nothing has moved. Aborts: see Launch. */
 static ErrorCode pause_waiting(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
     enum { SOMETIMES = 1024 };
-    const char *fault = *spins % SOMETIMES == 0 ? device_fault(&verbs.device) : NULL;
+    const char *fault = (*spins - LOOK_NOW) % SOMETIMES == 0 ? device_fault(&verbs.device) : NULL;
     if (fault) {
         char why[160];
         snprintf(why, sizeof why, "was lost: %s: %s", verbs.device.name, fault);
         return verbs.launch->lose(verbs.launch->rank, why, error);
     }
     return aborts ? verbs.launch->idle(spins, cancel, error) : verbs.launch->settling(spins, error);
+}
+
+/* A wait for the device, in us: when it last moved something, 0: in the last round; when the other ranks were looked after. */
+typedef struct Wait {
+    int64_t since, looked;
+} Wait;
+
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* A wait that ended after so long: would polling have been enough? */
+static void learn(int64_t waited) {
+    if (waited > POLL_MOST_US)
+        verbs.patience /= 2;
+    else
+        verbs.patience = verbs.patience ? 2 * verbs.patience : POLL_US;
+    if (verbs.patience > POLL_MOST_US) verbs.patience = POLL_MOST_US;
+}
+
+/* What a wait does between two looks at the device: it polls, and where that takes longer than waits have lately, sleeps until something
+ * completes. To be woken takes longer than what a device does with a short message, and a rank that polls during a long one takes the
+ * processor from those that share it, a device's driver too. So a rank polls longer if the sleep was short, else less (as KVM does
+ * where a processor halts: Documentation/virt/kvm/halt-polling). The other ranks are looked after if nothing came for a whole sleep, and
+ * now and then: that takes longer than to be woken. */
+static ErrorCode rest(Wait *wait, bool moved, bool aborts, const volatile int32_t *cancel, Error *error) {
+    int64_t now = now_us();
+    int spins = LOOK_NOW;
+    if (!wait->looked) wait->looked = now;
+    bool looks = now - wait->looked > LOOK_US;
+    if (moved || !wait->since) {
+        wait->since = moved ? 0 : now;
+    } else if (now - wait->since < verbs.patience) {
+        sched_yield();
+    } else {
+        Sleep sleep = device_sleep(&verbs.device, SLEEP_MS);
+        if (sleep == SLEEP_WOKEN) learn(now_us() - wait->since);
+        if (sleep == SLEEP_PASSED) verbs.patience = 0, looks = true;
+    }
+    if (!looks) return E_None;
+    wait->looked = now;
+    return pause_waiting(&spins, aborts, cancel, error);
 }
 
 /* ---- messages ---- */
@@ -216,21 +262,36 @@ static bool take_piece(Peer *peer, const Slot *slot) {
     return true;
 }
 
-/* False: what it is for has not begun here, or it is not what it should be (*fits). */
-static bool take_message(Peer *peer, Kind kind, const Slot *slot, bool *fits) {
-    if (kind == PIECE) return *fits = take_piece(peer, slot);
-    Item *item = kind == EAGER ? peer->eager_in.first : peer->invited;
+static bool take_eager(Peer *peer, const Slot *slot, bool *fits) {
+    Item *item = peer->eager_in.first;
     if (!item) return false;
     *fits = slot->bytes == item->transfer.bytes;
     if (!*fits) return false;
-    if (kind == EAGER) {
-        copy_in(item, slot->data, slot->bytes);
-        list_pop(&peer->eager_in);
-    } else {
-        memcpy(&item->to, slot->data, sizeof item->to);
+    copy_in(item, slot->data, slot->bytes);
+    list_pop(&peer->eager_in);
+    return true;
+}
+
+/* Some of them may be for transfers that have begun here, others not. */
+static bool take_invitations(Peer *peer, const Slot *slot, bool *fits) {
+    const Invitation *list = (const Invitation *)(const void *)slot->data;
+    *fits = slot->bytes <= LANE_RECEIVES;
+    for (; *fits && peer->noted < slot->bytes; peer->noted++) {
+        Item *item = peer->invited;
+        if (!item) return false;
+        *fits = list[peer->noted].bytes == item->transfer.bytes;
+        if (!*fits) return false;
+        item->to = list[peer->noted];
         peer->invited = item->next;
     }
-    return true;
+    peer->noted = 0;
+    return *fits;
+}
+
+/* False: what it is for has not begun here, or it is not what it should be (*fits). */
+static bool take_message(Peer *peer, Kind kind, const Slot *slot, bool *fits) {
+    if (kind == PIECE) return *fits = take_piece(peer, slot);
+    return kind == EAGER ? take_eager(peer, slot, fits) : take_invitations(peer, slot, fits);
 }
 
 static ErrorCode take_messages(Peer *peer, bool *moved, Error *error) {
@@ -268,18 +329,30 @@ static int lane_of(const Item *item, int stripe) {
     return (item->to.number + stripe) % verbs.lanes;
 }
 
-static ErrorCode invite(Peer *peer, Error *error) {
-    Item *item = peer->to_invite;
-    const struct ibv_mr *memory = device_memory(&verbs.device, item->transfer.data, item->transfer.bytes);
-    Invitation invitation = {(uintptr_t)item->transfer.data, memory ? memory->rkey : 0, peer->invitations++};
-    Slot *slot = &peer->out[peer->sent % SLOTS];
-    slot->bytes = item->transfer.bytes;
-    memcpy(slot->data, &invitation, sizeof invitation);
-    item->to = invitation;
-    item->missing = stripes_of(item->transfer.bytes);
+static void invite_one(Peer *peer, Item *item) {
+    int64_t bytes = item->transfer.bytes;
+    const struct ibv_mr *memory = device_memory(&verbs.device, item->transfer.data, bytes);
+    item->to =
+        (Invitation){(uintptr_t)item->transfer.data, bytes, memory ? memory->rkey : 0, peer->invitations++};
+    item->missing = stripes_of(bytes);
     peer->to_invite = item->next;
     peer->open++;
-    return send_slot(peer, INVITE, sizeof invitation, error);
+}
+
+static bool may_invite(const Peer *peer) {
+    return peer->to_invite && peer->open < LANE_RECEIVES;
+}
+
+/* As many as may be, by one message. */
+static ErrorCode invite(Peer *peer, Error *error) {
+    Slot *slot = &peer->out[peer->sent % SLOTS];
+    Invitation *list = (Invitation *)(void *)slot->data;
+    for (slot->bytes = 0; may_invite(peer); slot->bytes++) {
+        Item *item = peer->to_invite;
+        invite_one(peer, item);
+        list[slot->bytes] = item->to;
+    }
+    return send_slot(peer, INVITE, (size_t)slot->bytes * sizeof *list, error);
 }
 
 /* Copies bytes of the item into the next slot, and sends it. */
@@ -372,7 +445,7 @@ static void finish_long(Peer *peer, bool *moved) {
 
 static ErrorCode advance(Peer *peer, bool *moved, Error *error) {
     ErrorCode code = take_messages(peer, moved, error);
-    while (!code && peer->to_invite && peer->open < LANE_RECEIVES && may_send(peer)) {
+    if (!code && may_invite(peer) && may_send(peer)) {
         code = invite(peer, error);
         *moved = true;
     }
@@ -416,17 +489,13 @@ static int begin_items(Item *items, const Transfer *transfers, int count) {
 }
 
 static ErrorCode carry_out(int active, const volatile int32_t *cancel, Error *error) {
-    int spins = 0, empty = 0;
+    Wait wait = {0};
     while (verbs.undone) {
         bool moved = false;
         ErrorCode code = poll_device(&moved, error);
         for (int i = 0; !code && i < active; i++)
             code = advance(&verbs.peers[verbs.active[i]], &moved, error);
-        if (code) return code;
-        empty = moved ? 0 : empty + 1;
-        if (empty <= POLLS || !device_sleep(&verbs.device, SLEEP_MS)) continue;
-        spins = 0; /* a look at the other ranks */
-        code = pause_waiting(&spins, true, cancel, error);
+        if (!code && verbs.undone) code = rest(&wait, moved, true, cancel, error);
         if (code) return code;
     }
     return E_None;
@@ -443,16 +512,12 @@ static bool has_drained(const Link *lane) {
     return true;
 }
 
-ErrorCode wire_drain(const Link *lane, const volatile int32_t *cancel, Error *error) {
-    int spins = 0, empty = 0;
+ErrorCode wire_drain(const Link *lane, bool aborts, const volatile int32_t *cancel, Error *error) {
+    Wait wait = {0};
     while (!has_drained(lane)) {
         bool moved = false;
         ErrorCode code = poll_device(&moved, error);
-        empty = moved ? 0 : empty + 1;
-        if (!code && empty > POLLS && device_sleep(&verbs.device, SLEEP_MS)) {
-            spins = 0;
-            code = pause_waiting(&spins, true, cancel, error);
-        }
+        if (!code && !has_drained(lane)) code = rest(&wait, moved, aborts, cancel, error);
         if (code) return code;
     }
     return E_None;
@@ -532,6 +597,7 @@ static ErrorCode drop_messages(const Counts *expected, Error *error) {
             if (code) return code;
         }
         peer->taken = peer->arrived;
+        peer->noted = 0;
         ErrorCode code = peer->link.qp ? return_credits(peer, error) : E_None;
         if (code) return code;
     }
