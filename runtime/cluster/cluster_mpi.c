@@ -377,12 +377,15 @@ static ErrorCode clean_up(const int32_t *states, Outcome *outcome, Error *error)
 
 static ErrorCode agree(Outcome *outcome, int32_t *states, Error *error) {
     int32_t own[2] = {outcome->code, outcome->own};
-    ErrorCode code = gather(own, sizeof own, states, error);
+    const Transport *transport = mpi.chosen.transport;
+    bool finishes = transport->window_finish && outcome->code == E_None;
+    ErrorCode code = finishes ? transport->window_finish(error) : E_None;
+    if (code == E_None) code = gather(own, sizeof own, states, error);
     bool failed = false;
     for (int peer = 0; code == E_None && peer < mpi.ranks; peer++) failed |= states[2 * peer] != 0;
     if (code) return code;
     code = failed ? clean_up(states, outcome, error) : window_close(error);
-    if (code == E_None && mpi.chosen.transport->window_close) mpi.chosen.transport->window_close();
+    if (code == E_None && transport->window_close) transport->window_close();
     return code;
 }
 

@@ -53,6 +53,8 @@ typedef struct Transport {
     ErrorCode (*window_open)(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error);
     ErrorCode (*window_access)(const Access *accesses, int count, const volatile int32_t *cancel,
                                Error *error);
+    /* At the end of a run that did not fail here: returns when all that this rank has written is there. NULL: it is. */
+    ErrorCode (*window_finish)(Error *error);
     void (*window_close)(void);
 } Transport;
 

@@ -168,6 +168,7 @@ static const Transport transport = {.begin = wire_begin,
                                     .close = close_verbs,
                                     .window_open = verbs_window_open,
                                     .window_access = verbs_window_access,
+                                    .window_finish = verbs_window_finish,
                                     .window_close = verbs_window_close};
 
 const Transport *transport_verbs_open(const Launch *launch, char *why, Error *error) {

@@ -239,6 +239,7 @@ ErrorCode wire_request(int rank, int lane, const LinkWrite *request, Error *erro
 ErrorCode verbs_window_open(int64_t bytes, void **own, const volatile int32_t *cancel, Error *error);
 ErrorCode verbs_window_access(const Access *accesses, int count, const volatile int32_t *cancel,
                               Error *error);
+ErrorCode verbs_window_finish(Error *error);
 void verbs_window_close(void);
 
 #endif

@@ -3,7 +3,7 @@
  *     mpirun -n 3 windows [work|die [TRANSPORT]]
  *
  * The numbers lie in memory of the heap and in such as a device knows, if there is one, in turn. In each of several runs every rank puts numbers into the windows of all others and sets a word there; who sees the words finds the
- * numbers, and gets back what the others have put elsewhere. Other runs fail on one rank while the rest waits for a word, and
+ * numbers, and gets back what the others have put elsewhere; words that are set one after the other come in their order. Other runs fail on one rank while the rest waits for a word, and
  * leave nothing behind. With `die` the last rank kills itself: the others must be told its name in time. Exit status: 0 all did.
  */
 #include <mpi.h>
@@ -104,6 +104,38 @@ static bool writes_and_reads(int64_t round, int64_t *numbers, Access *list) {
     return ends(E_None, E_None);
 }
 
+/* A word of the next rank is set again and again, which waits for nothing; what is put then comes after it, and the last word after that. */
+static bool counts_up(int64_t *numbers) {
+    enum { COUNT = 300 };
+    void *window;
+    int rank = engine->rank, next = (rank + 1) % engine->ranks,
+        before = (rank + engine->ranks - 1) % engine->ranks;
+    if (engine->begin(&error) != E_None || open_window(&window) != E_None) return fails("no window");
+    char *own = window;
+    for (int64_t i = 0; i < LENGTH; i++) numbers[i] = rank + i;
+    _Atomic int64_t *word = (_Atomic int64_t *)(void *)(own + word_at(before));
+    int64_t seen = 0;
+    int spins = 0;
+    for (int64_t i = 1; i <= COUNT; i++) {
+        Access list[] = {{ACCESS_SET, next, word_at(rank), &i, 0},
+                         {ACCESS_PUT, next, numbers_at(rank), numbers, BYTES}};
+        if (engine->window_access(list, i == COUNT ? 2 : 1, NULL, &error) != E_None)
+            return fails("no word is set");
+        int64_t now = atomic_load(word);
+        if (now < seen) return fails("words come in another order");
+        seen = now;
+    }
+    while (seen < COUNT) {
+        if (engine->idle(&spins, NULL, &error) != E_None) return fails("the last word does not come");
+        int64_t now = atomic_load(word);
+        if (now < seen) return fails("words come in another order");
+        seen = now;
+    }
+    if (!holds((int64_t *)(void *)(own + numbers_at(before)), before))
+        return fails("the word came before the numbers");
+    return ends(E_None, E_None);
+}
+
 /* The last rank fails while the others wait for its word, or, as it has opened the window before all others, for the window. Not
  * opened: it fails before it would open the window. */
 static bool stops_waiting(bool opened) {
@@ -152,7 +184,7 @@ int main(int count, char **words) {
         ok = writes_and_reads(round, known && round % 2 ? known : numbers, list);
         if (ok && engine->ranks > 1) ok = stops_waiting(round % 2);
     }
-    ok = ok && (!dies || is_told(numbers));
+    ok = ok && counts_up(numbers) && (!dies || is_told(numbers));
     if (!ok) fails("windows do not work");
     if (ok && engine->rank == 0)
         printf("windows of %s: %d runs%s\n", engine->windows, RUNS, dies ? ", a lost rank was named" : "");
