@@ -26,9 +26,8 @@ FUSES("conv2d", "|x, w, b, height, width, channels, size, stride, pad| " PLACES
 #define POOLED(name, op, after) "|x, height, width, channels, size, stride| let pad = 0L; " PLACES \
     "let rows = " CHECKED(FITS(name), "x.$1 * lines * wide") "; " after(let) \
     "{result(for(" RANGE("rows") ", appender(rows * channels), |out, i, r| " PLACE \
-    "for(" RANGE("channels") ", out, |o, k, c| merge(o, result(for(rangeiter(top, top + size, 1L), merger[?, " op "], " \
-    "|m, ky, y| for(rangeiter(left, left + size, 1L), m, |n, kx, x1| " \
-    "merge(n, lookup(x.$0, image + (y * width + x1) * channels + c)))))" after(use) "))))" \
+    "for(" RANGE("channels") ", out, |o, k, c| merge(o, result(for(" RANGE("size * size") ", merger[?, " op "], " \
+    "|m, j, p| merge(m, lookup(x.$0, image + ((top + p / size) * width + left + p % size) * channels + c))))" after(use) "))))" \
     ", x.$1, lines * wide * channels}"
 #define NOTHING(what) ""
 #define MEAN_let "let area = " REAL("size * size") "; "

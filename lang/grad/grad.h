@@ -100,6 +100,8 @@ typedef struct Loop {
     Symbol *index;   /* in the block of the loop's body */
     Info *before;    /* the loop's builder, before it */
     Symbol **starts; /* by cell: where merges differ, the number of each iteration's first, or NULL */
+    Symbol **
+        often; /* by cell: where each iteration merges as often, which is known only now, so often, or NULL */
 } Loop;
 
 /* What a block changes of the blocks around it: a scalar's adjoint, a builder, or a piece of a vector's adjoint. */
@@ -328,7 +330,9 @@ bool can_redo(Grad *g, Node *body); /* false: error set */
 Symbol *lookup_in(Grad *g, Symbol *vector, Symbol *index);
 /* How many values were merged into the sequence before it became what this name stands for. */
 Symbol *position_of(Grad *g, Symbol *symbol, int cell);
-int merges_each(Grad *g, const Node *body, int cell);     /* iteration; -1: they differ */
+int merges_each(Grad *g, const Node *body, int cell); /* iteration; -1: they differ */
+Symbol *loop_merges(Grad *g, const Node *loop,
+                    int cell); /* the same as a number that is known before it; or NULL */
 Symbol *loop_starts(Grad *g, const Node *loop, int cell); /* the number of each iteration's first merge */
 Symbol *loop_length(Grad *g, const Node *loop);
 Symbol *sums_before(Grad *g, Symbol *counts); /* of each the sum of those before it */

@@ -210,7 +210,7 @@ void reverse_iterate(Grad *g, Info *info, Symbol **adjoints) {
     if (kept) kept = again_descend(g, info, kept, at);
     bind_state(g, lambda, kept ? emit(g, "state", field_of(g, kept, 2)) : lookup_in(g, states, at));
     state->loop = grad_alloc(g, 1, sizeof *state->loop);
-    *state->loop = (Loop){node, at, info_of(g, node->kids[0]->symbol), NULL};
+    *state->loop = (Loop){node, at, info_of(g, node->kids[0]->symbol), NULL, NULL};
     g->keep = state->depth;
     for (int i = 0; i < step.givens; i++) {
         const Given *given = &step.given[i];

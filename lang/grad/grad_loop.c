@@ -44,10 +44,10 @@ typedef struct Job {
     int *places; /* by iterator: which yields the places of its elements, or -1 */
     int **own;   /* by cell and leaf: the iterator over its adjoint, or -1; NULL: none */
     Symbol *params[3];
-    Symbol **starts; /* by cell */
-    Symbol ***owned; /* of cells: what was there before */
-    int *known;      /* by cell: the iterator over the values that were merged, or -1 */
-    Info **merged;   /* by cell: their name in the body */
+    Symbol **starts, **often; /* by cell, as in Loop */
+    Symbol ***owned;          /* of cells: what was there before */
+    int *known;               /* by cell: the iterator over the values that were merged, or -1 */
+    Info **merged;            /* by cell: their name in the body */
 } Job;
 
 static int add_iter(Grad *g, Job *job, Node *iter) {
@@ -202,12 +202,14 @@ static void own_adjoints(Grad *g, Job *job) {
     Info *info = job->info;
     job->own = grad_alloc(g, (size_t)info->cells, sizeof *job->own);
     job->starts = grad_alloc(g, (size_t)info->cells, sizeof *job->starts);
+    job->often = grad_alloc(g, (size_t)info->cells, sizeof *job->often);
     for (int c = 0; c < info->cells; c++) {
         Cell *cell = info->cell[c];
         if (!cell->live || !cell->sequence) continue;
         int each = merges_each(g, job->lambda->kids[0], c);
-        if (each < 0)
-            job->starts[c] = loop_starts(g, job->node, c); /* now: later its names have other values */
+        /* now: later its names have other values */
+        if (each < 0) job->often[c] = loop_merges(g, job->node, c);
+        if (each < 0 && !job->often[c]) job->starts[c] = loop_starts(g, job->node, c);
         if (each != 1) continue;
         job->own[c] = grad_alloc(g, (size_t)cell->leaves.count, sizeof **job->own);
         for (int k = 0; k < cell->leaves.count; k++) {
@@ -305,7 +307,7 @@ static void open_body(Grad *g, Job *job) {
     bind_value(g, job->lambda->params[0], NULL);
     builder->part = grad_alloc(g, (size_t)info->cells, sizeof *builder->part);
     builder->loop = grad_alloc(g, 1, sizeof *builder->loop);
-    *builder->loop = (Loop){job->node, job->params[1], job->before, job->starts};
+    *builder->loop = (Loop){job->node, job->params[1], job->before, job->starts, job->often};
     bind_element(g, job);
     job->owned = grad_alloc(g, (size_t)info->cells, sizeof *job->owned);
     for (int c = 0; c < info->cells; c++) {

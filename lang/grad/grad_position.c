@@ -3,7 +3,12 @@
  *     let b1 = for(v, appender, |b, i, x| if(x > 0, merge(b, f(x)), b)); let b2 = merge(b1, y); r = result(b2)
  *
  * The adjoint of the y that is merged is r'[n], where n is how many values b1 had; that of f(x), r'[p], where p is how many
- * came before in the loop. Where each iteration merges equally often, p = i * often, which is computed. Elsewhere the loop is
+ * came before in the loop. Where each iteration merges equally often, p = i * often, which is computed; so it is where loops in
+ * the body run as often as is known before the loop:
+ *
+ *     for(rows, appender, |b, i, r| for(rangeiter(r, r + n, 1L), b, |c, j, x| merge(c, f(x))))             p = i * n + j
+ *
+ * Elsewhere the loop is
  * run once more with an appender of its index in the builder's place:
  *
  *     sources = for(v, appender, |b, i, x| if(x > 0, merge(b, i), b))      [1, 4, 5]: the iterations that merged
@@ -87,10 +92,104 @@ static Symbol *times(Grad *g, Symbol *a, int64_t count) {
     return emit(g, "position", binary(g, OP_mul, use(g, a), i64_literal(g, count)));
 }
 
+/* ---- counts that are known before a loop ---- */
+
+enum { DEEP = 16 }; /* of expressions that are looked into */
+
+/* The number that an expression gives in each iteration of the loop whose body has this depth, in names from before it; NULL: it may
+ * differ, or is too much to be computed again. */
+static Node *invariant(Grad *g, const Node *node, int depth, int left) {
+    if (left == 0) return NULL;
+    if (node->kind == N_Literal) return node_clone(g->program, node);
+    if (node->kind == N_Ident) {
+        const Info *info = info_of(g, node->symbol);
+        if (!info || info->depth < depth) return use(g, now_of(node->symbol)); /* none: of around the function */
+        return info->def ? invariant(g, info->def, depth, left - 1) : NULL;
+    }
+    if (node->kind != N_Binary || !type_is_integer(node->type)) return NULL;
+    Node *a = invariant(g, node->kids[0], depth, left - 1);
+    Node *b = a ? invariant(g, node->kids[1], depth, left - 1) : NULL;
+    return b ? binary(g, node->op, a, b) : NULL;
+}
+
+/* Is it the same number, as far as the names' values tell? */
+static bool is_same(const Grad *g, const Node *a, const Node *b) {
+    if (node_equal(a, b)) return true;
+    const Info *info = b->kind == N_Ident ? info_of(g, b->symbol) : NULL;
+    return info && info->def && node_equal(a, info->def);
+}
+
+/* How far the end of a range is from its start. */
+static Node *invariant_extent(Grad *g, const Node *start, const Node *end, int depth) {
+    const Info *info = end->kind == N_Ident ? info_of(g, end->symbol) : NULL;
+    const Node *sum = info ? info->def : end;
+    if (sum && sum->kind == N_Binary && sum->op == OP_add) {
+        for (int i = 0; i < 2; i++) {
+            if (is_same(g, sum->kids[i], start)) return invariant(g, sum->kids[1 - i], depth, DEEP);
+        }
+    }
+    Node *from = invariant(g, start, depth, DEEP), *to = from ? invariant(g, end, depth, DEEP) : NULL;
+    return to ? binary(g, OP_sub, to, from) : NULL;
+}
+
+/* How often a loop in the body runs: as its first iterator does. */
+static Node *invariant_length(Grad *g, const Node *loop, int depth) {
+    const Node *iter = loop->kids[0];
+    const IterClass *class = &iter_classes[iter->iter];
+    if (iter->count == 1) {
+        const Info *data = info_of(g, iter->kids[0]->symbol);
+        if (data && data->depth >= depth) return NULL;
+        return node_make(g->program, N_Len, g->span, type_scalar(&g->program->types, TY_i64), 1,
+                         use(g, now_of(iter->kids[0]->symbol)));
+    }
+    if (class->bounds == 's') return NULL;
+    const Node *const *bounds = (const Node *const *)iter->kids + class->has_data;
+    Node *extent = invariant_extent(g, bounds[0], bounds[1], depth);
+    Node *stride = extent ? invariant(g, bounds[2], depth, DEEP) : NULL;
+    return stride ? binary(g, OP_div, extent, stride) : NULL;
+}
+
+/* How often the body merges into the cell up to this name; NULL: that is not known before the loop. */
+static Node *invariant_merges(Grad *g, const Node *ident, int cell, int depth) {
+    int known = merges_to(g, ident, cell);
+    if (known != DIFFERS) return i64_literal(g, known);
+    const Info *info = info_of(g, ident->symbol);
+    const Node *node = info ? info->def : NULL;
+    if (!node || cell >= info->cells) return NULL;
+    if (node->kind == N_Ident) return invariant_merges(g, node, cell, depth);
+    if (node->kind == N_Struct || node->kind == N_Field) {
+        for (int i = 0; i < node->count; i++) {
+            const Info *kid = info_of(g, node->kids[i]->symbol);
+            for (int k = 0; kid && k < kid->cells; k++) {
+                if (kid->cell[k] == info->cell[cell]) return invariant_merges(g, node->kids[i], k, depth);
+            }
+        }
+    }
+    if (node->kind != N_Merge && node->kind != N_For) return NULL;
+    bool loop = node->kind == N_For;
+    Node *before = invariant_merges(g, node->kids[loop ? node->count - 2 : 0], cell, depth);
+    if (!before || !loop) return before ? binary(g, OP_add, before, i64_literal(g, 1)) : NULL;
+    const Node *end = body_end(node->kids[node->count - 1]->kids[0]);
+    Node *each = invariant_merges(g, end, cell, depth);
+    Node *length = each ? invariant_length(g, node, depth) : NULL;
+    return length ? binary(g, OP_add, before, binary(g, OP_mul, length, each)) : NULL;
+}
+
+Symbol *loop_merges(Grad *g, const Node *loop, int cell) {
+    const Node *lambda = loop->kids[loop->count - 1];
+    Node *count = invariant_merges(g, body_end(lambda->kids[0]), cell, info_of(g, lambda->params[0])->depth);
+    return count ? emit(g, "often", count) : NULL;
+}
+
 static Symbol *position_after_loop(Grad *g, const Node *node, int cell) {
     Symbol *before = position_of(g, node->kids[node->count - 2]->symbol, cell);
     int each = merges_each(g, node->kids[node->count - 1]->kids[0], cell);
     if (each >= 0) return add(g, before, times(g, loop_length(g, node), each));
+    Symbol *often = loop_merges(g, node, cell);
+    if (often) {
+        Node *merges = binary(g, OP_mul, use(g, loop_length(g, node)), use(g, often));
+        return add(g, before, emit(g, "position", merges));
+    }
     Symbol *sources = forward_sources(g, node, cell);
     return add(g, before,
                emit(g, "length", node_make(g->program, N_Len, g->span, before->type, 1, use(g, sources))));
@@ -172,8 +271,10 @@ static Symbol *position_in_loop(Grad *g, Info *info, int cell) {
     g->block = inside;
     if (grad_failed(g)) return before;
     int each = merges_each(g, loop->node->kids[loop->node->count - 1]->kids[0], cell);
+    if (each >= 0) return add(g, before, times(g, loop->index, each));
+    if (!loop->often[cell]) return add(g, before, lookup_in(g, loop->starts[cell], loop->index));
     return add(g, before,
-               each >= 0 ? times(g, loop->index, each) : lookup_in(g, loop->starts[cell], loop->index));
+               emit(g, "position", binary(g, OP_mul, use(g, loop->index), use(g, loop->often[cell]))));
 }
 
 static Symbol *position_of_new(Grad *g, const Node *node) {

@@ -121,3 +121,37 @@ Test(grad, of_a_sum_over_rows_is_one_pass_with_its_value) {
                      " merge(b, log(1.0 + exp(-(e.$1 * d)))))))(w)",
                      1);
 }
+
+/* Where a merge in loops within loops lands is computed where all of them run as often each time, and else from counts. */
+Test(grad, numbers_merges_of_nested_loops_without_counting) {
+    static const struct {
+        const char *inner;
+        bool counts;
+    } rows[] = {
+        {"for(rangeiter(r, r + n, 1L), b, |c, j, k| merge(c, lookup(x, k)))", false},
+        {"for(rangeiter(r * n, r * n + n, 1L), b, |c, j, k| merge(c, lookup(x, k % n)))", false},
+        {"for(rangeiter(0L, n * n, 1L), b, |c, j, k| merge(merge(c, lookup(x, k / n)), 1.0))", false},
+        {"for(rangeiter(r, r + n, 1L), b, |c, j, k| for(w, c, |d, h, y| merge(d, y * lookup(x, k))))", false},
+        {"for(rangeiter(0L, 4L, 2L), merge(b, lookup(x, r)), |c, j, k| for(w, c, |d, h, y| merge(d, y * "
+         "lookup(x, r))))",
+         false},
+        {"for(rangeiter(0L, r, 1L), b, |c, j, k| merge(c, lookup(x, k)))", true},
+        {"for(slice(x, r, n), b, |c, j, y| merge(c, y))", true},
+        {"if(r > 2L, for(w, b, |c, j, y| merge(c, y * lookup(x, r))), b)", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Buf text = {0}, printed = {0};
+        buf_printf(&text,
+                   "|x: vec[f64], w: vec[f64], n: i64| grad(|x| sum(map(result(for(rangeiter(0L, 5L, 1L), "
+                   "appender[f64],"
+                   " |b, i, r| %s)), |z| z * z)))(x)",
+                   rows[i].inner);
+        Program *program = read_typed(text.text);
+        node_print(&printed, program->root->kids[0], false, 0);
+        bool counts = strstr(printed.text, "iterate") || strstr(printed.text, "9223372036854775807");
+        cr_expect_eq(counts, rows[i].counts, "%s: %s", rows[i].inner, printed.text);
+        program_free(program);
+        buf_release(&printed);
+        buf_release(&text);
+    }
+}
