@@ -29,6 +29,7 @@
 enum {
     LOST_SECONDS = 10,
     PULSE_MS = 500,
+    ROUND_MOST_MS = LOST_SECONDS * 1000 / 4,
     SPINS = 300, /* rounds before a wait lets others have the processor longer */
     WATCHED =
         64, /* of so many rounds the last one looks after the other ranks, which takes longer than all the rest: a
@@ -79,10 +80,10 @@ static int64_t now_ms(void) {
 /* ---- the pulse ---- */
 
 /* A rank that was stopped, or whose host was, has heard nothing meanwhile, and would take all others for lost when it goes on; so no
- * round of its pulse counts for more than two. */
+ * round of its pulse counts for more than a quarter of what makes a rank lost. */
 static void count_round(int64_t *last) {
     int64_t now = now_ms(), passed = now - *last;
-    atomic_fetch_add(&mpi.listened, passed < 2 * PULSE_MS ? passed : 2 * PULSE_MS);
+    atomic_fetch_add(&mpi.listened, passed < ROUND_MOST_MS ? passed : ROUND_MOST_MS);
     *last = now;
 }
 
