@@ -318,8 +318,10 @@ typedef struct Prefetch {
 Prefetch cg_prefetch_plan(Cg *cg, const Node *lambda);
 void cg_prefetch_open(Cg *cg, Prefetch *plan);              /* sets pays */
 void cg_prefetch(Cg *cg, LLVMValueRef address, bool write); /* any address */
-/* Asks for slices in iterations first .. first + rows - 1, if they are short rows. */
-void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef first, int rows);
+/* Asks for the next `eighths` / 8 rows of each slice that is a short one, after `asked` / 8 rows: counted from the row of
+ * iteration from + lag on, or from some kilobytes behind that of `from`, whatever is more. */
+void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef from, LLVMValueRef lag, LLVMValueRef asked,
+                      LLVMValueRef eighths);
 /* For the iteration that is bound, the n-th of its block: slots, or entries. */
 void cg_prefetch_step(Cg *cg, const Prefetch *plan, bool entries, LLVMValueRef n);
 /* Where the probe for that key node may start: known from the block's prefetches, or the hash's own slot. */

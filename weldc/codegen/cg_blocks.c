@@ -142,11 +142,25 @@ typedef struct Block {
     Slices slices;
 } Block;
 
-/* In a stage, for so many iterations from `number` on: the rows of those that are a block later, unless another stage asks. */
+/* Which share of the rows that come next a stage asks for, in eighths. A processor has some twenty lines on their way at a time:
+ * if one stage asks for all, it waits for them there, and in the other stages the memory waits. */
+static int asks_for(const Block *block, int stage) {
+    const Stages *stages = block->stages;
+    if (stages->wide) return stage == 1 ? 8 : 0;
+    if (stage == 3) return 8 - asks_for(block, 1) - asks_for(block, 2);
+    return cg_stage_is_empty(stages, stage) ? 0 : 2;
+}
+
+/* In a stage, for so many iterations from `number` on: its share of the rows that are soon needed. What stage 1 asks for is the
+ * end of the same block. */
 static void ask_ahead(Cg *cg, const Block *block, int stage, LLVMValueRef number, int rows) {
-    if (stage != (block->stages->wide ? 1 : 3)) return;
-    LLVMValueRef later = LLVMBuildAdd(cg->builder, block->from, cg_i64(cg, STAGE_BLOCK), "");
-    cg_prefetch_rows(cg, &block->slices, LLVMBuildAdd(cg->builder, later, number, ""), rows);
+    int share = asks_for(block, stage), asked = 0;
+    int lag = block->stages->wide ? 8 : 8 - asks_for(block, 1);
+    if (!share) return;
+    for (int i = 1; i < stage; i++) asked += STAGE_BLOCK * asks_for(block, i);
+    LLVMValueRef done = LLVMBuildMul(cg->builder, number, cg_i64(cg, share), "");
+    cg_prefetch_rows(cg, &block->slices, block->from, cg_i64(cg, STAGE_BLOCK / 8 * lag),
+                     LLVMBuildAdd(cg->builder, done, cg_i64(cg, asked), ""), cg_i64(cg, rows * share));
 }
 
 /* Stage 1: WELD_LANES iterations at once. */
@@ -171,6 +185,7 @@ static void stage_in_dots(Cg *cg, const Block *block) {
     const Stages *stages = block->stages;
     LLVMValueRef from = block->from;
     Groups groups = groups_open(cg, block->length, DOT_ROWS, block->slices.whole);
+    ask_ahead(cg, block, 1, groups.number, DOT_ROWS);
     cg_dots_run(cg, loop, stages, from, groups.number, groups.narrow);
     Counter counter = groups_else(cg, &groups);
     cg_bind_iteration(cg, loop, LLVMBuildAdd(cg->builder, from, counter.index, ""));
@@ -397,7 +412,7 @@ static void stage_in_rows(Cg *cg, const Block *block, const Jam *jam) {
 /* Iterations of the block one after the other. */
 static void stage_iterations(Cg *cg, const Block *block, int stage, const Node *last) {
     Counter counter = cg_counter_open(cg, cg_i64(cg, 0), block->length);
-    ask_ahead(cg, block, stage, counter.index, 1);
+    if (stage != 2) ask_ahead(cg, block, stage, counter.index, 1);
     cg_bind_iteration(cg, block->loop, LLVMBuildAdd(cg->builder, block->from, counter.index, ""));
     cg_stage_run(cg, block->stages, stage, counter.index);
     if (stage == 3) cg_expr(cg, last);
@@ -409,6 +424,8 @@ static void stage_iterations(Cg *cg, const Block *block, int stage, const Node *
 static void stage_one_by_one(Cg *cg, const Block *block, int stage, const Node *last) {
     Fn *fn = cg->fn;
     bool whole = fn->whole, long_only = fn->long_only;
+    /* All of it before: LLVM makes vectors of nothing but arithmetic. */
+    if (stage == 2) ask_ahead(cg, block, stage, cg_i64(cg, 0), STAGE_BLOCK);
     if (stage == 2 || !block->slices.whole) {
         stage_iterations(cg, block, stage, last);
         return;

@@ -151,17 +151,24 @@ void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
     cg_intrinsic(cg, "llvm.prefetch", &cg->ptr, 1, args, 4);
 }
 
-void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef first, int rows) {
-    enum { LINE = 64, LONGEST = 512 }; /* bytes of a row: longer ones the processor foresees */
+void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef from, LLVMValueRef lag, LLVMValueRef asked,
+                      LLVMValueRef eighths) {
+    enum { LINE = 64, LONGEST = 512, LEAST = 3072 }; /* bytes; of a row: longer ones the processor foresees */
     LLVMBuilderRef builder = cg->builder;
     for (int i = 0; i < slices->count; i++) {
         const Moving *moving = &slices->moving[i];
         LLVMValueRef size = cg_i64(cg, moving->element->size), line = cg_i64(cg, LINE), zero = cg_i64(cg, 0);
+        LLVMValueRef least = cg_i64(cg, LEAST), three = cg_i64(cg, 3);
         LLVMValueRef step = LLVMBuildMul(builder, moving->start.step, size, "");
         LLVMValueRef is_short = LLVMBuildICmp(builder, LLVMIntULE, step, cg_i64(cg, LONGEST), "");
         LLVMValueRef start = LLVMBuildMul(builder, moving->start.base, size, "");
-        start = LLVMBuildAdd(builder, start, LLVMBuildMul(builder, step, first, ""), "");
-        LLVMValueRef bytes = LLVMBuildMul(builder, step, cg_i64(cg, rows), "");
+        start = LLVMBuildAdd(builder, start, LLVMBuildMul(builder, step, from, ""), "");
+        LLVMValueRef ahead = LLVMBuildMul(builder, step, lag, "");
+        ahead =
+            LLVMBuildSelect(builder, LLVMBuildICmp(builder, LLVMIntULT, ahead, least, ""), least, ahead, "");
+        LLVMValueRef done = LLVMBuildLShr(builder, LLVMBuildMul(builder, step, asked, ""), three, "");
+        LLVMValueRef bytes = LLVMBuildLShr(builder, LLVMBuildMul(builder, step, eighths, ""), three, "");
+        start = LLVMBuildAdd(builder, start, LLVMBuildAdd(builder, ahead, done, ""), "");
         LLVMValueRef address = LLVMBuildGEP2(builder, cg->i8, moving->data, &start, 1, "");
         bytes = LLVMBuildSelect(builder, is_short, bytes, zero, "");
         LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), ask = cg_block(cg, "ask"),
