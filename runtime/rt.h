@@ -121,6 +121,8 @@ Hash hash_two(Hash hash, const char *bytes, size_t length);
 /* All bytes, or false: errno says why, unless the file ended. */
 bool file_read(int file, char *bytes, size_t size);
 bool file_write(int file, const char *bytes, size_t size);
+/* A name for a file beside this one, which shall replace it; those that dead writers left are removed. The caller frees it. NULL: no memory. */
+char *file_fresh(const char *path);
 /* The file of this path is these parts, or false: it is as it was, errno says why. */
 bool file_replace(const char *path, const char *const *parts, const size_t *sizes, int count);
 

@@ -2,6 +2,8 @@
  */
 #include "command.h"
 
+#include <sys/time.h>
+
 TestSuite(checkpoint, .fini = test_folder_remove, .timeout = 600);
 
 /* A training of two models, one after the other: parameters, what the optimizer keeps, losses, the step. */
@@ -82,6 +84,34 @@ Test(checkpoint, killed_at_random) {
     }
     expect(words, NULL, 0, want, "");
     free(want);
+}
+
+/* What writers of the file left that were killed goes when it is written next; what others are writing, here or elsewhere, stays. */
+Test(checkpoint, what_dead_writers_left_is_removed) {
+    char host[64] = "", names[6][200];
+    const char *folder = test_folder();
+    gethostname(host, sizeof host - 1);
+    pid_t dead = fork();
+    if (dead == 0) _exit(0);
+    waitpid(dead, NULL, 0);
+    static const char *const formats[] = {"s.ckpt.new-%s-%ld-17",     "s.ckpt.new-%s-%ld-18",
+                                          "s.ckpt.new-else%s-%ld-19", "s.ckpt.new-old%s-%ld-20",
+                                          "other.ckpt.new-%s-%ld-21", "s.npy.new-%s-%ld-22"};
+    static const bool goes[] = {true, false, false, true, false, true};
+    for (int i = 0; i < 6; i++) {
+        snprintf(names[i], sizeof names[i], formats[i], host, (long)(i == 1 ? getpid() : dead));
+        test_write(names[i], "part", 4);
+    }
+    char path[1000];
+    snprintf(path, sizeof path, "%s/%s", folder, names[3]);
+    cr_assert_eq(utimes(path, (struct timeval[2]){{1000000000, 0}, {1000000000, 0}}), 0);
+    expect(WORDS("run", "-e", "iterate(1l, |s| {s * 2l, s < 100l})", "--checkpoint", "s.ckpt"), NULL, 0,
+           "256l\n", "");
+    expect(WORDS("run", "-e", "[1.0, 2.0]", "--save", "s.npy"), NULL, 0, "", "");
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        cr_expect_eq(access(path, F_OK) != 0, goes[i], "%s", names[i]);
+    }
 }
 
 Test(checkpoint, other_files_are_refused) {

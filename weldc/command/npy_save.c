@@ -136,7 +136,10 @@ static bool write_own(const Saving *saving, const Buf *header) {
 static bool make_file(Saving *saving) {
     bool ok = true;
     if (saving->ranks->rank == 0) {
-        buf_printf(&saving->fresh, "%s.new-%ld-%.0f", saving->path, (long)getpid(), now_ms() * 1e3);
+        char *name = file_fresh(saving->path);
+        if (name) buf_printf(&saving->fresh, "%s", name);
+        saving->fresh.failed |= !name;
+        free(name);
         int file = saving->fresh.failed
                        ? -1
                        : open(saving->fresh.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
