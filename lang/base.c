@@ -108,6 +108,16 @@ char *arena_copy(Arena *arena, const char *text, size_t length) {
     return copy;
 }
 
+void *arena_room(Arena *arena, void *items, int count, int *room, size_t size) {
+    if (count < *room) return items;
+    int more = *room * 2 + 8;
+    void *grown = arena_alloc(arena, size * (size_t)more);
+    if (!grown) return NULL;
+    if (count) memcpy(grown, items, size * (size_t)count);
+    *room = more;
+    return grown;
+}
+
 static bool buf_room(Buf *buf, size_t more) {
     if (buf->failed) return false;
     if (buf->capacity - buf->length > more) return true;

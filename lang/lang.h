@@ -45,6 +45,9 @@ bool arena_init(Arena *arena); /* false: no address space */
 void arena_release(Arena *arena);
 void *arena_alloc(Arena *arena, size_t bytes); /* zeroed, 16-aligned; NULL only above 64 KiB when exhausted */
 char *arena_copy(Arena *arena, const char *text, size_t length); /* NUL-terminated */
+/* An array of elements of so many bytes, of which `count` are in use, with room for one more: items, or a larger copy, then *room is
+ * changed. NULL: no memory, all is as it was. */
+void *arena_room(Arena *arena, void *items, int count, int *room, size_t size);
 
 /* A growing text. After a failed allocation it stays as it was and `failed` is set. */
 typedef struct Buf {

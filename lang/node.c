@@ -60,15 +60,11 @@ Program *program_new(const char *name, const char *text, size_t length) {
 }
 
 uint32_t program_add_source(Program *program, const char *name, const char *text, size_t length) {
-    if (program->sources == program->source_room) {
-        int room = program->source_room ? 2 * program->source_room : 4;
-        Source *source = arena_alloc(&program->arena, sizeof *source * (size_t)room);
-        if (!source) return 0;
-        if (program->sources) memcpy(source, program->source, sizeof *source * (size_t)program->sources);
-        program->source = source;
-        program->source_room = room;
-    }
-    program->source[program->sources] = (Source){name, text, length};
+    Source *source =
+        arena_room(&program->arena, program->source, program->sources, &program->source_room, sizeof *source);
+    if (!source) return 0;
+    program->source = source;
+    source[program->sources] = (Source){name, text, length};
     return (uint32_t)program->sources++;
 }
 

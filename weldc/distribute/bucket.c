@@ -37,18 +37,11 @@ static bool is_reduce(const Node *node) {
 /* ---- a let for each reduce ---- */
 
 static void append(Bucket *b, Node *let) {
-    if (b->count == b->room) {
-        int room = b->room * 2 + 64;
-        Node **lets = arena_alloc(&b->program->arena, sizeof *lets * (size_t)room);
-        if (!lets) {
-            b->gave_up = true;
-            return;
-        }
-        for (int i = 0; i < b->count; i++) lets[i] = b->lets[i];
-        b->lets = lets;
-        b->room = room;
-    }
-    b->lets[b->count++] = let;
+    Node **lets = arena_room(&b->program->arena, b->lets, b->count, &b->room, sizeof *lets);
+    b->gave_up |= !lets;
+    if (!lets) return;
+    b->lets = lets;
+    lets[b->count++] = let;
 }
 
 int certain_kids(const Node *node) {

@@ -23,16 +23,12 @@
 /* ---- the chain ---- */
 
 static void append(Distribute *d, Chain *chain, Symbol *symbol, Node *value) {
-    if (chain->count == chain->room) {
-        int room = chain->room * 2 + 64;
-        Entry *entries = arena_alloc(&d->program->arena, sizeof *entries * (size_t)room);
-        d->gave_up |= !entries;
-        if (!entries) return;
-        if (chain->count) memcpy(entries, chain->entries, sizeof *entries * (size_t)chain->count);
-        chain->entries = entries;
-        chain->room = room;
-    }
-    chain->entries[chain->count++] = (Entry){.symbol = symbol, .value = value, .sum = -1, .group = -1};
+    Entry *entries =
+        arena_room(&d->program->arena, chain->entries, chain->count, &chain->room, sizeof *entries);
+    d->gave_up |= !entries;
+    if (!entries) return;
+    chain->entries = entries;
+    entries[chain->count++] = (Entry){.symbol = symbol, .value = value, .sum = -1, .group = -1};
 }
 
 static bool is_sum(const Node *node) {

@@ -43,16 +43,9 @@ typedef struct Windows {
 } Windows;
 
 static void *room_for(Windows *w, void *items, int count, int *room, size_t size) {
-    if (count < *room) return items;
-    int more = *room * 2 + 8;
-    char *grown = arena_alloc(&w->d->program->arena, size * (size_t)more);
-    if (!grown) {
-        w->d->gave_up = true;
-        return NULL;
-    }
-    for (size_t i = 0; i < size * (size_t)count; i++) grown[i] = ((char *)items)[i];
-    *room = more;
-    return grown;
+    void *more = arena_room(&w->d->program->arena, items, count, room, size);
+    w->d->gave_up |= !more;
+    return more;
 }
 
 /* ---- indices ---- */

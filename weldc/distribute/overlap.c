@@ -49,33 +49,19 @@ typedef struct Overlap {
 /* ---- lists ---- */
 
 static void append(Overlap *o, Lets *lets, Node *let) {
-    if (lets->count == lets->room) {
-        int room = lets->room * 2 + 64;
-        Node **items = arena_alloc(&o->program->arena, sizeof *items * (size_t)room);
-        if (!items) {
-            o->gave_up = true;
-            return;
-        }
-        for (int i = 0; i < lets->count; i++) items[i] = lets->items[i];
-        lets->items = items;
-        lets->room = room;
-    }
-    lets->items[lets->count++] = let;
+    Node **items = arena_room(&o->program->arena, lets->items, lets->count, &lets->room, sizeof *items);
+    o->gave_up |= !items;
+    if (!items) return;
+    lets->items = items;
+    items[lets->count++] = let;
 }
 
 static void replace(Overlap *o, Node **slot, Node *node) {
-    if (o->undone == o->undo_room) {
-        int room = o->undo_room * 2 + 64;
-        Undo *undo = arena_alloc(&o->program->arena, sizeof *undo * (size_t)room);
-        if (!undo) {
-            o->gave_up = true;
-            return;
-        }
-        for (int i = 0; i < o->undone; i++) undo[i] = o->undo[i];
-        o->undo = undo;
-        o->undo_room = room;
-    }
-    o->undo[o->undone++] = (Undo){slot, *slot};
+    Undo *undo = arena_room(&o->program->arena, o->undo, o->undone, &o->undo_room, sizeof *undo);
+    o->gave_up |= !undo;
+    if (!undo) return;
+    o->undo = undo;
+    undo[o->undone++] = (Undo){slot, *slot};
     *slot = node;
 }
 

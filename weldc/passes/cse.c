@@ -127,15 +127,11 @@ static bool is_costly(const Node *node) {
 }
 
 static void insert(Cse *c, Block *block, int at, int serial, Node *let) {
-    if (block->count == block->room) {
-        int room = block->room ? block->room * 2 : 8;
-        Insert *inserts = arena_alloc(&c->program->arena, sizeof *inserts * (size_t)room);
-        if (!inserts) return;
-        if (block->count) memcpy(inserts, block->inserts, sizeof *inserts * (size_t)block->count);
-        block->inserts = inserts;
-        block->room = room;
-    }
-    block->inserts[block->count++] = (Insert){at, serial, let};
+    Insert *inserts =
+        arena_room(&c->program->arena, block->inserts, block->count, &block->room, sizeof *inserts);
+    if (!inserts) return;
+    block->inserts = inserts;
+    inserts[block->count++] = (Insert){at, serial, let};
 }
 
 /* The value is computed again: the first time gets a name, and this one uses it. */

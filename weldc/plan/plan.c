@@ -67,15 +67,10 @@ static const Size unknown = {SIZE_UNKNOWN, 0, 0, NULL, NULL};
 static View evaluate(Planner *p, Node *node, const char *name);
 
 static void push(Planner *p, List *list, void *item) {
-    if (list->count == list->room) {
-        int room = list->room ? list->room * 2 : 8;
-        void **items = arena_alloc(&p->program->arena, sizeof *items * (size_t)room);
-        if (!items) return;
-        if (list->count) memcpy(items, list->items, sizeof *items * (size_t)list->count);
-        list->items = items;
-        list->room = room;
-    }
-    list->items[list->count++] = item;
+    void **items = arena_room(&p->program->arena, list->items, list->count, &list->room, sizeof *items);
+    if (!items) return;
+    list->items = items;
+    items[list->count++] = item;
 }
 
 /* ---- which nodes are fragments ---- */
