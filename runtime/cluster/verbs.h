@@ -130,6 +130,24 @@ typedef struct LinkWrite {
 bool link_full(const Link *link);
 bool link_write(Link *link, const LinkWrite *write, uint64_t id);
 
+/* ---- verbs_wait.c: waiting for the device ---- */
+
+enum {
+    POLL_US = 20,        /* a rank that begins to poll before it sleeps does so for so long .. */
+    POLL_MOST_US = 1000, /* .. and for no longer than so */
+    SLEEP_MS = 2,        /* at most; then it looks after the other ranks .. */
+    LOOK_US = 10000      /* .. and if it has not for so long */
+};
+
+/* A wait, in us; begins with zeros. since: when it last moved something, 0: in the last round; looked: when the other ranks were. */
+typedef struct Wait {
+    int64_t since, looked;
+} Wait;
+/* After each look at the device; moved: there was something. aborts: see Launch. */
+ErrorCode verbs_rest(Wait *wait, bool moved, bool aborts, const volatile int32_t *cancel, Error *error);
+/* Looks after the device and the other ranks, as Launch.idle and .settling. */
+ErrorCode verbs_pause(int *spins, bool aborts, const volatile int32_t *cancel, Error *error);
+
 /* ---- verbs_wire.c: transfers over the links ---- */
 
 enum {
@@ -138,11 +156,7 @@ enum {
     SPARE_RECEIVES = 6, /* for CREDITs: at most one for each half of the slots that its receiver has filled */
     CHUNK = 1 << 20,    /* bytes of a write */
     POLLED = 16,        /* completions at a time */
-    POLL_US = 20,       /* a rank that begins to poll before it sleeps does so for so long .. */
-    POLL_MOST_US = 1000, /* .. and for no longer than so */
     STAGE = 64 << 10, /* bytes through which windows are read and written from memory that no device knows */
-    SLEEP_MS = 2,     /* at most; then it looks after the other ranks .. */
-    LOOK_US = 10000,  /* .. and if it has not for so long */
     LANE_RECEIVES = 16, /* transfers from one rank that are invited at the same time */
     STRIPED = 256 << 10 /* bytes of a transfer that goes by all lanes at once */
 };
@@ -215,7 +229,7 @@ typedef struct Verbs {
     int lanes;    /* to each rank */
     bool carries; /* a transfer is under way, with its items */
     bool failed;  /* this run */
-    int patience; /* us for which a rank polls before it sleeps: see rest */
+    int patience; /* us for which a rank polls before it sleeps */
     int64_t copied;
 } Verbs;
 

@@ -29,11 +29,9 @@
 
 #if WELD_VERBS
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 Verbs verbs;
 
@@ -117,62 +115,6 @@ static ErrorCode poll_device(bool *moved, Error *error) {
     }
     *moved |= count > 0;
     return E_None;
-}
-
-/* What a wait does when nothing has moved. Aborts: see Launch. */
-static ErrorCode pause_waiting(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
-    enum { SOMETIMES = 1024 };
-    const char *fault = (*spins - LOOK_NOW) % SOMETIMES == 0 ? device_fault(&verbs.device) : NULL;
-    if (fault) {
-        char why[160];
-        snprintf(why, sizeof why, "was lost: %s: %s", verbs.device.name, fault);
-        return verbs.launch->lose(verbs.launch->rank, why, error);
-    }
-    return aborts ? verbs.launch->idle(spins, cancel, error) : verbs.launch->settling(spins, error);
-}
-
-/* A wait for the device, in us: when it last moved something, 0: in the last round; when the other ranks were looked after. */
-typedef struct Wait {
-    int64_t since, looked;
-} Wait;
-
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* A wait that ended after so long: would polling have been enough? */
-static void learn(int64_t waited) {
-    if (waited > POLL_MOST_US)
-        verbs.patience /= 2;
-    else
-        verbs.patience = verbs.patience ? 2 * verbs.patience : POLL_US;
-    if (verbs.patience > POLL_MOST_US) verbs.patience = POLL_MOST_US;
-}
-
-/* What a wait does between two looks at the device: it polls, and where that takes longer than waits have lately, sleeps until something
- * completes. To be woken takes longer than what a device does with a short message, and a rank that polls during a long one takes the
- * processor from those that share it, a device's driver too. So a rank polls longer if the sleep was short, else less (as KVM does
- * where a processor halts: Documentation/virt/kvm/halt-polling). The other ranks are looked after if nothing came for a whole sleep, and
- * now and then: that takes longer than to be woken. */
-static ErrorCode rest(Wait *wait, bool moved, bool aborts, const volatile int32_t *cancel, Error *error) {
-    int64_t now = now_us();
-    int spins = LOOK_NOW;
-    if (!wait->looked) wait->looked = now;
-    bool looks = now - wait->looked > LOOK_US;
-    if (moved || !wait->since) {
-        wait->since = moved ? 0 : now;
-    } else if (now - wait->since < verbs.patience) {
-        sched_yield();
-    } else {
-        Sleep sleep = device_sleep(&verbs.device, SLEEP_MS);
-        if (sleep == SLEEP_WOKEN) learn(now_us() - wait->since);
-        if (sleep == SLEEP_PASSED) verbs.patience = 0, looks = true;
-    }
-    if (!looks) return E_None;
-    wait->looked = now;
-    return pause_waiting(&spins, aborts, cancel, error);
 }
 
 /* ---- messages ---- */
@@ -495,7 +437,7 @@ static ErrorCode carry_out(int active, const volatile int32_t *cancel, Error *er
         ErrorCode code = poll_device(&moved, error);
         for (int i = 0; !code && i < active; i++)
             code = advance(&verbs.peers[verbs.active[i]], &moved, error);
-        if (!code && verbs.undone) code = rest(&wait, moved, true, cancel, error);
+        if (!code && verbs.undone) code = verbs_rest(&wait, moved, true, cancel, error);
         if (code) return code;
     }
     return E_None;
@@ -517,7 +459,7 @@ ErrorCode wire_drain(const Link *lane, bool aborts, const volatile int32_t *canc
     while (!has_drained(lane)) {
         bool moved = false;
         ErrorCode code = poll_device(&moved, error);
-        if (!code && !has_drained(lane)) code = rest(&wait, moved, aborts, cancel, error);
+        if (!code && !has_drained(lane)) code = verbs_rest(&wait, moved, aborts, cancel, error);
         if (code) return code;
     }
     return E_None;
@@ -556,7 +498,7 @@ static ErrorCode flush(Peer *peer, int number, Error *error) {
         ErrorCode code = poll_device(&moved, error);
         LinkWrite write = {.remote = peer->remote, .remote_key = peer->remote_key, .signals = true};
         if (!code && !asked && !link_full(link)) code = write_to(peer, number, &write, error), asked = true;
-        if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+        if (!code && !moved) code = verbs_pause(&spins, false, NULL, error);
         if (code) return code;
     }
     return E_None;
@@ -593,7 +535,7 @@ static ErrorCode drop_messages(const Counts *expected, Error *error) {
         while (peer->link.qp && !has_all(peer, &expected[rank])) {
             bool moved = false;
             ErrorCode code = poll_device(&moved, error);
-            if (!code && !moved) code = pause_waiting(&spins, false, NULL, error);
+            if (!code && !moved) code = verbs_pause(&spins, false, NULL, error);
             if (code) return code;
         }
         peer->taken = peer->arrived;
