@@ -1,4 +1,4 @@
-/* room.c: room for what loops in loops append, before they run.
+/* room.c: room for what loops in loops, or the steps of an iterate, append, before they run.
  *
  *     result(for(x, appender[f64], |b, i, e| for(rangeiter(e, e + n, 1L), b, |c, j, k| merge(c, f(k)))))
  *                        appender[f64](len(x) * n)
@@ -6,6 +6,8 @@
  *                        appender[f64](len(a) + 1L)
  *     result(merge(for(v, appender[f64], |b, i, e| merge(b, e)), l))
  *                        appender[f64](len(v) + 1L)
+ *     iterate({0L, appender[i64]}, |s| {{s.$0 + 1L, merge(s.$1, s.$0)}, s.$0 < n})
+ *                        appender[i64](n + 1L)
  *
  * Otherwise the appender grows while the loop runs, moves, and ends with up to twice the room; and nobody knows how much
  * memory the loop takes. Where each iteration merges equally often at the loop's own level, code generation makes room
@@ -17,9 +19,11 @@
  */
 #include "../weldc.h"
 
+#include <string.h>
+
 bool pass_room(Program *program);
 
-enum { MOST_NODES = 512, MOST_ELEMENTS = 32 };
+enum { MOST_NODES = 512, MOST_ELEMENTS = 32, MOST_FIELDS = 8 };
 
 typedef struct Room {
     Program *program;
@@ -244,6 +248,79 @@ static void give_room_behind(Room *r, Node *merge) {
                              calculate(r, OP_add, room, number(r, node, more)));
 }
 
+/* ---- iterates ---- */
+
+typedef struct Path {
+    int fields[MOST_FIELDS], count;
+} Path;
+
+/* Is it a part of the state, and which? */
+static bool is_part(Room *r, Node *node, const Symbol *state, Path *path) {
+    *path = (Path){0};
+    for (node = meaning_of(r, node); node->kind == N_Field; node = meaning_of(r, node->kids[0])) {
+        if (path->count == MOST_FIELDS) return false;
+        path->fields[path->count++] = node->index; /* the innermost first */
+    }
+    return node->kind == N_Ident && node->symbol == state;
+}
+
+/* What a struct is made of there; NULL: it is not written out. */
+static Node *part_at(Room *r, Node *node, const Path *path) {
+    for (int i = path->count; i > 0; i--) {
+        node = meaning_of(r, node);
+        if (node->kind != N_Struct) return NULL;
+        node = node->kids[path->fields[i - 1]];
+    }
+    return meaning_of(r, node);
+}
+
+/* x of x + number, or else of x + 0. */
+static Node *addend(Room *r, Node *node, int64_t *value) {
+    node = meaning_of(r, node);
+    *value = 0;
+    if (node->kind != N_Binary || node->op != OP_add) return node;
+    int at = node->kids[0]->kind == N_Literal ? 0 : 1;
+    if (node->kids[at]->kind != N_Literal) return node;
+    *value = (int64_t)node->kids[at]->bits;
+    return node->kids[1 - at];
+}
+
+/* Of an iterate that counts up by one to a bound that stays: one more than the condition holds. */
+static Node *steps_of(Room *r, const Node *iterate) {
+    const Symbol *state = iterate->kids[1]->params[0];
+    const Node *end = iterate->kids[1]->kids[0];
+    while (end->kind == N_Let) end = end->kids[1];
+    Node *again = end->kind == N_Struct ? meaning_of(r, end->kids[1]) : NULL;
+    if (!again || again->kind != N_Compare || again->kids[0]->type->kind != TY_i64) return NULL;
+    bool turned = again->op == OP_gt || again->op == OP_ge, equal = again->op == OP_le || again->op == OP_ge;
+    if (!turned && again->op != OP_lt && again->op != OP_le) return NULL;
+    Path counter, same;
+    int64_t ahead, by;
+    if (!is_part(r, addend(r, again->kids[turned], &ahead), state, &counter)) return NULL;
+    Node *next = part_at(r, end->kids[0], &counter), *first = part_at(r, iterate->kids[0], &counter);
+    if (!next || !first || !is_part(r, addend(r, next, &by), state, &same) || by != 1) return NULL;
+    if (memcmp(&counter, &same, sizeof same) != 0) return NULL;
+    Node *way = calculate(r, OP_sub, invariant(r, again->kids[!turned]), invariant(r, first));
+    return calculate(r, OP_add, way, number(r, iterate, 1 + equal - ahead));
+}
+
+static void give_room_to_steps(Room *r, Node *iterate, Node **start, int leaf) {
+    Node *node = *start, *lambda = iterate->kids[1];
+    for (int i = 0; node->kind == N_Struct && i < node->count; i++) {
+        give_room_to_steps(r, iterate, &node->kids[i], leaf);
+        leaf += leaf_count(node->kids[i]->type);
+    }
+    if (node->kind != N_NewBuilder || node->type->kind != TY_appender || node->count) return;
+    Walk walk = {r->program, mark_bound, NULL, r};
+    r->loop++;
+    r->left = MOST_NODES;
+    node_walk(&walk, &iterate);
+    Node *steps = steps_of(r, iterate);
+    if (steps)
+        steps = calculate(r, OP_mul, steps, count_merges(r, lambda->kids[0], lambda->params[0], leaf, leaf));
+    if (steps) *start = node_make(r->program, N_NewBuilder, node->span, node->type, 1, steps);
+}
+
 static bool note_let(Walk *walk, Node **slot) {
     Room *r = walk->data;
     if ((*slot)->kind == N_Let && (*slot)->symbol->id < r->limit)
@@ -256,6 +333,7 @@ static bool room_enter(Walk *walk, Node **slot) {
     Node *node = *slot;
     if (node->kind == N_Result && node->kids[0]->kind == N_Merge) give_room_behind(r, node->kids[0]);
     if (node->kind == N_For) give_room(r, node, &node->kids[node->count - 2], 0);
+    if (node->kind == N_Iterate && node->type->builders) give_room_to_steps(r, node, &node->kids[0], 0);
     return true;
 }
 
