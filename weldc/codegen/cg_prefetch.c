@@ -153,7 +153,7 @@ void cg_prefetch(Cg *cg, LLVMValueRef address, bool write) {
 
 void cg_prefetch_rows(Cg *cg, const Slices *slices, LLVMValueRef from, LLVMValueRef lag, LLVMValueRef asked,
                       LLVMValueRef eighths) {
-    enum { LINE = 64, LONGEST = 4096, LEAST = 3072 }; /* bytes; of a row: longer ones the processor foresees */
+    enum { LINE = 64, LONGEST = 512, LEAST = 3072 }; /* bytes; of a row: longer ones the processor foresees */
     LLVMBuilderRef builder = cg->builder;
     for (int i = 0; i < slices->count; i++) {
         const Moving *moving = &slices->moving[i];
