@@ -1,9 +1,9 @@
 #!/bin/sh
-# overlap.sh WELDC MPIRUN: what is exchanged beside the program gives the same, to the last bit, on 2 and 3 ranks, compiled and interpreted,
+# overlap.sh WELDC MPIRUN [FOLDER]: what is exchanged beside the program gives the same, to the last bit, on 2 and 3 ranks, compiled and interpreted,
 # and lets the program wait less; it counts to the limit of memory; a run that fails while exchanges are under way fails as it does without.
 set -eu
-weldc=$1 mpirun=$2
-dir=$(mktemp -d)
+weldc=$1 mpirun=$2 # FOLDER is one that all hosts share, if there are several: hosts -- sh .../overlap.sh WELDC mpirun /job
+dir=$(mktemp -d ${3:+"$3/overlap.XXXXXX"})
 trap 'rm -rf "$dir"' EXIT
 
 field() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$2"; }
