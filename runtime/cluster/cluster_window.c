@@ -93,6 +93,8 @@ static bool begin_job(void (*job)(void)) {
     return true;
 }
 
+static void allocate(void);
+
 static ErrorCode do_job(void (*job)(void), const volatile int32_t *cancel, bool aborts, Error *error) {
     int spins = 0;
     if (!begin_job(job)) return E_OutOfMemory;
@@ -102,7 +104,10 @@ static ErrorCode do_job(void (*job)(void), const volatile int32_t *cancel, bool 
         if (code) return code;
     }
     if (!window.failed) return E_None;
-    error_set(error, E_Cluster, nowhere, "a window of MPI failed");
+    error_set(error, E_Cluster, nowhere, "%s",
+              job == allocate ? "MPI gives no window that other ranks write into; Open MPI needs its osc ucx "
+                                "for it, or an RDMA network"
+                              : "a window of MPI failed");
     return E_Cluster;
 }
 
