@@ -32,8 +32,8 @@ enum {
     ROUND_MOST_MS = LOST_SECONDS * 1000 / 4,
     SPINS = 300, /* rounds before a wait lets others have the processor longer */
     WATCHED =
-        64, /* of so many rounds the last one looks after the other ranks, which takes longer than all the rest: a
-                     short wait does without */
+        64, /* of so many rounds of all waits one looks after the other ranks, which takes longer than all the rest: a
+                     short wait mostly does without */
     HOST = 48
 };
 
@@ -53,6 +53,7 @@ typedef struct Mpi {
     int64_t leaver_ended;
     char why[200]; /* "was lost: .." */
     bool aborted;
+    int rounds;       /* since this rank looked after the others */
     int64_t *gave_up; /* the latest run that a rank said it failed in; it may be one ahead */
     EngineHost host;
     Launch launch;
@@ -210,7 +211,8 @@ static void pause_between(int *spins) {
 
 /* One round of a wait. aborts: it ends when another rank has failed. */
 static ErrorCode wait_round(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
-    if ((*spins - LOOK_NOW) % WATCHED == 0) {
+    if (*spins == LOOK_NOW || ++mpi.rounds >= WATCHED) {
+        mpi.rounds = 0;
         ErrorCode code = watch(error);
         if (code) return code;
         bool cancelled = cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
