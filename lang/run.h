@@ -18,7 +18,8 @@ typedef struct Budget {
     /* Makes a block larger or smaller where that copies little of it. Returns where it is then; NULL: it is
      * as it was. The pointer may be NULL, too. */
     void *(*resize)(void *data, void *block, size_t bytes, size_t wanted);
-    size_t resizes_from; /* what is smaller it need not be asked about */
+    size_t resizes_from;      /* what is smaller it need not be asked about */
+    bool (*lays)(void *data); /* may blocks lie in one range of addresses? NULL: no */
     void *data;
     _Atomic int64_t live, peak;
     _Atomic int64_t allocations; /* how often `take` was called, or `resize` to grow */
@@ -26,11 +27,14 @@ typedef struct Budget {
     int64_t (*ask)(void *data);  /* tells the limit when so much is taken; several threads may ask */
     bool apart;              /* regions give small things, too, blocks of their own, which go one by one */
     bool open;               /* a run is open, which keeps spares: */
+    _Atomic int64_t held;    /* live, and spare: what the budget has; `peak` is the most of it */
     _Atomic int64_t crest;   /* the most that was wanted at once in this run */
     _Atomic int64_t waste;   /* of what is live, what was not wanted */
     pthread_mutex_t lock;    /* of what follows */
-    int64_t spare;           /* the bytes of all */
+    int64_t spare;           /* the bytes of all, and of what is free in the heap */
     void *bins[BUDGET_BINS]; /* by size */
+    int misfits;             /* how often spares went in this run */
+    struct Heap *heap;       /* where they went often, or NULL */
 } Budget;
 enum { LIMIT_UNASKED = (64 << 20) + 1 };
 void budget_init(Budget *budget,

@@ -120,6 +120,12 @@ static void *pool_resize(void *data, void *block, size_t bytes, size_t wanted) {
                                                              : NULL;
 }
 
+/* In one range of addresses: an RDMA device would not know that memory. */
+static bool pool_lays(void *data) {
+    (void)data;
+    return !pinned_in_use();
+}
+
 /* For a Budget: to find out takes reading some files, twenty microseconds that small runs do not need to pay. */
 static int64_t ask_limit(void *data) {
     (void)data;
@@ -140,6 +146,7 @@ bool memory_budget(Budget *budget, int64_t limit) {
     budget->take = pool_take;
     budget->give = pool_give;
     budget->resize = pool_resize;
+    budget->lays = pool_lays;
     budget->resizes_from = pool->has_arena ? HUGE : PAGES_LEAST;
     budget->data = pool;
     return true;

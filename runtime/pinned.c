@@ -46,6 +46,10 @@ bool pinned_owns(const void *block) {
     return used && at >= base && at < base + used;
 }
 
+bool pinned_in_use(void) {
+    return atomic_load_explicit(&arena.used, memory_order_acquire) > 0;
+}
+
 /* ---- free ranges, under the lock ---- */
 
 /* The first one behind an address. */

@@ -109,6 +109,7 @@ void *pinned_take(size_t bytes);  /* page-aligned, of any content; NULL: there i
 void pinned_give(void *block, size_t bytes);
 bool pinned_extend(void *block, size_t bytes, size_t wanted); /* where it is; false: it is as it was */
 bool pinned_owns(const void *block);
+bool pinned_in_use(void); /* is there any memory that a device knows? */
 
 /* ---- file.c: bytes of files --------------------------------------------------------------------------- */
 

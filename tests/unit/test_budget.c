@@ -364,9 +364,11 @@ Test(budget, a_step_computes_twice) {
         "   {{next, second, s.$2 + 1L}, s.$2 + 1L < n});"
         " {end.$1, lookup(end.$0, 5L), sum(end.$0), 0.0}");
     Outcome all = outcome(text.text, D, 5, "jit", 0, 4);
-    Outcome few = outcome(text.text, D, 5, "jit", budget_for(all.peak - BYTES / 2), 4);
+    int64_t least = all.peak - BYTES / 2; /* spares may take a sixteenth more */
+    Outcome few = outcome(text.text, D, 5, "jit", budget_for(least), 4);
     expect_same(&all, &few, 4, "steps");
-    cr_expect(few.peak <= all.peak - BYTES / 2, "%lld of %lld", (long long)few.peak, (long long)all.peak);
+    cr_expect(few.peak <= least + budget_allowance(least) && few.peak < all.peak, "%lld of %lld",
+              (long long)few.peak, (long long)all.peak);
     buf_release(&text);
 }
 

@@ -37,6 +37,7 @@ static void teardown(void) {
     cr_expect_eq(budget.live, 0);
     cr_expect_eq(budget.spare, 0);
     cr_expect_eq(budget.waste, 0);
+    cr_expect_eq(budget.held, 0);
     cr_expect_eq(held, 0);
 }
 
@@ -112,6 +113,64 @@ Test(spares, stay_where_a_block_is_not_resized) {
     budget_give(&budget, spare, 4 << 20);
 }
 
+static bool source_lays(void *data) {
+    (void)data;
+    return true;
+}
+
+/* Blocks come by tens of a size, of one size after the other, as in the steps of a loop; then all go. */
+static int64_t step_of_sizes(int64_t limit) {
+    static const size_t sizes[] = {600000, 149312, 250000, 400000};
+    enum { MOST = 64 };
+    void *blocks[MOST];
+    int64_t before = budget.allocations;
+    for (int k = 0; k < 4; k++) {
+        int count = (int)((size_t)limit / sizes[k]);
+        if (count > MOST) count = MOST;
+        for (int i = 0; i < count; i++) cr_assert(blocks[i] = budget_take(&budget, sizes[k]));
+        for (int i = 0; i < count; i++) memset(blocks[i], i, sizes[k]);
+        for (int i = 0; i < count; i++) {
+            const char *block = blocks[i];
+            cr_assert(block[0] == (char)i && block[sizes[k] - 1] == (char)i);
+            budget_give(&budget, blocks[i], sizes[k]);
+        }
+    }
+    return budget.allocations - before;
+}
+
+/* Where spares of one size must go for those of another again and again, blocks lie in one range of addresses, and nothing more is
+ * allocated. */
+Test(spares, sizes_that_do_not_fit_together_lie_in_one_range) {
+    enum { MOST = 4000000 };
+    for (int step = 0; step < 3; step++) step_of_sizes(MOST);
+    cr_expect_gt(step_of_sizes(MOST), 0);
+    cr_expect_null(budget.heap);
+    budget.lays = source_lays;
+    budget_close(&budget);
+    budget_open(&budget);
+    for (int step = 0; step < 3; step++) step_of_sizes(MOST);
+    cr_expect(budget.heap);
+    for (int step = 0; step < 10; step++) cr_expect_eq(step_of_sizes(MOST), 0);
+    cr_expect_leq(budget.peak, MOST + budget_allowance(MOST));
+}
+
+/* A block that is still there when the run ends keeps the range, and no more pages than its own; when it goes, the range goes. */
+Test(spares, a_result_keeps_the_range) {
+    enum { MOST = 4000000 };
+    budget.lays = source_lays;
+    for (int step = 0; step < 3; step++) step_of_sizes(MOST);
+    char *result = budget_take(&budget, 50000);
+    memset(result, 7, 50000);
+    budget_close(&budget);
+    cr_expect(budget.heap && budget.spare <= 2 * 4096);
+    budget_open(&budget);
+    for (int step = 0; step < 3; step++) step_of_sizes(MOST);
+    for (int i = 0; i < 50000; i++) cr_assert_eq(result[i], 7);
+    budget_close(&budget);
+    budget_give(&budget, result, 50000);
+    cr_expect(!budget.heap && !budget.spare);
+}
+
 static uint64_t state = 88172645463325252u;
 static uint64_t draw(void) {
     state ^= state << 13;
@@ -120,7 +179,7 @@ static uint64_t draw(void) {
 }
 
 /* Blocks of all sizes come and go: what is held is never more than the most that was wanted and its allowance. */
-Test(spares, no_more_is_held_than_was_promised) {
+static void come_and_go_by_chance(void) {
     enum { LIVE = 60 };
     struct {
         char *block;
@@ -150,6 +209,16 @@ Test(spares, no_more_is_held_than_was_promised) {
         if (live[k].block)
             budget_give_about(&budget, live[k].block, live[k].bytes, live[k].bytes - live[k].wanted);
     }
+}
+
+Test(spares, no_more_is_held_than_was_promised) {
+    come_and_go_by_chance();
+}
+
+Test(spares, no_more_is_held_in_one_range_than_was_promised) {
+    budget.lays = source_lays;
+    come_and_go_by_chance();
+    cr_expect(budget.heap);
 }
 
 Test(spares, they_are_given_up_for_the_limit) {
@@ -182,7 +251,7 @@ static void *come_and_go(void *seed) {
     return seed;
 }
 
-Test(spares, threads_share_them) {
+static void share(void) {
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++)
@@ -192,4 +261,15 @@ Test(spares, threads_share_them) {
         pthread_join(threads[i], &good);
         cr_expect(good);
     }
+}
+
+Test(spares, threads_share_them) {
+    share();
+}
+
+Test(spares, threads_share_a_range) {
+    budget.lays = source_lays;
+    for (int step = 0; step < 3; step++) step_of_sizes(4000000);
+    share();
+    cr_expect(budget.heap);
 }
