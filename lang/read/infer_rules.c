@@ -501,6 +501,11 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_share:
         if (!infer_expect(in, node->kids[0], number, "a length")) return FAIL;
         return infer_give(in, node, node->bits == EXCHANGE_start ? number : infer_pair(in, number, number));
+    case EXCHANGE_place:
+        if (!infer_shape(in, node->kids[0], TY_vec, "what is placed") ||
+            !infer_expect(in, node->kids[1], infer_pair(in, number, number), "where it is placed"))
+            return FAIL;
+        return combined(in, node, NULL);
     case EXCHANGE_seed:
     case EXCHANGE_portion:
     case EXCHANGE_reduce: return combined(in, node, NULL);

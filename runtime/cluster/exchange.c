@@ -386,6 +386,7 @@ ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call)
     case EXCHANGE_start: return start(x);
     case EXCHANGE_share: share(x); return E_None;
     case EXCHANGE_seed:
+    case EXCHANGE_place:
     case EXCHANGE_reduce:
     case EXCHANGE_portion: return exchange_reduce(x);
     case EXCHANGE_gather: return exchange_gather(x, element, a, false, call->out);
@@ -438,8 +439,8 @@ ErrorCode engine_exchange(void *exchanges, Worker *worker, const ExchangeCall *c
     } else if (call->kind == EXCHANGE_wait) {
         code = launcher_wait(all, worker, call);
     } else {
-        bool alone =
-            call->kind == EXCHANGE_share || call->kind == EXCHANGE_block || call->kind == EXCHANGE_seed;
+        bool alone = call->kind == EXCHANGE_share || call->kind == EXCHANGE_block ||
+                     call->kind == EXCHANGE_seed || call->kind == EXCHANGE_place;
         if (!alone) code = launcher_drain(all, worker);
         if (code == E_None) code = exchange_run(all, worker, call);
     }

@@ -65,7 +65,7 @@ ErrorCode launcher_drain(Exchanges *all, Worker *worker);
 
 /* ---- exchange_reduce.c ---- */
 
-/* reduce, portion, seed */
+/* reduce, portion, seed, place */
 ErrorCode exchange_reduce(Exchange *x);
 
 /* ---- exchange_dict.c ---- */

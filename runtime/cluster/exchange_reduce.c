@@ -1,4 +1,4 @@
-/* exchange_reduce.c: values of all ranks are combined: reduce, portion, seed.
+/* exchange_reduce.c: values of all ranks are combined: reduce, portion, seed, place.
  *
  *     rank 0   [1, 2, 3, 4]   combines [1, 2] and [5, 6]: [6, 8]     gets [6, 8, 10, 12]
  *     rank 1   [5, 6, 7, 8]   combines [3, 4] and [7, 8]: [10, 12]   gets [6, 8, 10, 12]
@@ -260,6 +260,31 @@ static ErrorCode reduce(Exchange *x) {
     return E_None;
 }
 
+/* A new vector of what changes nothing. */
+static ErrorCode take_identities(Exchange *x, const Type *element, int64_t length, Vec *made) {
+    *made = (Vec){exchange_take(x, length * element->size), length};
+    if (!made->data) return E_OutOfMemory;
+    for (int64_t i = 0; i < length; i++)
+        combine_identity(element, x->call->op, (char *)made->data + i * element->size);
+    return E_None;
+}
+
+static ErrorCode place(Exchange *x) {
+    const Type *element = x->call->type->args[0];
+    const Vec *block = x->call->operands[0];
+    int64_t at[2];
+    Vec made;
+    memcpy(at, x->call->operands[1], sizeof at);
+    if (at[0] < 0 || at[1] < block->length || at[0] > at[1] - block->length)
+        return worker_fail(x->worker, E_OutOfBounds, x->span, at[0], at[1]);
+    TRY(take_identities(x, element, at[1], &made));
+    if (block->length)
+        memcpy((char *)made.data + at[0] * element->size, block->data,
+               (size_t)(block->length * element->size));
+    memcpy(x->call->out, &made, sizeof made);
+    return E_None;
+}
+
 static ErrorCode seed(Exchange *x) {
     const Type *type = x->call->type;
     if (x->rank == 0) {
@@ -267,12 +292,8 @@ static ErrorCode seed(Exchange *x) {
     } else if (type->kind != TY_vec) {
         combine_identity(type, x->call->op, x->call->out);
     } else {
-        const Type *element = type->args[0];
-        Vec made = {NULL, ((const Vec *)x->call->operands[0])->length};
-        made.data = exchange_take(x, made.length * element->size);
-        if (!made.data) return E_OutOfMemory;
-        for (int64_t i = 0; i < made.length; i++)
-            combine_identity(element, x->call->op, (char *)made.data + i * element->size);
+        Vec made;
+        TRY(take_identities(x, type->args[0], ((const Vec *)x->call->operands[0])->length, &made));
         memcpy(x->call->out, &made, sizeof made);
     }
     return E_None;
@@ -281,6 +302,7 @@ static ErrorCode seed(Exchange *x) {
 ErrorCode exchange_reduce(Exchange *x) {
     const ExchangeCall *call = x->call;
     if (call->kind == EXCHANGE_seed) return seed(x);
+    if (call->kind == EXCHANGE_place) return place(x);
     if (call->kind == EXCHANGE_reduce) return reduce(x);
     return reduce_vector(x, call->type->args[0], call->operands[0], true, call->out);
 }

@@ -189,6 +189,7 @@ line=$(grep -n '^oops' "$dir/wrong.csv" | cut -d: -f1)
 refuses line "wrong.csv:$line:1: error" -e '|t: {vec[i64], vec[f64], vec[vec[i8]]}| result(for(t.$0, merger[i64,+], |b, i, x| merge(b, x)))' \
     "@$dir/wrong.csv"
 refuses unhosted "error\[Internal\]" --no-eval -e '|v: vec[f64]| let h = exchange[host]({{v}, {v}}, [0L, 0L, 1L, 0L, 1L]); {h, exchange[push]({5L}, 0L)}' "[1.0, 2.0]"
+refuses unplaced "out of bounds" --no-eval -e '|v: vec[f64]| exchange[place,+](v, {5L, 1L})' "[1.0, 2.0]"
 refuses unresumed "error\[Internal\]" --no-eval -e '|v: vec[f64]| exchange[resume](v, 1L)' "[1.0, 2.0]"
 refuses unkept "error\[Internal\]" --no-eval --checkpoint "$dir/unkept.ckpt" \
     -e '|v: vec[f64]| let h = exchange[host]({{v}, {v}}, [0L, 0L, 1L, 0L, 1L]); {h, exchange[keep](v, {1L, 1L, true, [1L, 1L, 1L]})}' "[1.0, 2.0]"

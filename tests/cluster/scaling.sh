@@ -58,14 +58,14 @@ scales sort $((100000 * 8 * 3 / 4 + 64 * 8 * 3)) 0 -e '|v: vec[i64]| result(for(
     "@$dir/distinct.npy"
 # Entries, and rows: a key each.
 scales join $((100000 * 16 * 3 / 4 + 100000 * 8 * 3 / 4)) 0 -e "$join" "@$dir/distinct.npy" "@$dir/distinct.npy"
-# Zeros once; in each round a portion of the sums, and the ranks. Every rank needs the ranks and has sums of all nodes.
-scales pagerank $((25000 * 8 * 3 + 10 * (100000 * 8 * 3 / 4 + 25000 * 8 * 3))) $((4 * 100000 * 8)) "$dir/pagerank.weld" \
+# In each round a portion of the sums, and the ranks; of zeros each rank has its block. Every rank needs the ranks and has sums of all nodes.
+scales pagerank $((10 * (100000 * 8 * 3 / 4 + 25000 * 8 * 3))) $((4 * 100000 * 8)) "$dir/pagerank.weld" \
     "@$dir/keys.npy" "@$dir/keys.npy" 100000L
-# The first centers from rank 0 to all, and zeros; in each round sums of 10 centers of 400, their counts with the error, the centers.
-scales kmeans $((4000 * 8 * 3 + 1000 * 8 * 3 + 10 * (4000 * 8 * 3 / 4 + (10 * 8 + 16) * 3 + 1000 * 8 * 3))) 0 examples/kmeans.weld \
+# The first centers from rank 0 to all; in each round sums of 10 centers of 400, their counts with the error, the centers.
+scales kmeans $((4000 * 8 * 3 + 10 * (4000 * 8 * 3 / 4 + (10 * 8 + 16) * 3 + 1000 * 8 * 3))) 0 examples/kmeans.weld \
     "points=@$dir/x.npy" k=10L rounds=10L
-# Zeros; in each step a portion of 400 sums, the loss, and the weights.
-scales logistic $((100 * 8 * 3 + 10 * (100 * 8 * 3 + 8 * 3 + 100 * 8 * 3))) 0 examples/logistic.weld "x=@$dir/x.npy" "y=@$dir/y.npy" steps=10L rate=0.1
+# In each step a portion of 400 sums, the loss, and the weights.
+scales logistic $((10 * (100 * 8 * 3 + 8 * 3 + 100 * 8 * 3))) 0 examples/logistic.weld "x=@$dir/x.npy" "y=@$dir/y.npy" steps=10L rate=0.1
 # In each step portions of the gradients of 203530 parameters, and these; the slopes of 128 x 10 scores, whose zeros are gathered, as are those of the
 # biases; the order of 1600 samples. At the start all, at the end the model and scores of 400 images by all. All ranks have the images.
 parameters=$((203530 * 8))

@@ -4,7 +4,8 @@
  *
  *     data      v in blocks: as it is. w in blocks cut elsewhere: cut anew, like v. w whole: the part that belongs to v's block
  *     index     i is that of the block; where the loop uses it, the block's first index is added
- *     builder   new, for this loop alone. A first value counts once: exchange[seed,+](5L)
+ *     builder   new, for this loop alone. A first value counts once: exchange[seed,+](5L). Of a vector in blocks each rank's block
+ *               does: exchange[place,+](v, {its start, the length of all})
  *     results   a merger, a vecmerger: reduce. An appender: blocks, cut like v if each iteration merges once. A
  *               dictionary: merged to a whole one, or left apart by key (shuffle) where it is only listed, or only looked up
  *               (distribute_fetch.c). Groups likewise
@@ -165,16 +166,39 @@ static void shift_index(Distribute *d, Node **slot, Node *loop, int leader) {
 
 /* ---- the builder ---- */
 
+/* exchange[place,+](v, {start, length of all}): of a first vector in blocks every rank has its block count, and needs no other. */
+static Node *place_block(Distribute *d, Node *block, const Layout *layout, Op op) {
+    Program *program = d->program;
+    Type *number = type_scalar(&program->types, TY_i64), *two[] = {number, number};
+    Node *length = node_make(program, N_Len, block->span, number, 1, node_clone(program, block));
+    Node *start = exchange_node(d, EXCHANGE_start, OP_none, length, NULL);
+    Node *at =
+        node_make(program, N_Struct, block->span, type_make(&program->types, TY_struct, OP_none, 2, two), 2,
+                  start, whole_length(d, block, layout));
+    return exchange_node(d, EXCHANGE_place, op, block, at);
+}
+
+/* A step that a server may make exchanges nothing beside its sums. */
+static void seed(Distribute *d, const Node *builder, Node **slot) {
+    const Layout *layout = distribute(d, slot);
+    bool places = builder->type->kind == TY_vecmerger && (*slot)->kind == N_Ident && !d->serves &&
+                  layout->kind == LAYOUT_BLOCK;
+    if (places) {
+        *slot = place_block(d, *slot, layout, builder->type->op);
+        return;
+    }
+    make_whole(d, slot, layout);
+    if (builder->type->kind != TY_appender)
+        *slot = exchange_node(d, EXCHANGE_seed, builder->type->op, *slot, NULL);
+}
+
 /* First values count on rank 0 only. The size that an appender is given is no value. */
 void seed_builder(Distribute *d, Node *builder) {
     for (int i = 0; i < builder->count; i++) {
-        if (builder->kind == N_Struct) {
+        if (builder->kind == N_Struct)
             seed_builder(d, builder->kids[i]);
-        } else {
-            distribute_whole(d, &builder->kids[i]);
-            if (builder->type->kind != TY_appender)
-                builder->kids[i] = exchange_node(d, EXCHANGE_seed, builder->type->op, builder->kids[i], NULL);
-        }
+        else
+            seed(d, builder, &builder->kids[i]);
     }
 }
 
