@@ -103,7 +103,8 @@ static Node *invariant(Grad *g, const Node *node, int depth, int left) {
     if (node->kind == N_Literal) return node_clone(g->program, node);
     if (node->kind == N_Ident) {
         const Info *info = info_of(g, node->symbol);
-        if (!info || info->depth < depth) return use(g, now_of(node->symbol)); /* none: of around the function */
+        if (!info || info->depth < depth)
+            return use(g, now_of(node->symbol)); /* none: of around the function */
         return info->def ? invariant(g, info->def, depth, left - 1) : NULL;
     }
     if (node->kind != N_Binary || !type_is_integer(node->type)) return NULL;

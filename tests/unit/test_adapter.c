@@ -60,7 +60,8 @@ Test(adapter, c_functions_divide_their_work_among_the_threads_of_the_run) {
          "false), 0L))))",
          "24995000l"},
     };
-    if (engine_count() < 2) cr_skip_test("the interpreter runs on one thread"); /* there is no code generator */
+    if (engine_count() < 2)
+        cr_skip_test("the interpreter runs on one thread"); /* there is no code generator */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         weld_conf_t conf = weld_conf_new();
         weld_conf_set(conf, "weld.threads", rows[i].threads);
