@@ -30,7 +30,8 @@ enum {
     LOST_SECONDS = 10,
     PULSE_MS = 500,
     ROUND_MOST_MS = LOST_SECONDS * 1000 / 4,
-    SPINS = 300, /* rounds before a wait lets others have the processor longer */
+    SPINS = 300,     /* rounds before a wait lets others have the processor longer */
+    SHARED_US = 200, /* a yield that takes longer gave the processor to somebody */
     WATCHED =
         64, /* of so many rounds of all waits one looks after the other ranks, which takes longer than all the rest: a
                      short wait mostly does without */
@@ -200,9 +201,19 @@ static ErrorCode watch(Error *error) {
     return mpi.broken >= 0 ? lost(error) : E_None;
 }
 
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Where others want the processor a rank that yields has it again after milliseconds, behind all of them; one that slept a little is
+ * let in before them. */
 static void pause_between(int *spins) {
     if (++*spins < SPINS) {
+        int64_t before = now_us();
         sched_yield();
+        if (now_us() - before > SHARED_US) *spins = SPINS;
         return;
     }
     struct timespec pause = {0, 50000};
