@@ -192,10 +192,8 @@ static void blas_leave(void) {}
 #endif
 
 static void run_product(Product *p) {
-    _Alignas(64) char parts[(PARTS - 1) * FEW * sizeof(double)];
     int64_t whole = p->cut == CUT_ROWS ? p->m : p->cut == CUT_COLUMNS ? p->n : p->cut == CUT_SUMS ? p->k : 1;
     int64_t size = p->cut ? p->size : 1, pieces = (whole + size - 1) / size;
-    p->parts = parts;
     blas_enter();
     if (divide && pieces > 1) {
         divide(pieces, piece, p);
@@ -221,10 +219,12 @@ __attribute__((visibility("default"))) int weld_nn_product(const bool *ta, const
     if (c->length && c->length != *n) return WELD_CALL_SIZES;
     if (out->length == 0) return WELD_CALL_DONE;
     int rows = (int)*m, columns = (int)*n, inner = (int)*k, one = inner > 0 ? inner : 1;
+    _Alignas(64) char parts[(PARTS - 1) * FEW * sizeof(double)];
     Product product = {.a = {a->data, *ta, *ta ? rows : one},
                        .b = {b->data, *tb, *tb ? one : columns},
                        .c = c->length ? c->data : NULL,
                        .out = out->data,
+                       .parts = parts,
                        .width = *width,
                        .m = rows,
                        .n = columns,
