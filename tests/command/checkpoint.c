@@ -88,8 +88,7 @@ Test(checkpoint, killed_at_random) {
 
 /* What writers of the file left that were killed goes when it is written next; what others are writing, here or elsewhere, stays. */
 Test(checkpoint, what_dead_writers_left_is_removed) {
-    char host[64] = "", names[6][200];
-    const char *folder = test_folder();
+    char host[64] = "", *names[6];
     gethostname(host, sizeof host - 1);
     pid_t dead = fork();
     if (dead == 0) _exit(0);
@@ -99,18 +98,16 @@ Test(checkpoint, what_dead_writers_left_is_removed) {
                                           "other.ckpt.new-%s-%ld-21", "s.npy.new-%s-%ld-22"};
     static const bool goes[] = {true, false, false, true, false, true};
     for (int i = 0; i < 6; i++) {
-        snprintf(names[i], sizeof names[i], formats[i], host, (long)(i == 1 ? getpid() : dead));
+        cr_assert(asprintf(&names[i], formats[i], host, (long)(i == 1 ? getpid() : dead)) > 0);
         test_write(names[i], "part", 4);
     }
-    char path[1000];
-    snprintf(path, sizeof path, "%s/%s", folder, names[3]);
-    cr_assert_eq(utimes(path, (struct timeval[2]){{1000000000, 0}, {1000000000, 0}}), 0);
+    cr_assert_eq(utimes(test_file(names[3]), (struct timeval[2]){{1000000000, 0}, {1000000000, 0}}), 0);
     expect(WORDS("run", "-e", "iterate(1l, |s| {s * 2l, s < 100l})", "--checkpoint", "s.ckpt"), NULL, 0,
            "256l\n", "");
     expect(WORDS("run", "-e", "[1.0, 2.0]", "--save", "s.npy"), NULL, 0, "", "");
     for (int i = 0; i < 6; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        cr_expect_eq(access(path, F_OK) != 0, goes[i], "%s", names[i]);
+        cr_expect_eq(access(test_file(names[i]), F_OK) != 0, goes[i], "%s", names[i]);
+        free(names[i]);
     }
 }
 
