@@ -4,8 +4,9 @@
  * The language's functions have no types, C functions do: `width`, the size of an element, chooses between floats and doubles.
  *
  * A product is cut into pieces for the run's threads: of rows, of columns, or, where there are few of both, of the sums, whose
- * parts are then added up in order. Small rows are cut, and sums, by their sizes alone: their pieces stay in the cache. Meanwhile OpenBLAS uses one thread for each piece: its own wait in circles between two calls, on the
- * processors that loops of the program need, and a call that meets one that is not running waits for milliseconds.
+ * parts are then added up in order. Small rows are cut, and sums, by their sizes alone: their pieces stay in the cache.
+ * Meanwhile OpenBLAS uses one thread for each piece: its own wait in circles between two calls, on the processors that loops
+ * of the program need, and a call that meets one that is not running waits for milliseconds.
  */
 #include <limits.h>
 #include <stdbool.h>

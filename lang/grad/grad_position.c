@@ -8,8 +8,7 @@
  *
  *     for(rows, appender, |b, i, r| for(rangeiter(r, r + n, 1L), b, |c, j, x| merge(c, f(x))))             p = i * n + j
  *
- * Elsewhere the loop is
- * run once more with an appender of its index in the builder's place:
+ * Elsewhere the loop is run once more with an appender of its index in the builder's place:
  *
  *     sources = for(v, appender, |b, i, x| if(x > 0, merge(b, i), b))      [1, 4, 5]: the iterations that merged
  *     start[sources[p]] = min p                                            where an iteration's values begin

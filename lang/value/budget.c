@@ -22,8 +22,7 @@
  *
  * Spares lie in bins by size, eight for each power of two, the latest first: its memory is most likely in a cache. Threads of
  * a run share them, under a lock that is held for some instructions, or while pages of the heap go; blocks are allocated and
- * freed outside of it. Under
- * a sanitizer there are none: what is freed must be known to be free.
+ * freed outside of it. Under a sanitizer there are none: what is freed must be known to be free.
  */
 #include "heap.h"
 

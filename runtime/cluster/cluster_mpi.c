@@ -74,9 +74,7 @@ static Mpi mpi;
 static const Span nowhere = {0, 0, 0};
 
 static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_us() / 1000;
 }
 
 /* ---- the pulse ---- */
@@ -201,19 +199,13 @@ static ErrorCode watch(Error *error) {
     return mpi.broken >= 0 ? lost(error) : E_None;
 }
 
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Where others want the processor a rank that yields has it again after milliseconds, behind all of them; one that slept a little is
  * let in before them. */
 static void pause_between(int *spins) {
     if (++*spins < SPINS) {
-        int64_t before = now_us();
+        int64_t before = clock_us();
         sched_yield();
-        if (now_us() - before > SHARED_US) *spins = SPINS;
+        if (clock_us() - before > SHARED_US) *spins = SPINS;
         return;
     }
     struct timespec pause = {0, 50000};

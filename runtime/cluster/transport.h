@@ -15,7 +15,16 @@
 
 #include "cluster.h"
 
+#include <time.h>
+
 enum { LOOK_NOW = -1 };
+
+/* Microseconds since some moment. */
+static inline int64_t clock_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 /* What a transport has from the launcher. gather and swap are calls of all ranks. */
 typedef struct Launch {

@@ -12,7 +12,6 @@
 
 #include <sched.h>
 #include <stdio.h>
-#include <time.h>
 
 ErrorCode verbs_pause(int *spins, bool aborts, const volatile int32_t *cancel, Error *error) {
     enum { SOMETIMES = 1024 };
@@ -25,12 +24,6 @@ ErrorCode verbs_pause(int *spins, bool aborts, const volatile int32_t *cancel, E
     return aborts ? verbs.launch->idle(spins, cancel, error) : verbs.launch->settling(spins, error);
 }
 
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* A wait that ended after so long: would polling have been enough? */
 static void learn(int64_t waited) {
     if (waited > POLL_MOST_US)
@@ -41,7 +34,7 @@ static void learn(int64_t waited) {
 }
 
 ErrorCode verbs_rest(Wait *wait, bool moved, bool aborts, const volatile int32_t *cancel, Error *error) {
-    int64_t now = now_us();
+    int64_t now = clock_us();
     int spins = LOOK_NOW;
     if (!wait->looked) wait->looked = now;
     bool looks = now - wait->looked > LOOK_US;
@@ -51,7 +44,7 @@ ErrorCode verbs_rest(Wait *wait, bool moved, bool aborts, const volatile int32_t
         sched_yield();
     } else {
         Sleep sleep = device_sleep(&verbs.device, SLEEP_MS);
-        if (sleep == SLEEP_WOKEN) learn(now_us() - wait->since);
+        if (sleep == SLEEP_WOKEN) learn(clock_us() - wait->since);
         if (sleep == SLEEP_PASSED) verbs.patience = 0, looks = true;
     }
     if (!looks) return E_None;
