@@ -118,8 +118,16 @@ ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
     Outcome outcome = {.code = code, .span = error->span};
     /* What a rank is told of another's failure is not its own. */
     outcome.own = code != E_None && !(code == E_Cancelled && !*worker->cancel) && code != E_Cluster;
+    /* Indices and lengths are those of the parts that a rank has. */
+    bool numbers = outcome.own && engine->ranks > 1 && error->code &&
+                   (code == E_OutOfBounds || code == E_ZipMismatch || code == E_BadIterator);
     if (code != E_None)
-        snprintf(outcome.text, sizeof outcome.text, "%s", error->code ? error->text : error_message(code));
+        snprintf(outcome.text, sizeof outcome.text, "%.400s",
+                 error->code ? error->text : error_message(code));
+    if (numbers) {
+        size_t end = strlen(outcome.text);
+        snprintf(outcome.text + end, sizeof outcome.text - end, ", of what rank %d has", engine->rank);
+    }
     Error failure = {.code = E_None};
     ErrorCode ended = engine->end(&outcome, &failure);
     launcher_free(&exchanges);

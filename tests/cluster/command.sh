@@ -40,6 +40,9 @@ for set in weld.cluster.blocks= weld.cluster.parts=v; do
 done
 same words examples/wordcount.weld '"one two one three one two"'
 same fails -e '|v: vec[i64]| result(for(v, appender[i64], |b, i, x| merge(b, lookup(v, x + 4L))))' "$v"
+"$mpirun" --oversubscribe -n 3 "$weldc" run -e '|v: vec[i64]| result(for(v, merger[i64,+], |b, i, x| merge(b, lookup(v, i + 1L))))' "$v" \
+    >/dev/null 2>"$dir/err" && { echo "a lookup beyond the vector does not fail"; exit 1; }
+grep -q 'for length [0-9]*, of what rank 2 has' "$dir/err" || { echo "whose index it is"; cat "$dir/err"; exit 1; }
 same mistyped -e '|v: vec[i64]| v + 1L' "$v"
 
 "$mpirun" --oversubscribe -n 2 "$weldc" run --no-eval --stats -e '|v: vec[f64]| result(for(v, merger[f64,+], |b, i, x| merge(b, x)))' \
