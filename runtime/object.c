@@ -4,7 +4,7 @@
  * holds what it is computed from, or its result. Such chains are as long as the user likes, so dropping one is a loop
  * over a list of the dead, not a recursion.
  */
-#include "rt.h"
+#include "lazy/lazy.h"
 
 #include <stdatomic.h>
 

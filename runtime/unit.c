@@ -16,7 +16,7 @@
  * The optimizer consumes a typed program. That happens in place where no run is interpreting the program and
  * nobody was shown it; else the text is read once more. `lock` guards all that changes after unit_new.
  */
-#include "rt.h"
+#include "lazy/lazy.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

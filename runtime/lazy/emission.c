@@ -12,7 +12,7 @@
  * units and for the same reasons (cache.c); it is guarded by a lock that merging takes to read and emitting to write,
  * and holds at most MOST emissions that no lazy value uses.
  */
-#include "../rt.h"
+#include "lazy.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

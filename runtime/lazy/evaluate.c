@@ -6,7 +6,7 @@
  * struct; each value is a part of it. Roots that are data already are handed out as they are. A future is the same on
  * a thread of its own.
  */
-#include "../rt.h"
+#include "lazy.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  * data from then on. So any number of threads may use them at once. merge.c makes one program of a graph,
  * evaluate.c runs it.
  */
-#include "../rt.h"
+#include "lazy.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

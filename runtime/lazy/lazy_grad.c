@@ -9,7 +9,7 @@
  * is a lazy value like any other, and merges and fuses with what uses it. What it computes again of its function, the
  * optimizer finds where both are evaluated.
  */
-#include "../rt.h"
+#include "lazy.h"
 
 #include <stdlib.h>
 

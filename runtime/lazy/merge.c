@@ -10,7 +10,7 @@
  * graph without its data: it is what makes two evaluations the same program (its bytes are the key of the caches), and
  * from it the program can be made again. All this is linear in the size of the graph.
  */
-#include "../rt.h"
+#include "lazy.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
