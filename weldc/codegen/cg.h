@@ -123,14 +123,15 @@ typedef struct Cg {
 
 typedef LLVMValueRef Leaf;
 
-/* ---- cg.c: programs, functions, expressions, one cg_<id> per row of ops.def ------------------------------
- */
-bool cg_program(Cg *cg);
+/* ---- cg.c: expressions, one cg_<id> per row of ops.def --------------------------------------------------- */
 Leaf *cg_expr(Cg *cg, const Node *node); /* the leaves of its value, in the arena */
 Leaf cg_one(Cg *cg, const Node *node);   /* of a value that is one leaf */
 void cg_slice_check(Cg *cg, const Node *slice, Leaf start, Leaf size,
                     Leaf length); /* that neither is negative */
 void cg_bind(Cg *cg, const Symbol *symbol, Leaf *leaves);
+
+/* ---- cg_function.c: the program, functions ------------------------------------------------------------- */
+bool cg_program(Cg *cg);
 typedef struct NameList {
     Symbol **symbol;
     int count;
@@ -154,8 +155,7 @@ void cg_closure_leave(Cg *cg, Closure *closure);
 void cg_fn_open(Cg *cg, Fn *fn, const char *name, LLVMTypeRef *params, int count);
 void cg_fn_close(Cg *cg, Fn *fn);
 
-/* ---- cg_type.c: leaves, memory, checks, calls
- * ----------------------------------------------------------------- */
+/* ---- cg_type.c: leaves, memory, checks, calls ----------------------------------------------------------- */
 bool type_is_flat(const Type *type); /* made of scalars only */
 int leaf_types(Cg *cg, const Type *type, LLVMTypeRef *out);
 /* The type of a struct's leaf; its offset is added to *offset, unless that is NULL. Vectors in it are two leaves. */
@@ -607,7 +607,7 @@ void cg_deal(Cg *cg, const Dealt *dealt, LLVMValueRef dict, const Leaf *pair, co
 bool cg_deals(const Type *builder); /* are its merges dealt out, if the loop is not inside another one */
 
 /* ---- jit_halves.c: a module's functions as two halves ----------------------------------------------------- */
-/* Instructions of a function times ten; of one that is to stay as it is (cg.c), times left_tenths. */
+/* Instructions of a function times ten; of one that is to stay as it is (cg_function.c), times left_tenths. */
 int64_t jit_work(LLVMValueRef function, int left_tenths);
 bool jit_pays_to_halve(LLVMModuleRef module);
 void jit_keep_half(LLVMModuleRef module,
