@@ -151,8 +151,8 @@ typedef struct KeptState {
     int64_t number; /* of the iterate, from 1 on */
     const Type *type;
     const char *
-        layout; /* a letter for each part that is no struct, in order: b, this rank has its block of it; w, all
-                           ranks have the whole. NULL: the whole of all */
+        layout; /* a letter for each part that is no struct, in order: b, this rank has its block of it; e, the same, and
+                           it is cut evenly; w, all ranks have the whole. NULL: the whole of all */
     Span span;
 } KeptState;
 enum KeptKind { KEPT_NONE, KEPT_AMID, KEPT_DONE };
@@ -237,6 +237,8 @@ void combine(const Type *type, Op op, void *into, const void *value);
 int64_t value_serialized_size(const Type *type, const void *value);
 void value_serialize(const Type *type, const void *value, char *out);
 ErrorCode value_deserialize(Worker *worker, Span span, const Type *type, const Vec *bytes, void *out);
+/* Moves *at behind the value that lies there serialized. False: it is cut off. */
+bool value_serialized_skip(const Type *type, const char **at, const char *end);
 /* Copies a value with everything it points to into the region. */
 bool value_copy(Worker *worker, const Type *type, const void *value, void *out);
 int64_t value_bytes(const Type *type, const void *value); /* of memory that it reaches */

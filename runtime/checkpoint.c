@@ -14,7 +14,8 @@
  *     all ranks write FILE.8.r    ->   all have done so    ->   rank 0 replaces FILE, which says 8   ->   FILE.6.r go
  *
  * A crash at any moment leaves FILE with the blocks that belong to it: before the third step those of generation 7. When
- * a rank is at generation 8, all know that FILE says 7, so 6 can go.
+ * a rank is at generation 8, all know that FILE says 7, so 6 can go. Where the ranks are others than those that wrote it, or a state
+ * lies on them in another way, as a parameter server's does, its blocks are cut anew (checkpoint_cut.c).
  */
 #include "checkpoint.h"
 #include "cluster/cluster.h"
@@ -32,7 +33,8 @@ struct Checkpoint {
     CheckpointFile whole, blocks; /* what this rank knows to be in its files, or to go there next */
     int64_t steps;                /* since the last was written */
     double written_ms;
-    int64_t generation, previous; /* of files of blocks: the latest, and the one before; 0: none */
+    int64_t generation, previous;          /* of files of blocks: the latest, and the one before; 0: none */
+    int64_t found_generation, found_ranks; /* what the file said that the run goes on from */
 };
 
 /* ---- what must agree ---- */
@@ -55,10 +57,6 @@ bool checkpoint_print(Unit *unit, weld_conf_t conf) {
     bool ok = !text.failed;
     buf_release(&text);
     return ok;
-}
-
-static bool same_hash(Hash a, Hash b) {
-    return a.low == b.low && a.high == b.high;
 }
 
 static ErrorCode fails(Worker *worker, const Error *error) {
@@ -98,23 +96,22 @@ static ErrorCode spread(Worker *worker, Vec own, Vec *all) {
 
 /* ---- parts of a state ---- */
 
-/* The parts that this letter of the layout stands for go from one state to the other. Returns the next letter. */
-static const char *copy_parts(const Type *type, const char *layout, char wanted, const char *from, char *to) {
+/* The parts that all ranks have whole, or the others, go from one state to the other. Returns the next letter of the layout. */
+static const char *copy_parts(const Type *type, const char *layout, bool whole, const char *from, char *to) {
     if (type->kind != TY_struct) {
-        if (*layout == wanted) memcpy(to, from, (size_t)type->size);
+        if ((*layout == 'w') == whole) memcpy(to, from, (size_t)type->size);
         return layout + 1;
     }
     for (int i = 0; i < type->count; i++)
-        layout = copy_parts(type->args[i], layout, wanted, from + type->offsets[i], to + type->offsets[i]);
+        layout = copy_parts(type->args[i], layout, whole, from + type->offsets[i], to + type->offsets[i]);
     return layout;
 }
 
-/* Into entry: the parts of a state with this letter, the others empty. NULL layout: all. */
-static bool put_state(KeptEntry *entry, const Type *type, const char *layout, char wanted,
-                      const void *state) {
+/* Into entry: those parts of a state, the others empty. NULL layout: all. */
+static bool put_state(KeptEntry *entry, const Type *type, const char *layout, bool whole, const void *state) {
     char *parts = layout ? calloc(1, (size_t)type->size + 1) : NULL;
     if (layout && !parts) return false;
-    if (layout) copy_parts(type, layout, wanted, state, parts);
+    if (layout) copy_parts(type, layout, whole, state, parts);
     const void *value = layout ? parts : state;
     int64_t size = value_serialized_size(type, value);
     char *bytes = size < INT64_MAX ? malloc((size_t)size + 1) : NULL;
@@ -127,22 +124,45 @@ static bool put_state(KeptEntry *entry, const Type *type, const char *layout, ch
     return true;
 }
 
-static ErrorCode get_state(Worker *worker, const KeptState *kept, const KeptEntry *entry, char wanted,
+static ErrorCode get_state(Worker *worker, const KeptState *kept, const KeptEntry *entry, bool whole,
                            void *state) {
     Vec bytes = {entry->bytes, entry->size};
     if (!kept->layout) return value_deserialize(worker, kept->span, kept->type, &bytes, state);
     void *parts = worker_alloc(worker, kept->type->size, kept->span);
     if (!parts) return E_OutOfMemory;
     ErrorCode code = value_deserialize(worker, kept->span, kept->type, &bytes, parts);
-    if (code == E_None) copy_parts(kept->type, kept->layout, wanted, parts, state);
+    if (code == E_None) copy_parts(kept->type, kept->layout, whole, parts, state);
     return code;
 }
 
 /* ---- going on ---- */
 
+static CheckpointCut cut_of(const Checkpoint *c, const char *layout) {
+    return (CheckpointCut){.path = c->options->checkpoint_file,
+                           .key = c->whole.key,
+                           .generation = c->found_generation,
+                           .ranks = c->found_ranks,
+                           .rank = c->rank,
+                           .own_ranks = c->ranks,
+                           .layout = layout};
+}
+
+/* Makes the entries of a state those that these ranks would have written. */
+static ErrorCode cut_anew(Checkpoint *c, Worker *worker, const KeptState *kept, KeptEntry *whole) {
+    Error error = {.code = E_None};
+    CheckpointCut cut = cut_of(c, kept->layout ? kept->layout : "");
+    KeptEntry *own = checkpoint_find(&c->blocks, kept->number);
+    if (own) checkpoint_drop(&c->blocks, own);
+    own = kept->layout ? checkpoint_entry(&c->blocks, kept->number, whole->type, kept->layout) : NULL;
+    if (kept->layout && !own) return no_memory(c, worker);
+    if (!checkpoint_cut(&cut, kept->type, whole, own, &error)) return fails(worker, &error);
+    if (own) own->done = whole->done;
+    return E_None;
+}
+
 static ErrorCode restore(void *data, Worker *worker, const KeptState *kept, void *state, int32_t *kind) {
     Checkpoint *c = data;
-    const KeptEntry *whole = checkpoint_find(&c->whole, kept->number);
+    KeptEntry *whole = checkpoint_find(&c->whole, kept->number);
     *kind = KEPT_NONE;
     if (!whole || !whole->bytes) return E_None;
     Buf type = {0};
@@ -152,43 +172,39 @@ static ErrorCode restore(void *data, Worker *worker, const KeptState *kept, void
     buf_release(&type);
     if (failed) return no_memory(c, worker);
     if (!same) return refuse(c, worker, kept->span, "has a state of another type for this iterate");
-    if (strcmp(kept->layout ? kept->layout : "", whole->layout) != 0)
-        return refuse(c, worker, kept->span, "has a state that lies on the ranks in another way");
-    ErrorCode code = get_state(worker, kept, whole, 'w', state);
+    bool lies_so = strcmp(kept->layout ? kept->layout : "", whole->layout) == 0;
+    bool anew = !lies_so || (kept->layout && c->found_ranks != c->ranks);
+    ErrorCode code = anew ? cut_anew(c, worker, kept, whole) : E_None;
+    if (code == E_None) code = get_state(worker, kept, whole, true, state);
     if (code == E_None && kept->layout) {
         const KeptEntry *own = checkpoint_find(&c->blocks, kept->number);
         if (!own || strcmp(own->type, whole->type) != 0)
             return refuse(c, worker, kept->span, "lacks this rank's blocks of this iterate's state");
-        code = get_state(worker, kept, own, 'b', state);
+        code = get_state(worker, kept, own, false, state);
     }
     if (code == E_None) *kind = whole->done ? KEPT_DONE : KEPT_AMID;
     return code;
 }
 
 static bool block_path(const Checkpoint *c, int64_t generation, Buf *path) {
-    buf_printf(path, "%s.%lld.%d", c->options->checkpoint_file, (long long)generation, c->rank);
-    return !path->failed;
+    return checkpoint_block_path(c->options->checkpoint_file, generation, c->rank, path);
 }
 
 static ErrorCode read_blocks(Checkpoint *c, Worker *worker) {
     Buf path = {0};
     Error error = {.code = E_None};
-    char *bytes = NULL;
-    size_t size;
-    if (!block_path(c, c->whole.generation, &path)) {
-        buf_release(&path);
-        return no_memory(c, worker);
-    }
-    bool ok = checkpoint_read(path.text, &bytes, &size, &error);
-    if (ok && !bytes) ok = error_set(&error, E_File, nowhere, "the checkpoint %s is not there", path.text);
-    ok = ok && checkpoint_parse(&c->blocks, path.text, bytes, size, &error);
-    if (ok && (c->blocks.rank != c->rank || c->blocks.generation != c->whole.generation ||
-               !same_hash(c->blocks.key.program, c->whole.key.program)))
-        ok = error_set(&error, E_File, nowhere, "the checkpoint %s does not belong to %s", path.text,
-                       c->options->checkpoint_file);
-    free(bytes);
+    CheckpointCut cut = cut_of(c, "");
+    bool some = block_path(c, c->found_generation, &path);
+    bool ok = some && checkpoint_read_blocks(&c->blocks, &cut, path.text, c->rank, &error);
     buf_release(&path);
+    if (!some) return no_memory(c, worker);
     return ok ? E_None : fails(worker, &error);
+}
+
+static bool has_blocks(const CheckpointFile *file) {
+    bool some = false;
+    for (int i = 0; i < file->count; i++) some |= checkpoint_has_blocks(file->entries[i].layout);
+    return some;
 }
 
 /* What all ranks got of the file. */
@@ -197,23 +213,26 @@ static ErrorCode take_file(Checkpoint *c, const CheckpointKey *key, Worker *work
     if (!bytes->length) return E_None;
     if (!checkpoint_parse(&c->whole, c->options->checkpoint_file, bytes->data, (size_t)bytes->length, &error))
         return fails(worker, &error);
-    if (!same_hash(c->whole.key.program, key->program))
+    if (!hash_same(c->whole.key.program, key->program))
         return refuse(c, worker, nowhere, "is of another program");
-    if (!same_hash(c->whole.key.settings, key->settings))
+    if (!hash_same(c->whole.key.settings, key->settings))
         return refuse(
             c, worker, nowhere,
             "was written under other settings of optimization or engine, which may round otherwise");
-    if (!c->whole.generation) return E_None;
-    if (c->whole.ranks != c->ranks)
-        return refuse(c, worker, nowhere, "was written by another number of ranks");
-    return read_blocks(c, worker);
+    c->found_generation = c->whole.generation;
+    c->found_ranks = c->whole.ranks;
+    return has_blocks(&c->whole) && c->found_ranks == c->ranks ? read_blocks(c, worker) : E_None;
 }
 
-/* What a rank that was killed before it could has left behind. */
-static void drop_older_blocks(Checkpoint *c) {
-    Buf path = {0};
-    if (c->generation > 2 && block_path(c, c->generation - 2, &path)) unlink(path.text);
-    buf_release(&path);
+/* Files of blocks of a generation go: this rank's, and of more ranks than there are now every so manyth. */
+static void drop_blocks(const Checkpoint *c, int64_t generation, int ranks) {
+    bool gone = generation > 0;
+    for (int r = c->rank; gone; r += ranks) {
+        Buf path = {0};
+        gone = checkpoint_block_path(c->options->checkpoint_file, generation, r, &path) &&
+               unlink(path.text) == 0;
+        buf_release(&path);
+    }
 }
 
 /* Rank 0 reads the file for all. Of one that is not gone on from only the generation counts. */
@@ -238,7 +257,8 @@ static ErrorCode open_file(Checkpoint *c, const Unit *unit, Worker *worker) {
     if (c->whole.generation)
         c->generation = c->whole.generation; /* the next one's files stand beside these */
     if (c->generation > 1) c->previous = c->generation - 1;
-    if (code == E_None) drop_older_blocks(c);
+    if (code == E_None)
+        drop_blocks(c, c->generation - 2, c->ranks); /* what a rank that was killed has left */
     free(bytes);
     return code;
 }
@@ -270,49 +290,66 @@ static ErrorCode find_due(Checkpoint *c, Worker *worker, bool blocks, bool done,
 }
 
 static ErrorCode write_blocks(Checkpoint *c, Worker *worker) {
-    Buf path = {0}, gone = {0};
+    Buf path = {0};
     Error error = {.code = E_None};
     int64_t next = c->generation + 1, all;
     c->blocks.generation = next;
-    bool ok = block_path(c, next, &path) && (!c->previous || block_path(c, c->previous, &gone));
+    bool ok = block_path(c, next, &path);
     ErrorCode code = ok ? E_None : no_memory(c, worker);
     if (ok && !checkpoint_write(path.text, &c->blocks, &error)) code = fails(worker, &error);
     if (code == E_None) code = greatest(worker, next, &all); /* all have written theirs */
-    if (code == E_None && gone.text) unlink(gone.text);
+    if (code == E_None) drop_blocks(c, c->previous, c->ranks);
     c->previous = c->generation;
     c->generation = c->whole.generation = next;
     buf_release(&path);
-    buf_release(&gone);
     return code;
 }
 
 /* The iterate's entry in the file, with its state. */
-static bool put_entry(CheckpointFile *file, const KeptState *kept, const char *type, bool done, char wanted,
+static bool put_entry(CheckpointFile *file, const KeptState *kept, const char *type, bool done, bool whole,
                       const void *state) {
     KeptEntry *entry = checkpoint_entry(file, kept->number, type, kept->layout ? kept->layout : "");
     if (!entry) return false;
     entry->done = done;
-    return put_state(entry, kept->type, kept->layout, wanted, state);
+    return put_state(entry, kept->type, kept->layout, whole, state);
+}
+
+/* States of which this rank has no blocks that these ranks could go on from, as the run did not come to them, begin anew. */
+static void drop_unread(Checkpoint *c) {
+    for (int i = c->whole.count - 1; i >= 0; i--) {
+        KeptEntry *entry = &c->whole.entries[i];
+        if (checkpoint_has_blocks(entry->layout) && !checkpoint_find(&c->blocks, entry->number))
+            checkpoint_drop(&c->whole, entry);
+    }
+}
+
+/* Rank 0 replaces the file. Blocks that it does not speak of any more go. */
+static ErrorCode write_whole(Checkpoint *c, Worker *worker) {
+    Error error = {.code = E_None};
+    bool blocks = has_blocks(&c->whole);
+    c->whole.generation = c->generation;
+    if (!checkpoint_write(c->options->checkpoint_file, &c->whole, &error)) return fails(worker, &error);
+    for (int64_t g = c->generation - 1; !blocks && g <= c->generation; g++) drop_blocks(c, g, 1);
+    return E_None;
 }
 
 static ErrorCode write_state(Checkpoint *c, Worker *worker, const KeptState *kept, const void *state,
                              bool done) {
     Buf type = {0};
-    Error error = {.code = E_None};
     type_print(&type, kept->type);
     bool ok = !type.failed;
-    if (ok && c->rank == 0) ok = put_entry(&c->whole, kept, type.text, done, 'w', state);
-    if (ok && kept->layout) ok = put_entry(&c->blocks, kept, type.text, done, 'b', state);
+    if (ok && c->rank == 0) ok = put_entry(&c->whole, kept, type.text, done, true, state);
+    if (ok && kept->layout) ok = put_entry(&c->blocks, kept, type.text, done, false, state);
     buf_release(&type);
     if (!ok) return no_memory(c, worker);
     ErrorCode code = kept->layout ? write_blocks(c, worker) : E_None;
-    if (code != E_None || c->rank != 0) return code;
-    return checkpoint_write(c->options->checkpoint_file, &c->whole, &error) ? E_None : fails(worker, &error);
+    return code == E_None && c->rank == 0 ? write_whole(c, worker) : code;
 }
 
 static ErrorCode write_now(void *data, Worker *worker, const KeptState *kept, const void *state, bool done) {
     Checkpoint *c = data;
     ErrorCode code = E_None;
+    drop_unread(c);
     if (c->rank == 0 || kept->layout) code = write_state(c, worker, kept, state, done);
     c->steps = 0;
     c->written_ms = rt_clock_ms();
@@ -323,6 +360,7 @@ static ErrorCode step(void *data, Worker *worker, const KeptState *kept, const v
     Checkpoint *c = data;
     bool due;
     c->steps++;
+    drop_unread(c);
     ErrorCode code = find_due(c, worker, kept->layout != NULL, !again, &due);
     return code == E_None && due ? write_now(c, worker, kept, state, !again) : code;
 }

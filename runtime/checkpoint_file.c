@@ -57,12 +57,19 @@ KeptEntry *checkpoint_entry(CheckpointFile *file, int64_t number, const char *ty
     return NULL;
 }
 
+static void entry_release(KeptEntry *entry) {
+    free(entry->type);
+    free(entry->layout);
+    free(entry->bytes);
+}
+
+void checkpoint_drop(CheckpointFile *file, KeptEntry *entry) {
+    entry_release(entry);
+    *entry = file->entries[--file->count];
+}
+
 void checkpoint_release(CheckpointFile *file) {
-    for (int i = 0; i < file->count; i++) {
-        free(file->entries[i].type);
-        free(file->entries[i].layout);
-        free(file->entries[i].bytes);
-    }
+    for (int i = 0; i < file->count; i++) entry_release(&file->entries[i]);
     free(file->entries);
     *file = (CheckpointFile){.rank = file->rank, .ranks = file->ranks, .key = file->key};
 }
@@ -221,4 +228,31 @@ bool checkpoint_parse(CheckpointFile *file, const char *path, const char *bytes,
             return out_of_memory(error, path);
     }
     return true;
+}
+
+/* ---- files of blocks ---- */
+
+bool checkpoint_has_blocks(const char *layout) {
+    return layout && strpbrk(layout, "be") != NULL;
+}
+
+bool checkpoint_block_path(const char *path, int64_t generation, int rank, Buf *out) {
+    buf_printf(out, "%s.%lld.%d", path, (long long)generation, rank);
+    return !out->failed;
+}
+
+bool checkpoint_read_blocks(CheckpointFile *file, const CheckpointCut *from, const char *path, int rank,
+                            Error *error) {
+    char *bytes = NULL;
+    size_t size;
+    *file = (CheckpointFile){0};
+    bool ok = checkpoint_read(path, &bytes, &size, error);
+    if (ok && !bytes) ok = error_set(error, E_File, nowhere, "the checkpoint %s is not there", path);
+    ok = ok && checkpoint_parse(file, path, bytes, size, error);
+    if (ok && (file->rank != rank || file->generation != from->generation ||
+               !hash_same(file->key.program, from->key.program)))
+        ok = error_set(error, E_File, nowhere, "the checkpoint %s does not belong to %s", path, from->path);
+    free(bytes);
+    if (!ok) checkpoint_release(file);
+    return ok;
 }

@@ -246,3 +246,33 @@ ErrorCode value_deserialize(Worker *worker, Span span, const Type *type, const V
     if (!code && reader.at != reader.length) code = read_fail(&reader);
     return code;
 }
+
+/* A count of things, and that of bytes that are left at *at. */
+static bool skip_bytes(const char **at, const char *end, int64_t count, int64_t each) {
+    if (count < 0 || (each && count > (end - *at) / each)) return false;
+    *at += count * each;
+    return true;
+}
+
+static bool skip_count(const char **at, const char *end, int64_t *count) {
+    const char *from = *at;
+    if (!skip_bytes(at, end, 1, sizeof *count)) return false;
+    memcpy(count, from, sizeof *count);
+    return true;
+}
+
+bool value_serialized_skip(const Type *type, const char **at, const char *end) {
+    int64_t count;
+    bool ok = true;
+    if (!type->pointers) return skip_bytes(at, end, 1, least_size(type));
+    if (type->kind == TY_vec || type->kind == TY_dict) {
+        EntryType room;
+        const Type *element = type->kind == TY_vec ? type->args[0] : dict_entry_layout(type, &room);
+        if (!skip_count(at, end, &count)) return false;
+        if (type->kind == TY_vec && !element->pointers) return skip_bytes(at, end, count, element->size);
+        for (int64_t i = 0; ok && i < count; i++) ok = value_serialized_skip(element, at, end);
+        return ok && count >= 0;
+    }
+    for (int i = 0; ok && i < type->count; i++) ok = value_serialized_skip(type->args[i], at, end);
+    return ok;
+}

@@ -16,6 +16,7 @@ struct Layout {
         LAYOUT_PARTS    /* a struct: the layout of each field */
     } kind;
     int cut; /* of a block, and of an appender's: vectors with the same number are cut at the same places */
+    bool loose; /* of a block in the state of an iterate: each step may leave it cut elsewhere */
     const Layout **parts;
 };
 enum { CUT_EVENLY = 0 }; /* into blocks of one length, or one more for the first ones: block_begin */

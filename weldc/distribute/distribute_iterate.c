@@ -3,11 +3,18 @@
  *     iterate({v, 0}, |s| {{map(s.$0), s.$1 + 1}, s.$1 < n})      v in blocks: they stay so from step to step
  *
  * The state keeps a layout that a step leads back to: a step is tried on copies until one does, where layouts only
- * become less whole. What is not settled after a few tries is whole.
+ * become less whole. What is not settled after a few tries is whole. A vector in blocks that a step leaves cut at other places than
+ * it found it is *loose*: nothing else is cut as it is.
  */
 #include "distribute_server.h"
 
 #include <string.h>
+
+static const Layout *layout_loose(Distribute *d) {
+    Layout *layout = arena_alloc(&d->program->arena, sizeof *layout);
+    *layout = (Layout){.kind = LAYOUT_BLOCK, .cut = cut_new(d), .loose = true};
+    return layout;
+}
 
 /* The layout of a state that starts like one and is left like the other by a step. */
 static const Layout *layout_join(Distribute *d, const Type *type, const Layout *a, const Layout *b) {
@@ -19,12 +26,22 @@ static const Layout *layout_join(Distribute *d, const Type *type, const Layout *
     }
     if (a->kind == LAYOUT_KEYED || b->kind == LAYOUT_KEYED) return &layout_whole;
     if (a->kind == LAYOUT_BLOCK && b->kind == LAYOUT_BLOCK)
-        return a->cut == b->cut ? a : layout_block(d, cut_new(d));
+        return a->cut == b->cut || a->loose ? a : layout_loose(d);
     if (a->kind == LAYOUT_BLOCK || b->kind == LAYOUT_BLOCK) {
         const Layout *block = a->kind == LAYOUT_BLOCK ? a : b;
-        return block->cut == CUT_EVENLY ? block : layout_block(d, cut_new(d));
+        return block->cut == CUT_EVENLY ? block : layout_loose(d);
     }
     return a->kind == b->kind ? a : &layout_whole;
+}
+
+/* A state that checkpoints keep may come back cut evenly. */
+static const Layout *loosen(Distribute *d, const Type *type, const Layout *layout) {
+    if (layout->kind == LAYOUT_BLOCK) return layout->cut == CUT_EVENLY ? layout : layout_loose(d);
+    if (layout->kind != LAYOUT_PARTS) return layout;
+    Layout *parts = layout_parts(d, type->count);
+    for (int i = 0; parts->parts && i < type->count; i++)
+        parts->parts[i] = loosen(d, type->args[i], layout_part(layout, i));
+    return parts;
 }
 
 static bool layout_same(const Type *type, const Layout *a, const Layout *b) {
@@ -88,13 +105,14 @@ static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *
 static void put_layout(Buf *out, const Type *type, const Layout *layout) {
     for (int i = 0; type->kind == TY_struct && i < type->count; i++)
         put_layout(out, type->args[i], layout_part(layout, i));
-    if (type->kind != TY_struct) buf_put(out, layout->kind == LAYOUT_BLOCK ? "b" : "w", 1);
+    bool block = layout->kind == LAYOUT_BLOCK;
+    if (type->kind != TY_struct) buf_put(out, !block ? "w" : layout->cut == CUT_EVENLY ? "e" : "b", 1);
 }
 
 static void note_layout(Distribute *d, Node *iterate, const Layout *state) {
     Buf letters = {0};
     put_layout(&letters, iterate->type, state);
-    bool blocks = !letters.failed && letters.text && strchr(letters.text, 'b');
+    bool blocks = !letters.failed && letters.text && strpbrk(letters.text, "be");
     if (blocks) iterate->text = arena_copy(&d->program->arena, letters.text, letters.length);
     d->gave_up |= letters.failed || (blocks && !iterate->text);
     buf_release(&letters);
@@ -107,8 +125,8 @@ const Layout *distribute_iterate(Distribute *d, Node **slot) {
     bool trains = d->program->distribution.server && !d->steps;
     const Layout *served = trains ? distribute_served(d, slot) : NULL;
     if (served) return served;
-    const Layout *from = distribute(d, &node->kids[0]), *state = from;
     const Type *type = node->type;
+    const Layout *from = distribute(d, &node->kids[0]), *state = node->bits ? loosen(d, type, from) : from;
     bool settled = false;
     for (int i = 0; i < TRIES && !settled; i++) {
         Node *copy = node_clone(d->program, node->kids[1]);
