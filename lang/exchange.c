@@ -63,6 +63,13 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
         memcpy(call->out, call->operands[0], sizeof(Dict *));
         ((char *)call->out)[call->type->offsets[1]] = true;
         return E_None;
+    case EXCHANGE_settle: { /* the same fields, and whether they settled */
+        int last = call->type->count - 1;
+        memset(call->out, 0, (size_t)call->type->size);
+        memcpy(call->out, call->operands[0], sizeof(Vec) * (size_t)last);
+        ((char *)call->out)[call->type->offsets[last]] = true;
+        return E_None;
+    }
     case EXCHANGE_pick: return pick(worker, call);
     case EXCHANGE_part:
     case EXCHANGE_align: {

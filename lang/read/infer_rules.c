@@ -430,16 +430,38 @@ static Verdict spread(Infer *in, Node *node) {
     return infer_give(in, node, type_make(in->types, TY_struct, OP_none, 3, given));
 }
 
+static bool is_columns(const Type *type) {
+    bool fits = type->kind == TY_struct && type->count > 0;
+    for (int i = 0; fits && i < type->count; i++) fits = type->args[i]->kind == TY_vec;
+    return fits;
+}
+
 /* Vectors of rows, the keys first. */
 static Verdict routed(Infer *in, Node *node) {
     Type *type = type_resolve(in->types, infer_type(in, node->kids[0]));
     Verdict verdict = infer_give(in, node, type);
     if (type->open) return verdict == FAIL ? FAIL : WAIT;
-    bool fits = type->kind == TY_struct && type->count > 0;
-    for (int i = 0; fits && i < type->count; i++) fits = type->args[i]->kind == TY_vec;
-    if (fits) return verdict;
+    if (is_columns(type)) return verdict;
     return infer_fail(in, node->kids[0]->span, "what moves to keys is a struct of vectors, not %s",
                       infer_text(in, type).text);
+}
+
+/* {vec, .., bool} of vectors of rows, the indices first, and {entries, most}. */
+static Verdict settled(Infer *in, Node *node) {
+    Type *number = infer_scalar(in, TY_i64), *type = type_resolve(in->types, infer_type(in, node->kids[0]));
+    if (!infer_expect(in, node->kids[1], infer_pair(in, number, number), "where rows settle")) return FAIL;
+    if (type->open) return WAIT;
+    Type **parts = arena_alloc(&in->program->arena, sizeof *parts * (size_t)(type->count + 1));
+    if (!parts) return infer_fail(in, node->span, "out of memory");
+    bool fits = is_columns(type) && type->args[0]->args[0]->kind == TY_i64;
+    for (int i = 0; fits && i < type->count; i++) fits = !type->args[i]->args[0]->pointers;
+    if (!fits)
+        return infer_fail(in, node->kids[0]->span,
+                          "what settles is a struct of vectors without pointers, of i64 the first, not %s",
+                          infer_text(in, type).text);
+    for (int i = 0; i < type->count; i++) parts[i] = type->args[i];
+    parts[type->count] = infer_scalar(in, TY_bool);
+    return infer_give(in, node, type_make(in->types, TY_struct, OP_none, type->count + 1, parts));
 }
 
 static Verdict fetched(Infer *in, Node *node) {
@@ -517,6 +539,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_spread: return spread(in, node);
     case EXCHANGE_fetch: return fetched(in, node);
     case EXCHANGE_route: return routed(in, node);
+    case EXCHANGE_settle: return settled(in, node);
     case EXCHANGE_deal: return with_vector(in, node, "a deal", cuts);
     case EXCHANGE_host: return served(in, node, infer_type(in, node->kids[0]), cuts);
     case EXCHANGE_pull: {

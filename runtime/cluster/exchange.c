@@ -7,8 +7,8 @@
  *     rank 1   for 0: [4]  for 1: []            rank 1 gets [2, 3]
  *
  * Elements that hold pointers travel serialized. A gather is a swap of the same for everybody, a deal one of pieces.
- * What combines values (exchange_reduce.c), what dictionaries need (exchange_dict.c) and a parameter server
- * (exchange_server.c) are files of their own.
+ * What combines values (exchange_reduce.c), what dictionaries need (exchange_dict.c), rows that go to others
+ * (exchange_route.c) and a parameter server (exchange_server.c) are files of their own.
  */
 #include "exchange.h"
 
@@ -401,8 +401,9 @@ ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call)
     case EXCHANGE_merge:
     case EXCHANGE_shuffle:
     case EXCHANGE_spread:
-    case EXCHANGE_fetch:
-    case EXCHANGE_route: return exchange_dict(x);
+    case EXCHANGE_fetch: return exchange_dict(x);
+    case EXCHANGE_route:
+    case EXCHANGE_settle: return exchange_rows(x);
     case EXCHANGE_host:
     case EXCHANGE_serve:
     case EXCHANGE_pull:

@@ -70,7 +70,14 @@ ErrorCode exchange_reduce(Exchange *x);
 
 /* ---- exchange_dict.c ---- */
 
-/* merge, shuffle, spread, fetch, route */
+/* merge, shuffle, spread, fetch */
 ErrorCode exchange_dict(Exchange *x);
+/* The rank that owns a key, by its hash. */
+int exchange_owner(const Exchange *x, const Type *key, const void *at);
+
+/* ---- exchange_route.c ---- */
+
+/* route, settle */
+ErrorCode exchange_rows(Exchange *x);
 
 #endif

@@ -4,7 +4,6 @@
  *     shuffle    each entry goes to the rank that owns its key, by its hash, which merges what it gets
  *     spread     one of the two, whichever sends fewer bytes when the ranks then look up so many keys
  *     fetch      of a dictionary that was shuffled, a rank gets the entries of the keys that it asks for
- *     route      rows go to the ranks that own their keys
  *
  *     fetch on rank 0, of [7, 9, 7]      7 is rank 0's, 9 is rank 1's
  *         asks   {7: -, 9: -}            each key once
@@ -13,7 +12,8 @@
  *
  * In the terms of joins by hash (Blanas et al., Design and evaluation of main memory hash join algorithms, SIGMOD'11;
  * Polychroniou et al., Track join, SIGMOD'14) a merge broadcasts the build side, and a fetch sends keys there and values
- * back, while the rows of the probe side stay where they are; a shuffle of one side and a route of the other partition both.
+ * back, while the rows of the probe side stay where they are; a shuffle of one side and a route (exchange_route.c) of the other
+ * partition both.
  */
 #include "exchange.h"
 
@@ -53,7 +53,7 @@ static ErrorCode dict_of(Exchange *x, const Type *entry, const Vec *entries, Dic
 
 /* ---- each key on one rank ---- */
 
-static int owner_of(const Exchange *x, const Type *key, const void *at) {
+int exchange_owner(const Exchange *x, const Type *key, const void *at) {
     return (int)((unsigned __int128)key_hash(key, at) * (unsigned)x->ranks >> 64);
 }
 
@@ -74,7 +74,7 @@ static ErrorCode deal_entries(Exchange *x, const Type *entry, const Type *part, 
     if (!owners || !numbers || !to || !send || !ends) return E_OutOfMemory;
     const char *data = entries->data;
     for (int64_t i = 0; i < entries->length; i++) {
-        owners[i] = owner_of(x, entry->args[0], data + i * entry->size);
+        owners[i] = exchange_owner(x, entry->args[0], data + i * entry->size);
         send[owners[i]].length++;
     }
     for (int peer = 0; peer < x->ranks; peer++) {
@@ -326,66 +326,8 @@ static ErrorCode fetch(Exchange *x) {
     return E_None;
 }
 
-/* ---- rows that go to their keys ---- */
-
-/* Where each row stands when rows are dealt out, and how many go to each rank. */
-static ErrorCode deal_rows(Exchange *x, const Type *key, const Vec *keys, int64_t *places, int64_t *counts) {
-    int32_t *owners = exchange_take(x, keys->length * (int64_t)sizeof *owners);
-    int64_t *next = exchange_take(x, x->ranks * (int64_t)sizeof *next);
-    if (!owners || !next) return E_OutOfMemory;
-    memset(counts, 0, (size_t)x->ranks * sizeof *counts);
-    for (int64_t i = 0; i < keys->length; i++) {
-        owners[i] = owner_of(x, key, (const char *)keys->data + i * key->size);
-        counts[owners[i]]++;
-    }
-    int64_t begin = 0;
-    for (int peer = 0; peer < x->ranks; begin += counts[peer++]) next[peer] = begin;
-    for (int64_t i = 0; i < keys->length; i++) places[i] = next[owners[i]]++;
-    exchange_drop(x, owners, keys->length * (int64_t)sizeof *owners);
-    return E_None;
-}
-
-static ErrorCode route_column(Exchange *x, const Type *element, const Vec *column, const int64_t *places,
-                              const int64_t *counts, Vec *out) {
-    Vec *send = exchange_vectors(x);
-    int64_t bytes = column->length * element->size;
-    char *dealt = exchange_take(x, bytes), *at = dealt;
-    if (!send || !dealt) return E_OutOfMemory;
-    for (int64_t i = 0; i < column->length; i++)
-        memcpy(dealt + places[i] * element->size, (const char *)column->data + i * element->size,
-               (size_t)element->size);
-    for (int peer = 0; peer < x->ranks; peer++) {
-        send[peer] = (Vec){at, counts[peer]};
-        at += counts[peer] * element->size;
-    }
-    TRY(exchange_swap(x, element, send, out));
-    exchange_drop(x, dealt, bytes);
-    return E_None;
-}
-
-static ErrorCode route(Exchange *x) {
-    const Type *type = x->call->type, *key = type->args[0]->args[0];
-    const char *from = x->call->operands[0];
-    Vec keys, column, out;
-    memcpy(&keys, from, sizeof keys);
-    int64_t *places = exchange_take(x, keys.length * (int64_t)sizeof *places);
-    int64_t *counts = exchange_take(x, x->ranks * (int64_t)sizeof *counts);
-    if (!places || !counts) return E_OutOfMemory;
-    TRY(deal_rows(x, key, &keys, places, counts));
-    for (int i = 0; i < type->count; i++) {
-        memcpy(&column, from + type->offsets[i], sizeof column);
-        if (column.length != keys.length)
-            return worker_fail(x->worker, E_ZipMismatch, x->span, keys.length, column.length);
-        TRY(route_column(x, type->args[i]->args[0], &column, places, counts, &out));
-        memcpy((char *)x->call->out + type->offsets[i], &out, sizeof out);
-    }
-    exchange_drop(x, places, keys.length * (int64_t)sizeof *places);
-    return E_None;
-}
-
 ErrorCode exchange_dict(Exchange *x) {
     switch (x->call->kind) {
-    case EXCHANGE_route: return route(x);
     case EXCHANGE_spread: return spread(x);
     case EXCHANGE_fetch: return fetch(x);
     default: return merge_dicts(x, x->call->type, x->call->kind == EXCHANGE_shuffle, x->call->out);
