@@ -52,6 +52,7 @@ struct Block {
 
 typedef struct Licm {
     Program *program;
+    Node *moved; /* the last let that was made of a value that moved */
     int *levels; /* by symbol id */
     int limit;
 } Licm;
@@ -96,6 +97,7 @@ static bool is_costly(const Node *node) {
     case N_ToVec:
     case N_Iterate:
     case N_Serialize: return true;
+    case N_If: return is_costly(node->kids[1]) || is_costly(node->kids[2]);
     case N_Exchange: return *exchange_classes[node->bits].sends;
     default: return false;
     }
@@ -132,6 +134,7 @@ static uint64_t move(Licm *licm, Block *block, Node **slot, Needs needs) {
     let->kids[0] = node;
     Moved *moved = arena_alloc(&program->arena, sizeof *moved);
     *moved = (Moved){block->at, let, NULL};
+    licm->moved = let;
     *block->last = moved;
     block->last = &moved->next;
     *slot = node_ident(program, node->span, name);
@@ -186,6 +189,30 @@ static void lay_out(Block *block, Node **slot) {
     for (Node *let = *slot; let != block->end; let = let->kids[1]) let->type = block->end->type;
 }
 
+/* The block before the iterate, for a condition or a number that does not change in its step, so that what needs it may move, too; or
+ * NULL. */
+static Block *decides_before(Block *block, const Node *let, Needs needs) {
+    const Node *value = let->kids[0];
+    bool stays = needs.fixed || needs.builder || value->kind == N_Ident || value->kind == N_Literal;
+    TypeKind kind = let->symbol->type->kind;
+    if ((kind != TY_bool && kind != TY_i64) || stays) return NULL;
+    Block *home = home_of(block, needs.levels, true);
+    return home != block ? home : NULL;
+}
+
+/* let few = t; in the block, and let t = ..; outside   =>   let few = ..; outside, so that values that use it can follow. */
+static void keep_name(Licm *licm, Node *let, uint64_t levels) {
+    Node *value = let->kids[0], *moved = licm->moved;
+    if (!moved || value->kind != N_Ident || value->symbol != moved->symbol || !levels) return;
+    Symbol *name = let->symbol;
+    let->symbol = moved->symbol;
+    let->text = let->symbol->name;
+    moved->symbol = value->symbol = name;
+    moved->text = name->name;
+    licm->levels[name->id] = 63 - __builtin_clzll(levels);
+    licm->moved = NULL;
+}
+
 /* lambda: whose body it is, or NULL. Names that are bound in the block do not count outside. */
 static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int kind) {
     Block block = {.outer = outer, .kind = kind, .level = outer ? outer->level + 1 : 0, .at = 1};
@@ -200,6 +227,9 @@ static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int
                                               : walk_node(licm, &block, value);
         needs_add(&needs, below);
         licm->levels[let->symbol->id] = block.level;
+        Block *before = decides_before(&block, let, below);
+        if (before) below.levels = move(licm, before, value, below);
+        keep_name(licm, let, below.levels);
     }
     block.end = *at;
     Needs below = walk_node(licm, &block, &block.end);
