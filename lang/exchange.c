@@ -58,6 +58,10 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
         memset(call->out, 0, (size_t)call->type->size);
         memcpy(call->out, call->operands[0], sizeof(Vec));
         return E_None;
+    case EXCHANGE_find: /* all of it, so each is where it is */
+        memcpy(call->out, call->operands[0], sizeof(Vec));
+        memcpy((char *)call->out + call->type->offsets[1], call->operands[1], sizeof(Vec));
+        return E_None;
     case EXCHANGE_spread:
         memset(call->out, 0, (size_t)call->type->size);
         memcpy(call->out, call->operands[0], sizeof(Dict *));

@@ -134,7 +134,8 @@ typedef struct Host {
 typedef struct ExchangeCall {
     ExchangeKind kind;
     Op op;
-    const Type *type; /* exchange_type; of the first operand, too, but for a pick, a window and a spread */
+    const Type
+        *type; /* exchange_type; of the first operand, too, but for a pick, a window, a find and a spread */
     const void *
         operands[2]; /* the second: of a part or an align only the length counts, whatever its elements are */
     void *out;       /* room for the result, which may point into the operands and the worker's region */

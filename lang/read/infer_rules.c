@@ -510,6 +510,20 @@ static Verdict windowed(Infer *in, Node *node) {
     return infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), number));
 }
 
+/* {vec, places} of a vector and places, numbers or pairs of them. */
+static Verdict found(Infer *in, Node *node) {
+    Type *number = infer_scalar(in, TY_i64), *pair = infer_pair(in, number, number);
+    Type **places = infer_shape(in, node->kids[1], TY_vec, "the places of elements");
+    if (!infer_shape(in, node->kids[0], TY_vec, "what elements are found in") || !places) return FAIL;
+    Type *place = type_resolve(in->types, places[0]);
+    Verdict verdict =
+        infer_give(in, node, infer_pair(in, infer_type(in, node->kids[0]), infer_type(in, node->kids[1])));
+    if (place->open) return verdict == FAIL ? FAIL : WAIT;
+    if (place == number || place == pair) return verdict;
+    return infer_fail(in, node->kids[1]->span, "places of elements are i64 or {i64,i64}, not %s",
+                      infer_text(in, place).text);
+}
+
 /* What a parameter server does with parameters or sums goes by a vector of numbers, by three, or by one. */
 static Verdict served(Infer *in, Node *node, Type *given, Type *by) {
     if (!infer_expect(in, node->kids[1], by, "what a parameter server goes by")) return FAIL;
@@ -535,6 +549,7 @@ Verdict infer_Exchange(Infer *in, Node *node) {
     case EXCHANGE_shuffle: return same_dict(in, node);
     case EXCHANGE_broadcast: return infer_give(in, node, infer_type(in, node->kids[0]));
     case EXCHANGE_window: return windowed(in, node);
+    case EXCHANGE_find: return found(in, node);
     case EXCHANGE_pick: return picked(in, node);
     case EXCHANGE_spread: return spread(in, node);
     case EXCHANGE_fetch: return fetched(in, node);

@@ -398,6 +398,7 @@ ErrorCode exchange_run(Exchanges *all, Worker *worker, const ExchangeCall *call)
     case EXCHANGE_deal: return deal_at(x, element, a, b, call->out);
     case EXCHANGE_pick: return pick(x);
     case EXCHANGE_window: return window(x, call->type->args[0]->args[0]);
+    case EXCHANGE_find: return exchange_find(x);
     case EXCHANGE_merge:
     case EXCHANGE_shuffle:
     case EXCHANGE_spread:

@@ -68,6 +68,10 @@ ErrorCode launcher_drain(Exchanges *all, Worker *worker);
 /* reduce, portion, seed, place */
 ErrorCode exchange_reduce(Exchange *x);
 
+/* ---- exchange_find.c ---- */
+
+ErrorCode exchange_find(Exchange *x);
+
 /* ---- exchange_dict.c ---- */
 
 /* merge, shuffle, spread, fetch */

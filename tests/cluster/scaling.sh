@@ -19,6 +19,10 @@ made distinct.npy '|n: i64| result(for(rangeiter(0L, n, 1L), appender[i64], |b, 
 made x.npy '|n: i64| {result(for(rangeiter(0L, n * 400L, 1L), appender[f64], |b, i, x| merge(b, f64(x * x % 17L) * 0.1 - 0.8))), n, 400L}' 2000L
 made y.npy '|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x % 2L))))' 2000L
 "$weldc" run examples/digits.weld samples=2000L seed=1L --save "$dir/digits"
+"$weldc" run -e '|d: {{vec[f64], i64, i64}, vec[i64]}| d.$0' "@$dir/digits" --save "$dir/images.npy"
+"$weldc" run -e '|d: {{vec[f64], i64, i64}, vec[i64]}| d.$1' "@$dir/digits" --save "$dir/labels.npy"
+sed 's/^|digits: .*vec.i64.}, /|images: {vec[f64], i64, i64}, labels: vec[i64], /; s/^  let images = digits.$0;/  let digits = {images, labels};/' \
+    examples/digits_mlp.weld >"$dir/mlp.weld"
 cat >"$dir/pagerank.weld" <<'END'
 |from: vec[i64], to: vec[i64], n: i64|
   let zeros = result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, 0.0)));
@@ -67,7 +71,8 @@ scales kmeans $((4000 * 8 * 3 + 10 * (4000 * 8 * 3 / 4 + (10 * 8 + 16) * 3 + 100
 # In each step a portion of 400 sums, the loss, and the weights.
 scales logistic $((10 * (100 * 8 * 3 + 8 * 3 + 100 * 8 * 3))) 0 examples/logistic.weld "x=@$dir/x.npy" "y=@$dir/y.npy" steps=10L rate=0.1
 # In each step portions of the gradients of 203530 parameters, and these; the slopes of 128 x 10 scores, whose zeros are gathered, as are those of the
-# biases; the order of 1600 samples. At the start all, at the end the model and scores of 400 images by all. All ranks have the images.
+# biases; the order of 1600 samples; of 96 images of others those that this rank has, a third of the 1600. At the start all, and 2000 labels, at the end the
+# model and scores of 400 images by all. All ranks have the 400 images, and parameters and their gradients.
 parameters=$((203530 * 8))
-scales mlp $((10 * (parameters * 3 / 4 * 2 + 128 * 10 * 8 * 3 / 2 + (128 * 10 + 266) * 8 * 3 / 4 + 400 * 16 * 3 / 4 + 64 * 16 * 3) + parameters * 3 / 4)) \
-    $((2000 * 785 * 8 + 3 * parameters)) examples/digits_mlp.weld "@$dir/digits" 10L 0.002
+scales mlp $((10 * (parameters * 3 / 4 * 2 + 128 * 10 * 8 * 3 / 2 + (128 * 10 + 266) * 8 * 3 / 4 + 400 * 16 * 3 / 4 + 64 * 16 * 3 + 96 * 784 * 8 * 500 / 1600) + parameters * 3 / 4 + 500 * 8 * 3)) \
+    $((400 * 784 * 8 + 3 * parameters)) "$dir/mlp.weld" "@$dir/images.npy" "@$dir/labels.npy" 10L 0.002

@@ -103,9 +103,12 @@ static Symbol *field_symbol(Distribute *d, const Symbol *symbol, int field) {
         d->gave_up = true;
         return NULL;
     }
-    if (!place->fields[field])
+    if (!place->fields[field]) {
         place->fields[field] =
             derive(d, symbol, symbol->type->args[field], layout_part(place->layout, field));
+        bool written = place->init && place->init->kind == N_Struct;
+        place_of(d, place->fields[field])->init = written ? place->init->kids[field] : NULL;
+    }
     return place->fields[field];
 }
 
@@ -237,8 +240,19 @@ static Keys keys_of(Distribute *d, const Symbol *dict) {
     return place->uses == place->listings ? KEYS_APART : only_fetched(d, dict) ? KEYS_PARTIAL : KEYS_WHOLE;
 }
 
+/* As Place.most, of a value that is not rewritten yet. */
+static const Node *most_of(Distribute *d, const Node *value) {
+    bool checked = value->kind == N_Select && value->type->kind == TY_i64;
+    const Node *most = value->kind == N_Slice ? value->kids[2] : checked ? value->kids[1] : NULL;
+    const Node *path = most;
+    while (path && path->kind == N_Field) path = path->kids[0];
+    bool known = path && (path->kind == N_Ident || path->kind == N_Literal);
+    return known ? node_clone(d->program, most) : NULL;
+}
+
 static const Layout *distribute_let(Distribute *d, Node *let) {
     Node **value = &let->kids[0];
+    const Node *most = most_of(d, *value);
     const Layout *layout;
     if ((*value)->kind == N_For)
         layout = distribute_for(d, value, only_ends(d, let->symbol));
@@ -248,6 +262,13 @@ static const Layout *distribute_let(Distribute *d, Node *let) {
         layout = distribute(d, value);
     if (layout->kind == LAYOUT_PARTIAL && let->symbol->type->kind == TY_dict) layout = spread_dict(d, let);
     Place *place = place_of(d, let->symbol);
+    if ((*value)->kind == N_Ident) {
+        place->most = place_of(d, (*value)->symbol)->most;
+        place->init = place_of(d, (*value)->symbol)->init;
+        if (layout->kind == LAYOUT_BLOCK) place->same = (*value)->symbol;
+    } else {
+        place->most = most;
+    }
     place->layout = layout;
     place->bound = true;
     layout = distribute(d, &let->kids[1]);
@@ -281,12 +302,31 @@ Node *whole_length(Distribute *d, const Node *vector, const Layout *layout) {
     Program *program = d->program;
     Type *number = type_scalar(&program->types, TY_i64);
     Place *place = vector->kind == N_Ident ? place_of(d, vector->symbol) : NULL;
+    if (place && place->same) return whole_length(d, node_ident(program, vector->span, place->same), layout);
     if (layout->kind == LAYOUT_BLOCK && place && !place->closed) {
         if (!place->length) place->length = derive(d, vector->symbol, number, &layout_whole);
         return node_ident(program, vector->span, place->length);
     }
     Node *length = node_make(program, N_Len, vector->span, number, 1, node_clone(program, vector));
     return layout->kind == LAYOUT_BLOCK ? exchange_node(d, EXCHANGE_reduce, OP_add, length, NULL) : length;
+}
+
+/* Of what an iterate's state begins as: a path, or a loop that makes a vector of another one; NULL: who knows. */
+static Node *length_at_start(Distribute *d, const Node *init) {
+    const Node *loop = init->kind == N_Result ? init->kids[0] : NULL;
+    if (init->kind == N_Exchange && init->bits == EXCHANGE_block) return length_at_start(d, init->kids[0]);
+    if (loop && loop->kind == N_For && loop->count == 3 && loop->kids[0]->iter == IT_scalar &&
+        loop->kids[0]->count == 1)
+        return length_at_start(d, loop->kids[0]->kids[0]);
+    if (init->kind != N_Ident) return NULL;
+    return likely_length(d, init, place_of(d, init->symbol)->layout);
+}
+
+Node *likely_length(Distribute *d, const Node *vector, const Layout *layout) {
+    const Place *place = vector->kind == N_Ident ? place_of(d, vector->symbol) : NULL;
+    Node *length = place && place->init ? length_at_start(d, place->init) : NULL;
+    if (length) return length;
+    return place && place->most ? node_clone(d->program, place->most) : whole_length(d, vector, layout);
 }
 
 static const Layout *distribute_len(Distribute *d, Node **slot) {

@@ -34,8 +34,12 @@ typedef struct Place {
     bool closed;                 /* nothing can be bound behind it any more */
     bool bound;                  /* the walk has come behind where it is bound */
     int uses, results, listings; /* as the program was: in all, below result, below tovec */
-    int fetches;                 /* of a dictionary, as the program was: lookups whose keys may be fetched */
-    int steps;                   /* iterates around the place where it is bound */
+    Symbol *same;                /* of a vector in blocks that has another name, too: that; or NULL */
+    const Node *
+        most; /* of a vector that was sliced: the size; of a number: what it is if an assertion holds; or NULL */
+    const Node *init; /* of an iterate's state, or a part of it: what it begins as; or NULL */
+    int fetches;      /* of a dictionary, as the program was: lookups whose keys may be fetched */
+    int steps;        /* iterates around the place where it is bound */
     Asked *asked;
     Symbol *spread; /* of a dictionary: {dictionary, is it whole on all ranks, do rows move to it}; or NULL */
     bool moves;     /* of a dictionary: there are loops whose rows may move to where their keys are */
@@ -83,6 +87,8 @@ Node *bind_derived(Distribute *d, Symbol *symbol, Node *body);
 void distribute_function(Distribute *d, Node *lambda);
 /* How many elements all ranks have of a vector together. */
 Node *whole_length(Distribute *d, const Node *vector, const Layout *layout);
+/* About as many, where that may be known earlier: before an iterate of whose state the vector is, or before a slice. */
+Node *likely_length(Distribute *d, const Node *vector, const Layout *layout);
 /* This rank's block of a vector that is cut evenly, or could be. */
 Node *own_block(Distribute *d, Node *vector, const Layout *layout);
 
@@ -110,8 +116,10 @@ typedef struct Range {
     Symbol *share; /* {begin, end}, or NULL */
     const Node *leader;
 } Range;
-/* Vectors in blocks that the loop's function only looks up or slices near its index become windows, bound around the loop. */
-void distribute_windows(Distribute *d, Node **slot, const Range *range);
+typedef struct Finds Finds;
+/* Vectors in blocks that the loop's function only looks up or slices near its index become windows, bound around the loop; what is looked
+ * up elsewhere is added to the finds. */
+void distribute_windows(Distribute *d, Node **slot, const Range *range, Finds *finds);
 /* exchange[window](vector, {begin, end, scale, offset, size}) */
 Node *window_node(Distribute *d, Node *vector, Node *begin, Node *end, Node *scale, Node *offset, Node *size);
 
@@ -148,6 +156,40 @@ void fetches_end(Fetches *f, Node **slot);
 /* Data of the loop that has no name gets one. */
 void name_data(Distribute *d, Node **slot, Node *loop);
 
+/* ---- distribute_find.c ---- */
+/* Something that takes elements of a vector: a lookup, a slice, or an iterator with bounds; place: its number in an iteration. */
+typedef struct FoundUse {
+    Node *site;
+    int place;
+} FoundUse;
+typedef struct Found {
+    Symbol *vector, *part, *at; /* part: what of it the loop needs; at: where in that each place is */
+    FoundUse *uses;
+    int count, per; /* per: places of an iteration */
+    bool ranged;    /* places are {first, length} */
+    bool done;
+    Node *places; /* or NULL: it is gathered */
+} Found;
+enum { MOST_FINDS = 8 }; /* of one loop; other vectors are made whole */
+struct Finds {
+    Distribute *d;
+    const Fetches *fetches;
+    Found list[MOST_FINDS];
+    int count;
+    bool *inside; /* by symbol id: bound in the loop's function */
+    Symbol *few;  /* is little found? NULL: it always is */
+    Node *each, *once,
+        *all; /* bytes: found by an iteration, or by all, of vectors that are gathered otherwise; or NULL */
+    Node **slot; /* of the loop, or what is around it */
+};
+void finds_begin(Finds *finds, Distribute *d, const Fetches *fetches);
+/* The uses look in a part from now on. */
+void finds_add(Finds *finds, const Symbol *vector, Node **uses, int count);
+/* Binds the parts around the loop, whose function is done; iterations: of all ranks. Before fetches_end. */
+void finds_look(Finds *finds, Node **slot, Node *loop, Node *iterations);
+/* Behind fetches_end: the loop becomes two where the ranks choose when the program runs. */
+void finds_end(Finds *finds);
+
 /* ---- distribute_move.c ---- */
 /* How many bytes move of a row of the loop that looks up in this dictionary; 0: rows stay, as they must or as it does not pay. */
 int64_t moved_row(Distribute *d, const Node *loop, const Symbol *dict);
@@ -158,6 +200,8 @@ Node *moved_loop(Distribute *d, Node **slot, Symbol **dict);
 /* ---- distribute_keys.c ---- */
 /* Drops the lets below that nothing uses. */
 void drop_unused_lets(Program *program, Node **slot);
+/* Is there anything below that must be done as often as it stands there? */
+bool keeps_below(Program *program, Node *node);
 /* The name of the dictionary that the node looks up in, or NULL: it does not, or in one without a name. */
 Symbol *dict_looked_up(const Node *node);
 /* The keys that the loop's function looks up in the dictionary of that name, as a vector; NULL: they cannot be collected. */

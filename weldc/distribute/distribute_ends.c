@@ -109,6 +109,10 @@ static bool is_of(const Takes *takes, const Node *node) {
     return node->kind == N_Ident && takes->names[node->symbol->id];
 }
 
+static bool is_gather(const Node *node) {
+    return node->kind == N_Exchange && node->bits == EXCHANGE_gather;
+}
+
 static bool see_taken(Walk *walk, Node **slot) {
     Takes *takes = walk->data;
     Node *node = *slot;
@@ -117,7 +121,15 @@ static bool see_taken(Walk *walk, Node **slot) {
         node_walk(walk, &node->kids[1]);
         return false;
     }
-    bool gathers = node->kind == N_Exchange && node->bits == EXCHANGE_gather;
+    if (node->kind == N_If) { /* what is gathered where that is less than what is found of it */
+        for (int i = 0; i < node->count; i++) {
+            bool gathers = i && is_gather(node->kids[i]) && is_of(takes, node->kids[i]->kids[0]);
+            takes->used |= gathers;
+            if (!gathers) node_walk(walk, &node->kids[i]);
+        }
+        return false;
+    }
+    bool gathers = is_gather(node);
     const Node *taken = gathers ? node->kids[0] : node;
     if (!is_of(takes, taken)) return true;
     takes->gathered |= gathers;

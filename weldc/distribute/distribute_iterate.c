@@ -80,8 +80,9 @@ void make_layout(Distribute *d, Node **slot, const Layout *from, const Layout *t
 }
 
 /* Rewrites a step whose state has this layout. How the next state then lies on the ranks. */
-static const Layout *distribute_step(Distribute *d, Node *lambda, const Layout *state) {
+static const Layout *distribute_step(Distribute *d, const Node *init, Node *lambda, const Layout *state) {
     place_of(d, lambda->params[0])->layout = state;
+    place_of(d, lambda->params[0])->init = init;
     place_of(d, lambda->params[0])->bound = true;
     d->steps++;
     const Layout *both = distribute(d, &lambda->kids[0]);
@@ -130,13 +131,13 @@ const Layout *distribute_iterate(Distribute *d, Node **slot) {
     bool settled = false;
     for (int i = 0; i < TRIES && !settled; i++) {
         Node *copy = node_clone(d->program, node->kids[1]);
-        const Layout *joined = layout_join(d, type, state, distribute_step(d, copy, state));
+        const Layout *joined = layout_join(d, type, state, distribute_step(d, node->kids[0], copy, state));
         settled = layout_same(type, joined, state);
         state = joined;
     }
     if (!settled) state = &layout_whole;
     make_layout(d, &node->kids[0], from, state);
-    distribute_step(d, node->kids[1], state);
+    distribute_step(d, node->kids[0], node->kids[1], state);
     if (node->bits) note_layout(d, node, state);
     return state;
 }

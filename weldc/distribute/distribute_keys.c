@@ -191,6 +191,13 @@ static bool find_kept(Walk *walk, Node **slot) {
     return !*kept;
 }
 
+bool keeps_below(Program *program, Node *node) {
+    bool kept = false;
+    Walk walk = {program, find_kept, NULL, &kept};
+    node_walk(&walk, &node);
+    return kept;
+}
+
 void drop_unused_lets(Program *program, Node **slot) {
     Walk drop = {program, NULL, drop_let, NULL};
     count_uses(program, *slot);
@@ -209,10 +216,8 @@ Node *keys_of_loop(Distribute *d, const Node *loop, const Symbol *dict) {
     Node *made = collect_body(&c, loop, fresh);
     if (c.failed || made == fresh) return NULL;
     made = node_clone(program, made);
-    bool kept = false;
-    Walk keeps = {program, find_kept, NULL, &kept};
     drop_unused_lets(program, &made);
-    node_walk(&keeps, &made);
-    if (kept || uses_name(program, made, dict) || uses_name(program, made, builder)) return NULL;
+    if (keeps_below(program, made) || uses_name(program, made, dict) || uses_name(program, made, builder))
+        return NULL;
     return node_make(program, N_Result, loop->span, type_vec(&program->types, key), 1, made);
 }

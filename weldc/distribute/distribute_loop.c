@@ -130,6 +130,11 @@ static int cut_data(Distribute *d, Node **slot, const Layout **layouts, int lead
     return cut;
 }
 
+/* How often the loops of all ranks run together. all: what the leader was before it was cut. */
+static Node *iterations_of_all(Distribute *d, const Node *lead, const Node *all, const Layout *layout) {
+    return path_name(all) ? likely_length(d, all, layout) : whole_length(d, lead, &layout_evenly);
+}
+
 /* ---- the index ---- */
 
 static bool find_symbol(Walk *walk, Node **slot) {
@@ -250,12 +255,16 @@ static const Layout *distribute_range(Distribute *d, Node **slot) {
         lambda->params[1] = local;
     }
     Fetches fetches;
+    Finds finds;
     fetches_begin(d, loop, &fetches);
+    finds_begin(&finds, d, &fetches);
     seed_builder(d, loop->kids[1]);
-    distribute_windows(d, slot, &(Range){.share = name});
+    distribute_windows(d, slot, &(Range){.share = name}, &finds);
     distribute_function(d, lambda);
     const Layout *layout = partial(d, loop->kids[1]->type, lambda, 0, CUT_EVENLY);
+    if (finds.count) finds_look(&finds, slot, loop, node_clone(program, share->kids[0]));
     fetches_end(&fetches, slot);
+    finds_end(&finds);
     *slot = node_let(program, span, name, share, *slot);
     return layout;
 }
@@ -282,19 +291,26 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
         return &layout_whole;
     }
     name_index(d, loop);
+    Node *all = node_clone(d->program, loop->kids[leader]->kids[0]);
     int cut = cut_data(d, slot, layouts, leader);
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Symbol *dict;
     Node *moved = moved_loop(d, slot, &dict);
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Fetches fetches;
+    Finds finds;
     fetches_begin(d, loop, &fetches);
+    finds_begin(&finds, d, &fetches);
     seed_builder(d, builder);
-    distribute_windows(d, slot, &(Range){.leader = loop->kids[leader]->kids[0]});
+    distribute_windows(d, slot, &(Range){.leader = loop->kids[leader]->kids[0]}, &finds);
     distribute_function(d, lambda);
     const Layout *layout = partial(d, builder->type, lambda, 0, cut);
     shift_index(d, slot, loop, leader);
+    if (finds.count)
+        finds_look(&finds, slot, loop,
+                   iterations_of_all(d, loop->kids[leader]->kids[0], all, layouts[leader]));
     fetches_end(&fetches, slot);
+    finds_end(&finds);
     if (moved) *slot = where_rows_move(d, dict, moved, *slot);
     return layout;
 }

@@ -8,7 +8,8 @@
  *
  * An index is followed through the lets of the loop's body to scale * i + offset, where scale and offset do not change in
  * the loop. The window covers all lookups and slices of the vector, which must have the scale in common, and offsets but for a
- * number. It ends where the vector ends, so what fails still does. What is not of this form is gathered.
+ * number. It ends where the vector ends, so what fails still does. What is looked up elsewhere is found (distribute_find.c), and what is used
+ * in another way gathered.
  *
  * In the terms of Gerndt (Updating distributed variables in local computations, 1990) the window is the overlap area.
  */
@@ -23,6 +24,7 @@ typedef struct Linear {
 typedef struct Window {
     const Symbol *vector;
     bool spoiled; /* it is used in another way */
+    bool whole;   /* and in one that is no lookup or slice */
     Linear at;
     int64_t low, high; /* of the constants; high: behind the last element, without size */
     const Node *size;  /* of slices; NULL: elements [low, high) are all */
@@ -142,6 +144,13 @@ static Window *window_of(Windows *w, const Symbol *vector) {
     return &list[w->count++];
 }
 
+static void note_use(Windows *w, Window *window, Node *use) {
+    Node **uses = room_for(w, window->uses, window->count, &window->room, sizeof *uses);
+    if (!uses) return;
+    window->uses = uses;
+    uses[window->count++] = use;
+}
+
 /* The window grows to what this lookup or slice takes, or is spoiled. */
 static void add_use(Windows *w, Window *window, Node *use) {
     Linear at;
@@ -149,6 +158,7 @@ static void add_use(Windows *w, Window *window, Node *use) {
     bool number = !size || (size->kind == N_Literal && (int64_t)size->bits >= 0);
     if (!linear(w, use->kids[1], &at) || (!number && !is_invariant(w, size))) {
         window->spoiled = true;
+        note_use(w, window, use);
         return;
     }
     int64_t high = at.constant;
@@ -165,10 +175,7 @@ static void add_use(Windows *w, Window *window, Node *use) {
     window->spoiled |= !alike;
     if (at.constant < window->low) window->low = at.constant;
     if (high > window->high) window->high = high;
-    Node **uses = room_for(w, window->uses, window->count, &window->room, sizeof *uses);
-    if (!uses) return;
-    window->uses = uses;
-    uses[window->count++] = use;
+    note_use(w, window, use);
 }
 
 /* The name of a vector in blocks, or NULL; a path gets one. */
@@ -180,17 +187,24 @@ static const Symbol *block_name(Windows *w, Node **slot) {
     return (*slot)->symbol;
 }
 
+/* iter(v, first, end, 1) */
+static bool walks_some(const Node *node) {
+    return node->kind == N_Iter && node->iter == IT_scalar && node->count == 4 &&
+           node->kids[3]->kind == N_Literal && node->kids[3]->bits == 1;
+}
+
 static bool find_uses(Walk *walk, Node **slot) {
     Windows *w = walk->data;
     Node *node = *slot;
-    bool length = node->kind == N_Len, takes = length || node->kind == N_Lookup || node->kind == N_Slice;
+    bool length = node->kind == N_Len, walks = walks_some(node),
+         takes = length || walks || node->kind == N_Lookup || node->kind == N_Slice;
     bool path = node->kind == N_Ident || node->kind == N_Field;
     if ((!takes && !path) || (takes && node->kids[0]->type->kind != TY_vec)) return true;
     const Symbol *vector = block_name(w, takes ? &node->kids[0] : slot);
     Window *window = vector ? window_of(w, vector) : NULL;
     if (!window) return true;
     if (!takes) {
-        window->spoiled = true;
+        window->spoiled = window->whole = true;
         return false;
     }
     if (length) {
@@ -198,7 +212,12 @@ static bool find_uses(Walk *walk, Node **slot) {
         *slot = node_ident(w->d->program, node->span, window->length);
         return false;
     }
-    add_use(w, window, node);
+    if (walks) {
+        window->spoiled = true;
+        note_use(w, window, node);
+    } else {
+        add_use(w, window, node);
+    }
     for (int i = 1; i < node->count; i++) node_walk(walk, &node->kids[i]);
     return false;
 }
@@ -265,7 +284,7 @@ static void take_from_window(Windows *w, Window *window) {
     }
 }
 
-void distribute_windows(Distribute *d, Node **slot, const Range *range) {
+void distribute_windows(Distribute *d, Node **slot, const Range *range, Finds *finds) {
     Program *program = d->program;
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Node *loop = *slot, *lambda = loop->kids[loop->count - 1];
@@ -291,6 +310,7 @@ void distribute_windows(Distribute *d, Node **slot, const Range *range) {
                              whole_length(d, node_ident(program, span, (Symbol *)window->vector),
                                           place_of(d, window->vector)->layout),
                              *slot);
+        if (window->spoiled && !window->whole) finds_add(finds, window->vector, window->uses, window->count);
         if (window->spoiled || !window->count) continue;
         take_from_window(&w, window);
         Node *begin, *end;
