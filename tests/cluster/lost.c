@@ -31,8 +31,8 @@ static const char training[] =
     "    let g = result(for(rangeiter(0L, n, 1L), vecmerger[f64,+](zeros), |b, i, k|"
     "      merge(b, {k % 5000L, 1.0 - lookup(s.$0, k % 5000L)})));"
     "    {{result(for(zip(s.$0, g), appender[f64], |b, i, e| merge(b, e.$0 + 0.001 * e.$1))), s.$1 + 1L},"
-    "     s.$1 + 1L < 1000L});"
-    "  if(fit.$1 == 1000L && lookup(fit.$0, 0L) > 0.9, n * (n - 1L) / 2L, 0L)";
+    "     s.$1 + 1L < 200L});"
+    "  if(fit.$1 == 200L && lookup(fit.$0, 0L) > 0.9, n * (n - 1L) / 2L, 0L)";
 
 static const char shuffle[] =
     "|n: i64|"
