@@ -1,9 +1,9 @@
 #!/bin/sh
-# checkpoint.sh WELDC MPIRUN: a training on three ranks of which one is killed at some moment, again and again, until it is done: no
+# checkpoint.sh WELDC MPIRUN [PART]: a training on three ranks of which one is killed at some moment, again and again, until it is done: no
 # file is damaged, and --resume comes to the result of an undisturbed run, bit by bit. With state that all ranks have, in blocks, and in the
 # ranges of parameter servers; where these may be behind, to about as small a loss.
 set -u
-weldc=$1 mpirun=$2
+weldc=$1 mpirun=$2 part=${3:-1} # of the kills
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 fail() {
@@ -18,7 +18,7 @@ near() { awk -v a="$(last_loss "$dir/undisturbed")" -v b="$(last_loss "$1")" 'BE
 
 # train NAME KILLS SECONDS same|near PROGRAM ARGUMENT..: SECONDS: no kill comes later than after so many.
 train() {
-    name=$1 kills=$2 span=$3 like=$4
+    name=$1 kills=$(($2 / part)) span=$3 like=$4
     shift 4
     file="$dir/$name.ckpt" done=0 killed=0
     "$mpirun" --oversubscribe -n 3 "$weldc" run --no-eval "$@" >"$dir/undisturbed" 2>"$dir/err" || fail "$name: fails"

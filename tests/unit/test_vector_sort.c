@@ -59,7 +59,15 @@ static void fill(TypeKind kind, Pattern pattern, int64_t count, int64_t size, in
     }
 }
 
-static const int64_t large[] = {1000, 4097, 20000, 70000};
+/* LONGEST: more than what is worth several threads, and counting. A sanitizer, which makes the plain sort slow, sees each type and each
+ * pattern at that length, but not each of each. */
+enum { LONGEST = 70000 };
+
+static bool is_seen(int64_t count, TypeKind kind, Pattern pattern) {
+    return !SANITIZED || count < LONGEST || ((int)kind + (int)pattern) % 3 == 0;
+}
+
+static const int64_t large[] = {1000, 4097, 20000, LONGEST};
 enum { SMALL = 301, COUNTS = SMALL + (int)(sizeof large / sizeof *large) };
 static int64_t count_at(int i) {
     return i < SMALL ? i : large[i - SMALL];
@@ -128,6 +136,7 @@ Test(vector_sort, kernels_find) {
 static void check_sort(Worker *worker, SortKey key, int64_t size, Pattern pattern, int64_t count) {
     size_t bytes = (size_t)(count * size);
     TypeKind kind = key.kind;
+    if (!is_seen(count, kind, pattern)) return;
     char *data = malloc(bytes + 1), *want = malloc(bytes + 1), *got = malloc(bytes + 1),
          *scratch = malloc(bytes + 1);
     cr_assert(data && want && got && scratch);
@@ -233,17 +242,18 @@ Test(vector_sort, records_in_little_memory) {
     free(out);
 }
 
-/* More than the cache holds: parts of a sample, on one thread too. */
+/* More than the cache holds: parts of a sample, on one thread too. A sanitizer sees it with fewer patterns. */
 Test(vector_sort, many) {
     Budget budget;
     budget_init(&budget, 0);
     Worker worker = {.cancel = &never, .region = region_new(&budget)};
-    for (int pattern = 0; pattern < PATTERNS; pattern++) {
+    for (int pattern = 0; pattern < PATTERNS; pattern += SANITIZED ? 4 : 1) {
         check_scalars(&worker, TY_f64, (Pattern)pattern, 600000, pattern % 2);
         check_scalars(&worker, TY_u32, (Pattern)pattern, 600000, pattern % 2);
     }
     static const Pattern scattered[] = {RANDOM, FEW, ZEROS};
-    for (int i = 0; i < 3; i++) check_scalars(&worker, TY_f64, scattered[i], (4 << 20) + 5, i == 1);
+    for (int i = 0; i < (SANITIZED ? 1 : 3); i++)
+        check_scalars(&worker, TY_f64, scattered[i], (4 << 20) + 5, i == 1);
     region_free(worker.region);
 }
 
