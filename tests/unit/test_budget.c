@@ -425,7 +425,7 @@ static void expect_least(const char *text, int64_t a, int64_t b) {
 }
 
 Test(budget, one_that_cannot_be_met_names_the_least) {
-    expect_least(steps_text, 1 << 20, 100);
+    expect_least(steps_text, 1 << 18, 100);
     expect_least(graph_text, 1 << 18, 8);
 }
 
