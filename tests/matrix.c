@@ -8,7 +8,8 @@
  *         the optimizer apart from code generation, and compiled with little optimization by LLVM;
  *     compiled by each row of `table`, for other processors and by more of LLVM's passes.
  *
- * Most passes leave most cases as they are, so that some five programs are left of 32 rewritings. Code does not depend on
+ * What comes out the same is run once: most passes leave most cases as they are, so that some five programs are left of 32
+ * rewritings, and code for a named processor is that for this machine if it is of the same level. Code does not depend on
  * threads either: it is made once and run in turn in several contexts, the rows of `crews`. Adding threads or ranks is
  * adding a row.
  *
@@ -23,8 +24,9 @@
  * and after the optimizer, and what was printed must have the same answer.
  *
  * All this without the cache of compiled code, whose one row compiles each case once more, for the file of
- * it. Under a sanitizer, which sees nothing in compiled code, LLVM's passes are left out: the rows that differ in nothing
- * else do not run, the others at its level 0.
+ * it. LLVM's levels 1 and 3 see a part of the cases each: their passes and code generators differ from those of levels 0 and 2
+ * by what is LLVM's own. Under a sanitizer, which sees nothing in compiled code, LLVM's passes are left out: the rows that differ
+ * in nothing else do not run, the others at its level 0, and what single passes make of a case is interpreted only.
  *
  * The tests are cut into shares of the cases, so that all processors are busy to the end.
  *
@@ -65,6 +67,7 @@ typedef struct Config {
     char passes[512];     /* "": those of the level */
     int crews[MAX_CREWS]; /* numbers in `crews`, to the first 0 but for one in front */
     bool llvm_alone;      /* nothing but LLVM's passes make it another than one of the rewritings */
+    int one_of;           /* so many cases of a share one runs, the last of them; 0: each */
 } Config;
 
 #define ENGINE(name) {"weld.engine", name}
@@ -72,15 +75,15 @@ typedef struct Config {
 #define PROCESSOR(name) {"weld.processor", name}
 
 static const Config table[] = {
-    {"interpreter", {ENGINE("eval")}, 2, "", {0}, false},
-    {"jit, llvm 1", {ENGINE("jit"), LLVM("1")}, 2, "", {0}, true},
-    {"jit, llvm 2, level 0", {ENGINE("jit"), LLVM("2")}, 0, "", {0}, true},
-    {"jit, llvm 2", {ENGINE("jit"), LLVM("2")}, 2, "", {0, 1, 2, 6}, true},
-    {"jit, llvm 3", {ENGINE("jit"), LLVM("3")}, 3, "", {0}, true},
-    {"jit, from the cache", {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 2, "", {0}, false},
-    {"jit, x86-64", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64")}, 2, "", {0}, false},
-    {"jit, x86-64-v3", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v3")}, 2, "", {0}, false},
-    {"jit, x86-64-v4", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v4")}, 2, "", {0}, false},
+    {"interpreter", {ENGINE("eval")}, 2, "", {0}, false, 0},
+    {"jit, llvm 1", {ENGINE("jit"), LLVM("1")}, 2, "", {0}, true, 4},
+    {"jit, llvm 2, level 0", {ENGINE("jit"), LLVM("2")}, 0, "", {0}, true, 0},
+    {"jit, llvm 2", {ENGINE("jit"), LLVM("2")}, 2, "", {0, 1, 2, 6}, true, 0},
+    {"jit, llvm 3", {ENGINE("jit"), LLVM("3")}, 3, "", {0}, true, 2},
+    {"jit, from the cache", {ENGINE("jit"), LLVM("0"), {"weld.cache", "disk"}}, 2, "", {0}, false, 0},
+    {"jit, x86-64", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64")}, 2, "", {0}, false, 0},
+    {"jit, x86-64-v3", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v3")}, 2, "", {0}, false, 0},
+    {"jit, x86-64-v4", {ENGINE("jit"), LLVM("2"), PROCESSOR("x86-64-v4")}, 2, "", {0}, false, 0},
 };
 
 enum {
@@ -461,7 +464,8 @@ static void run_rewritten(Bench *bench, const Case *c, int number, Buf *texts) {
     program_free(program);
     bench->how = ", jit, llvm 0";
     /* What does not become a program is refused by the runtime, too: once. */
-    if (texts[number].length ? !repeated : number == 0) run_by_runtime(bench, c);
+    bool compiled = number < LEVELS || !SANITIZED;
+    if (texts[number].length ? !repeated && compiled : number == 0) run_by_runtime(bench, c);
     bench->how = NULL;
 }
 
@@ -501,32 +505,38 @@ static void each_case(Bench *bench, int share, void (*run)(Bench *bench, const C
     Corpus corpus = {0};
     read_corpus(&corpus);
     watch_signals();
+    int one_of = bench->config && bench->config->one_of ? bench->config->one_of : 1;
     for (int i = share; i < corpus.count; i += SHARES) {
-        if (is_chosen_case(&corpus.cases[i])) run(bench, &corpus.cases[i]);
+        bool mine = getenv("WELD_CASE") || i / SHARES % one_of == one_of - 1;
+        if (mine && is_chosen_case(&corpus.cases[i])) run(bench, &corpus.cases[i]);
     }
     corpus_free(&corpus);
     bench_end(bench);
 }
 
-/* Can this machine run what is made for the configuration's processor? */
-static bool is_runnable(const Config *config) {
+/* The level of x86-64 that this machine has, of those that code generation tells apart; 0: it is another machine. */
+static int machine_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool three = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool four = __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq");
+    return !three ? 1 : four ? 4 : 3;
+#else
+    return 0;
+#endif
+}
+
+/* Why what is made for the configuration's processor need not be run, or cannot; NULL: it is to be run. */
+static const char *why_skipped(const Config *config) {
     for (int i = 0; i < 3 && config->settings[i][0]; i++) {
         if (strcmp(config->settings[i][0], "weld.processor") != 0) continue;
-        const char *processor = config->settings[i][1];
-#if defined(__x86_64__)
-        __builtin_cpu_init();
-        if (strcmp(processor, "x86-64-v3") == 0)
-            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-        if (strcmp(processor, "x86-64-v4") == 0)
-            return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512dq");
-        return true;
-#else
-        (void)processor;
-        return false;
-#endif
+        const char *level = strstr(config->settings[i][1], "-v");
+        int wanted = level ? atoi(level + 2) : 1, had = machine_level();
+        if (wanted > had) return "not for this machine";
+        if (wanted == had && !getenv("WELD_CONFIG")) return "what this machine has anyway";
     }
-    return true;
+    return NULL;
 }
 
 /* A parameter for each share of each of `count` rows. */
@@ -543,8 +553,9 @@ ParameterizedTestParameters(matrix, every_configuration) {
 ParameterizedTest(int *number, matrix, every_configuration, .timeout = 1800) {
     const Config *config = &table[*number / SHARES];
     if (!is_chosen("WELD_CONFIG", config->name) || (SANITIZED && config->llvm_alone)) return;
-    if (!is_runnable(config)) {
-        fprintf(stderr, "%-36s skipped: not for this machine\n", config->name);
+    const char *why = why_skipped(config);
+    if (why) {
+        fprintf(stderr, "%-36s skipped: %s\n", config->name, why);
         return;
     }
     Bench bench = {.config = config};
