@@ -416,6 +416,33 @@ static bool count_use(Walk *walk, Node **slot) {
     return true;
 }
 
+typedef struct Alias {
+    const Symbol *name;
+    const Node *path;
+} Alias;
+
+static bool follow_alias(Walk *walk, Node **slot) {
+    const Alias *alias = walk->data;
+    if ((*slot)->kind == N_Ident && (*slot)->symbol == alias->name)
+        *slot = node_clone(walk->program, alias->path);
+    return true;
+}
+
+/* let sums = b.$0; ..result(sums.$1)..   =>   ..result(b.$0.$1).., so that it is seen what becomes of b. */
+static bool inline_builder(Walk *walk, Node **slot) {
+    Node *let = *slot;
+    while (let->kind == N_Let && let->symbol->type->builders) {
+        const Node *path = let->kids[0];
+        while (path->kind == N_Field) path = path->kids[0];
+        if (path->kind != N_Ident) break;
+        Alias alias = {let->symbol, let->kids[0]};
+        Walk follow = {walk->program, follow_alias, NULL, &alias};
+        node_walk(&follow, &let->kids[1]);
+        *slot = let = let->kids[1];
+    }
+    return true;
+}
+
 /* ---- vectors that are combined for their blocks alone ---- */
 
 static bool find_blocks(Walk *walk, Node **slot) {
@@ -447,9 +474,12 @@ bool pass_distribute(Program *program) {
     Node *root = program->root;
     if (!program->distribution.together) return true;
     Distribute d = {.program = program};
-    Walk walk = {program, count_use, NULL, &d};
+    Walk walk = {program, count_use, NULL, &d}, aliases = {program, inline_builder, NULL, NULL};
     node_walk(&walk, &root);
     if (d.exchanges) return true; /* it was distributed, here or by who wrote it */
+    node_walk(&aliases, &root);
+    d = (Distribute){.program = program};
+    node_walk(&walk, &root);
     find_fetches(&d, root);
     distribute_arguments(&d, root);
     distribute_end(&d, &root->kids[0], distribute(&d, &root->kids[0]));

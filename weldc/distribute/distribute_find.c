@@ -326,9 +326,10 @@ static Node *find_pays(const Finds *finds, Node *iterations) {
     Span span = iterations->span;
     Type *truth = type_scalar(&program->types, TY_bool);
     Symbol *bytes = symbol_new(program, "bytes", finds->all->type);
-    Node *ranks = exchange_node(d, EXCHANGE_reduce, OP_add, number_node(program, span, 1), NULL);
-    Node *gathered = binary_node(program, OP_mul, node_ident(program, span, bytes),
-                                 binary_node(program, OP_sub, ranks, number_node(program, span, 1)));
+    Symbol *ranks = symbol_new(program, "ranks", finds->all->type);
+    Node *others =
+        binary_node(program, OP_sub, node_ident(program, span, ranks), number_node(program, span, 1));
+    Node *gathered = binary_node(program, OP_mul, node_ident(program, span, bytes), others);
     Node *found = binary_node(program, OP_mul, iterations, finds->each);
     if (finds->once) found = add(program, found, finds->once);
     Node *less = node_make(program, N_Compare, span, truth, 2, found, gathered);
@@ -336,7 +337,9 @@ static Node *find_pays(const Finds *finds, Node *iterations) {
                            node_ident(program, span, bytes));
     less->op = many->op = OP_lt;
     Node *both = node_make(program, N_And, span, truth, 2, many, less);
-    return node_let(program, span, bytes, finds->all, both);
+    return node_let(program, span, ranks,
+                    exchange_node(d, EXCHANGE_reduce, OP_add, number_node(program, span, 1), NULL),
+                    node_let(program, span, bytes, finds->all, both));
 }
 
 /* ---- the loop that looks there ---- */
