@@ -45,6 +45,31 @@ static ErrorCode pick(Worker *worker, const ExchangeCall *call) {
     return E_None;
 }
 
+/* Vectors without pointers, and, where there is one more field, that they came. */
+static ErrorCode copy_columns(Worker *worker, const ExchangeCall *call) {
+    const Type *type = call->type;
+    for (int i = 0; i < type->count; i++) {
+        char *into = (char *)call->out + type->offsets[i];
+        Vec vec;
+        if (type->args[i]->kind != TY_vec) {
+            *into = true;
+            break;
+        }
+        memcpy(&vec, (const char *)call->operands[0] + type->offsets[i], sizeof vec);
+        int64_t bytes = vec.length * type->args[i]->args[0]->size;
+        const void *from = vec.data;
+        vec.data = bytes ? worker_alloc(worker, bytes, call->span) : NULL;
+        if (bytes && !vec.data) return E_OutOfMemory;
+        if (bytes) memcpy(vec.data, from, (size_t)bytes);
+        memcpy(into, &vec, sizeof vec);
+    }
+    return E_None;
+}
+
+bool exchange_copies(ExchangeKind kind) {
+    return kind == EXCHANGE_settle || kind == EXCHANGE_route;
+}
+
 static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
     switch (call->kind) {
     case EXCHANGE_share:
@@ -67,13 +92,8 @@ static ErrorCode alone(Worker *worker, const ExchangeCall *call) {
         memcpy(call->out, call->operands[0], sizeof(Dict *));
         ((char *)call->out)[call->type->offsets[1]] = true;
         return E_None;
-    case EXCHANGE_settle: { /* the same fields, and whether they settled */
-        int last = call->type->count - 1;
-        memset(call->out, 0, (size_t)call->type->size);
-        memcpy(call->out, call->operands[0], sizeof(Vec) * (size_t)last);
-        ((char *)call->out)[call->type->offsets[last]] = true;
-        return E_None;
-    }
+    case EXCHANGE_settle:
+    case EXCHANGE_route: return copy_columns(worker, call);
     case EXCHANGE_pick: return pick(worker, call);
     case EXCHANGE_part:
     case EXCHANGE_align: {

@@ -420,6 +420,8 @@ ErrorCode checkpoint_step(Worker *worker, const KeptState *kept, const void *sta
 ErrorCode exchange(Worker *worker, const ExchangeCall *call); /* by the worker's exchanger, or alone */
 /* The program has failed: ends what it launched and did not wait for, before the memory goes that this reads. */
 void exchange_stop(Worker *worker);
+/* What it gives never points into its operands. */
+bool exchange_copies(ExchangeKind kind);
 /* The exchange that a launch begins; of any other EXCHANGE_COUNT. */
 ExchangeKind exchange_launched(ExchangeKind kind);
 /* The type that a node's call has: of what it gives, or where that is a number by what it takes, of that. */

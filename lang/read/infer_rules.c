@@ -432,7 +432,8 @@ static Verdict spread(Infer *in, Node *node) {
 
 static bool is_columns(const Type *type) {
     bool fits = type->kind == TY_struct && type->count > 0;
-    for (int i = 0; fits && i < type->count; i++) fits = type->args[i]->kind == TY_vec;
+    for (int i = 0; fits && i < type->count; i++)
+        fits = type->args[i]->kind == TY_vec && !type->args[i]->args[0]->pointers;
     return fits;
 }
 
@@ -442,7 +443,8 @@ static Verdict routed(Infer *in, Node *node) {
     Verdict verdict = infer_give(in, node, type);
     if (type->open) return verdict == FAIL ? FAIL : WAIT;
     if (is_columns(type)) return verdict;
-    return infer_fail(in, node->kids[0]->span, "what moves to keys is a struct of vectors, not %s",
+    return infer_fail(in, node->kids[0]->span,
+                      "what moves to keys is a struct of vectors without pointers, not %s",
                       infer_text(in, type).text);
 }
 
@@ -454,7 +456,6 @@ static Verdict settled(Infer *in, Node *node) {
     Type **parts = arena_alloc(&in->program->arena, sizeof *parts * (size_t)(type->count + 1));
     if (!parts) return infer_fail(in, node->span, "out of memory");
     bool fits = is_columns(type) && type->args[0]->args[0]->kind == TY_i64;
-    for (int i = 0; fits && i < type->count; i++) fits = !type->args[i]->args[0]->pointers;
     if (!fits)
         return infer_fail(in, node->kids[0]->span,
                           "what settles is a struct of vectors without pointers, of i64 the first, not %s",

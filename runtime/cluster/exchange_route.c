@@ -16,29 +16,46 @@
 
 #include <string.h>
 
-/* Who gets each of this rank's rows, and how many go to each rank. */
+/* Who gets each of this rank's rows, how many go to each rank, and how many come. */
 typedef struct Owners {
-    int32_t *of;
-    int64_t rows, *counts;
+    void *of; /* a byte each, or of many ranks an int32_t */
+    bool bytes;
+    int64_t rows, *counts, *coming; /* coming: from each rank */
 } Owners;
+enum { STAGES = 4 };
+
+static int64_t owners_size(const Owners *owners) {
+    return owners->rows * (owners->bytes ? 1 : (int64_t)sizeof(int32_t));
+}
 
 static ErrorCode take_owners(Exchange *x, int64_t rows, Owners *out) {
-    *out = (Owners){exchange_take(x, rows * (int64_t)sizeof *out->of), rows,
-                    exchange_take(x, x->ranks * (int64_t)sizeof *out->counts)};
+    *out = (Owners){.bytes = x->ranks <= 256, .rows = rows};
+    out->of = exchange_take(x, owners_size(out));
+    out->counts = exchange_take(x, x->ranks * (int64_t)sizeof *out->counts);
     if (!out->of || !out->counts) return E_OutOfMemory;
     memset(out->counts, 0, (size_t)x->ranks * sizeof *out->counts);
     return E_None;
 }
 
 static void drop_owners(Exchange *x, Owners *owners) {
-    exchange_drop(x, owners->of, owners->rows * (int64_t)sizeof *owners->of);
+    exchange_drop(x, owners->of, owners_size(owners));
+}
+
+static int owner_get(const Owners *owners, int64_t row) {
+    return owners->bytes ? ((const uint8_t *)owners->of)[row] : ((const int32_t *)owners->of)[row];
+}
+
+static void owner_set(Owners *owners, int64_t row, int owner) {
+    if (owners->bytes)
+        ((uint8_t *)owners->of)[row] = (uint8_t)owner;
+    else
+        ((int32_t *)owners->of)[row] = owner;
+    owners->counts[owner]++;
 }
 
 static void owners_by_hash(const Exchange *x, const Type *key, const Vec *keys, Owners *owners) {
-    for (int64_t i = 0; i < keys->length; i++) {
-        owners->of[i] = exchange_owner(x, key, (const char *)keys->data + i * key->size);
-        owners->counts[owners->of[i]]++;
-    }
+    for (int64_t i = 0; i < keys->length; i++)
+        owner_set(owners, i, exchange_owner(x, key, (const char *)keys->data + i * key->size));
 }
 
 /* The same of entries that are cut as block_begin cuts. False: an index is outside. */
@@ -48,9 +65,7 @@ static bool owners_by_index(const Exchange *x, const Vec *indices, int64_t entri
     for (int64_t i = 0; i < indices->length; i++) {
         int64_t at = index[i];
         if (at < 0 || at >= entries) return false;
-        int32_t owner = (int32_t)(at < cut ? at / (least + 1) : longer + (at - cut) / least);
-        owners->of[i] = owner;
-        owners->counts[owner]++;
+        owner_set(owners, i, (int)(at < cut ? at / (least + 1) : longer + (at - cut) / least));
     }
     return true;
 }
@@ -63,29 +78,68 @@ static void copy_element(char *to, const char *from, int64_t size) {
         memcpy(to, from, (size_t)size);
 }
 
-static ErrorCode send_column(Exchange *x, const Type *element, const Vec *column, const Owners *owners,
-                             Vec *out) {
-    Vec *send = exchange_vectors(x);
-    int64_t size = element->size, bytes = column->length * size;
-    char *dealt = exchange_take(x, bytes), *at = dealt,
-         **next = exchange_take(x, x->ranks * (int64_t)sizeof *next);
-    if (!send || !dealt || !next) return E_OutOfMemory;
-    for (int peer = 0; peer < x->ranks; peer++) {
-        send[peer] = (Vec){at, owners->counts[peer]};
-        next[peer] = at;
-        at += owners->counts[peer] * size;
-    }
+/* Elements go where next[owner] points, which goes on; NULL: they stay. */
+static void deal(const Vec *column, int64_t size, const Owners *owners, char **next) {
     const char *from = column->data;
     for (int64_t i = 0; i < column->length; i++) {
-        copy_element(next[owners->of[i]], from + i * size, size);
-        next[owners->of[i]] += size;
+        char **to = &next[owner_get(owners, i)];
+        if (!*to) continue;
+        copy_element(*to, from + i * size, size);
+        *to += size;
     }
-    TRY(exchange_swap(x, element, send, out));
-    exchange_drop(x, dealt, bytes);
+}
+
+/* To some ranks at a time, so that what is dealt out takes a part of the column's memory: rank r sends to r + k, and hears from r - k. */
+static ErrorCode send_column(Exchange *x, int64_t size, const Vec *column, const Owners *owners, Vec *out) {
+    int ranks = x->ranks, stages = ranks - 1 < STAGES ? ranks - 1 : STAGES;
+    Vec *pieces = exchange_vectors(x), *send = exchange_vectors(x), *due = exchange_vectors(x);
+    char **next = exchange_take(x, ranks * (int64_t)sizeof *next), *at;
+    if (!pieces || !send || !due || !next) return E_OutOfMemory;
+    *out = (Vec){NULL, 0};
+    for (int peer = 0; peer < ranks; peer++) out->length += owners->coming[peer];
+    at = out->data = exchange_take(x, out->length * size);
+    if (!at) return E_OutOfMemory;
+    for (int peer = 0; peer < ranks; peer++) {
+        pieces[peer] = (Vec){at, owners->coming[peer] * size};
+        at += pieces[peer].length;
+    }
+    for (int stage = 0, k = 1; stage < stages || stage == 0; stage++) {
+        int end = 1 + (int)((int64_t)(ranks - 1) * (stage + 1) / (stages ? stages : 1)), first = k;
+        int64_t bytes = 0;
+        memset(send, 0, (size_t)ranks * sizeof *send);
+        memset(due, 0, (size_t)ranks * sizeof *due);
+        memset(next, 0, (size_t)ranks * sizeof *next);
+        if (!stage) next[x->rank] = pieces[x->rank].data; /* its own rows go where they belong */
+        for (; k < end; k++) bytes += owners->counts[(x->rank + k) % ranks] * size;
+        char *dealt = at = exchange_take(x, bytes);
+        if (!dealt) return E_OutOfMemory;
+        for (k = first; k < end; k++) {
+            int to = (x->rank + k) % ranks, from = (x->rank - k + ranks) % ranks;
+            send[to] = (Vec){at, owners->counts[to] * size};
+            next[to] = at;
+            at += send[to].length;
+            due[from] = pieces[from];
+        }
+        deal(column, size, owners, next);
+        TRY(exchange_swap_known(x, send, due));
+        exchange_drop(x, dealt, bytes);
+    }
     return E_None;
 }
 
-/* How many vectors a struct of them begins with. */
+/* How many rows come from each rank. */
+static ErrorCode tell_counts(Exchange *x, Owners *owners) {
+    Vec *send = exchange_vectors(x), *pieces = exchange_vectors(x);
+    owners->coming = exchange_take(x, x->ranks * (int64_t)sizeof *owners->coming);
+    if (!owners->coming || !send || !pieces) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) {
+        send[peer] = (Vec){&owners->counts[peer], sizeof *owners->counts};
+        pieces[peer] = (Vec){&owners->coming[peer], sizeof *owners->coming};
+    }
+    return exchange_swap_known(x, send, pieces);
+}
+
+/* The first so many fields of the operand. */
 static ErrorCode send_columns(Exchange *x, int count, const Owners *owners) {
     const Type *type = x->call->type;
     for (int i = 0; i < count; i++) {
@@ -93,7 +147,7 @@ static ErrorCode send_columns(Exchange *x, int count, const Owners *owners) {
         memcpy(&column, (const char *)x->call->operands[0] + type->offsets[i], sizeof column);
         if (column.length != owners->rows)
             return worker_fail(x->worker, E_ZipMismatch, x->span, owners->rows, column.length);
-        TRY(send_column(x, type->args[i]->args[0], &column, owners, &out));
+        TRY(send_column(x, type->args[i]->args[0]->size, &column, owners, &out));
         memcpy((char *)x->call->out + type->offsets[i], &out, sizeof out);
     }
     return E_None;
@@ -106,6 +160,7 @@ static ErrorCode route(Exchange *x) {
     memcpy(&keys, x->call->operands[0], sizeof keys);
     TRY(take_owners(x, keys.length, &owners));
     owners_by_hash(x, type->args[0]->args[0], &keys, &owners);
+    TRY(tell_counts(x, &owners));
     TRY(send_columns(x, type->count, &owners));
     drop_owners(x, &owners);
     return E_None;
@@ -115,16 +170,9 @@ static ErrorCode route(Exchange *x) {
 static ErrorCode agree(Exchange *x, const Owners *owners, bool inside, int64_t most, bool *out) {
     enum { OUTSIDE, OWN, COMING, NUMBERS };
     int64_t own[NUMBERS] = {!inside, owners->rows}, *all = exchange_take(x, x->ranks * (int64_t)sizeof own);
-    int64_t *coming = exchange_take(x, x->ranks * (int64_t)sizeof *coming), total = 0, greatest = 0,
-            outside = 0;
-    Vec *send = exchange_vectors(x), *pieces = exchange_vectors(x);
-    if (!all || !coming || !send || !pieces) return E_OutOfMemory;
-    for (int peer = 0; peer < x->ranks; peer++) {
-        send[peer] = (Vec){&owners->counts[peer], sizeof *coming};
-        pieces[peer] = (Vec){&coming[peer], sizeof *coming};
-    }
-    TRY(exchange_swap_known(x, send, pieces));
-    for (int peer = 0; peer < x->ranks; peer++) own[COMING] += coming[peer];
+    int64_t total = 0, greatest = 0, outside = 0;
+    if (!all) return E_OutOfMemory;
+    for (int peer = 0; peer < x->ranks; peer++) own[COMING] += owners->coming[peer];
     TRY(exchange_numbers(x, own, NUMBERS, all));
     for (int peer = 0; peer < x->ranks; peer++) {
         const int64_t *of = all + peer * NUMBERS;
@@ -148,6 +196,7 @@ static ErrorCode settle(Exchange *x) {
     memset(x->call->out, 0, (size_t)type->size);
     TRY(take_owners(x, indices.length, &owners));
     bool inside = owners_by_index(x, &indices, numbers[0], &owners);
+    TRY(tell_counts(x, &owners));
     TRY(agree(x, &owners, inside, numbers[1], &goes));
     if (goes) TRY(send_columns(x, last, &owners));
     drop_owners(x, &owners);

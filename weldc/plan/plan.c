@@ -290,6 +290,8 @@ static bool holds(const Fragment *fragment, const Buffer *made, const Buffer *re
                   fragment->kind != FRAGMENT_exchange && fragment->node->kind != N_Cudf &&
                   fragment_classes[fragment->kind].counts;
     if (!read->type->pointers || !made->type->pointers) return false;
+    if (fragment->kind == FRAGMENT_exchange && exchange_copies((ExchangeKind)fragment->node->bits))
+        return false;
     if (fragment->node->kind == N_NewBuilder) copies = true; /* of the vector that it starts from */
     if (!copies || read->type->builders) return true;
     for (int i = 0; i < made->type->count; i++) {

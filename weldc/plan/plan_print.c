@@ -261,11 +261,14 @@ static void put_operand(Printer *p, const Buffer *buffer) {
 }
 
 static void put_operands(Printer *p, const Fragment *fragment) {
+    int count = 0;
     for (int i = 0; i < fragment->ninputs; i++) {
-        put(p, i == 0 ? "(" : " + ");
+        const Type *type = fragment->inputs[i]->type;
+        if (!type->pointers && !type->builders) continue; /* a number that the exchange goes by */
+        put(p, count++ == 0 ? "(" : " + ");
         put_operand(p, fragment->inputs[i]);
     }
-    put(p, ")");
+    put(p, count ? ")" : "0");
 }
 
 /* Of the first loop whose rows may move, or 0: the operand of a spread ends with rows * bytes + .. */
