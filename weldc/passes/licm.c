@@ -8,7 +8,7 @@
  * A value that the body of a loop computes whatever happens moves out, as long as the block is the body of a
  * loop and no name that the value uses is bound there. It must not be able to fail, since the loop may run
  * zero times, nor touch a builder of others or a foreign function. The function of an iterate runs at least once, so from there what
- * may fail moves as well, and what ranks exchange. An inner loop cannot fail if it walks one
+ * may fail moves as well, and what ranks exchange, with the condition that says whether they do. An inner loop cannot fail if it walks one
  * whole vector and its body cannot. Scalar arithmetic stays, LLVM moves it; what moves is loops, vectors,
  * sorts, and functions of libm.
  *
@@ -29,10 +29,11 @@ struct Moved {
 
 /* Of a node and all below. */
 typedef struct Needs {
-    uint64_t levels; /* that bind names which are used */
-    bool fixed;      /* has an effect */
-    bool fails;      /* may fail, or not end */
-    bool builder;    /* names a builder outside of the bodies of its loops */
+    uint64_t levels;   /* that bind names which are used */
+    uint64_t builders; /* those that bind builders which are named outside of the bodies of their loops */
+    bool fixed;        /* has an effect */
+    bool fails;        /* may fail, or not end */
+    bool exchanges;    /* something that ranks send */
 } Needs;
 
 typedef struct Block Block;
@@ -86,9 +87,14 @@ static bool may_fail(const Node *node) {
     }
 }
 
+static bool is_exchange(const Node *node) {
+    return node->kind == N_Exchange && *exchange_classes[node->bits].sends;
+}
+
 /* Is it worth moving? */
-static bool is_costly(const Node *node) {
+static bool is_costly(const Node *node, const Needs *needs) {
     switch (node->kind) {
+    case N_If: return needs->exchanges || is_costly(node->kids[1], needs) || is_costly(node->kids[2], needs);
     case N_Unary: return op_classes[node->op].class == 'f' && node->kids[0]->kind != N_Literal;
     case N_Binary: return op_classes[node->op].class == 'f';
     case N_Vec: return node->count > 0;
@@ -97,9 +103,7 @@ static bool is_costly(const Node *node) {
     case N_ToVec:
     case N_Iterate:
     case N_Serialize: return true;
-    case N_If: return is_costly(node->kids[1]) || is_costly(node->kids[2]);
-    case N_Exchange: return *exchange_classes[node->bits].sends;
-    default: return false;
+    default: return is_exchange(node);
     }
 }
 
@@ -117,9 +121,10 @@ static Block *home_of(Block *block, uint64_t levels, bool fails) {
 
 static void needs_add(Needs *needs, Needs more) {
     needs->levels |= more.levels;
+    needs->builders |= more.builders;
     needs->fixed |= more.fixed;
     needs->fails |= more.fails;
-    needs->builder |= more.builder;
+    needs->exchanges |= more.exchanges;
 }
 
 /* Moves the value before the statement of a block. Returns the levels of what stands there now. */
@@ -146,7 +151,7 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
     Needs needs = {0};
     if (node->kind == N_Ident) {
         if (node->symbol->id < licm->limit) needs.levels = (uint64_t)1 << licm->levels[node->symbol->id];
-        needs.builder = node->type->builders;
+        if (node->type->builders) needs.builders = needs.levels;
         return needs;
     }
     bool lazy = node->kind == N_If || node->kind == N_And || node->kind == N_Or;
@@ -156,7 +161,7 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
         if ((*kid)->kind == N_Lambda) {
             int kind = node->kind == N_For ? LOOP : node->kind == N_Iterate ? STEP : ARM;
             below = walk_block(licm, block, &(*kid)->kids[0], *kid, kind);
-            below.builder = below.builder && node->kind == N_Apply;
+            if (node->kind != N_Apply) below.builders = 0;
         } else if ((lazy && i > 0) || (*kid)->kind == N_Let) {
             below = walk_block(licm, block, kid, NULL, lazy && i > 0 ? ARM : VALUE);
         } else {
@@ -166,7 +171,8 @@ static Needs walk_node(Licm *licm, Block *block, Node **slot) {
     }
     needs.fixed |= is_fixed(node);
     needs.fails |= may_fail(node);
-    bool stays = needs.fixed || needs.builder || node->type->builders || !is_costly(node);
+    needs.exchanges |= is_exchange(node);
+    bool stays = needs.fixed || needs.builders || node->type->builders || !is_costly(node, &needs);
     Block *home = stays ? block : home_of(block, needs.levels, needs.fails);
     if (home != block) needs.levels = move(licm, home, slot, needs);
     return needs;
@@ -193,7 +199,7 @@ static void lay_out(Block *block, Node **slot) {
  * NULL. */
 static Block *decides_before(Block *block, const Node *let, Needs needs) {
     const Node *value = let->kids[0];
-    bool stays = needs.fixed || needs.builder || value->kind == N_Ident || value->kind == N_Literal;
+    bool stays = needs.fixed || needs.builders || value->kind == N_Ident || value->kind == N_Literal;
     TypeKind kind = let->symbol->type->kind;
     if ((kind != TY_bool && kind != TY_i64) || stays) return NULL;
     Block *home = home_of(block, needs.levels, true);
@@ -217,7 +223,8 @@ static void keep_name(Licm *licm, Node *let, uint64_t levels) {
 static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int kind) {
     Block block = {.outer = outer, .kind = kind, .level = outer ? outer->level + 1 : 0, .at = 1};
     Needs needs = {0};
-    if (block.level == LEVELS - 1) return (Needs){0, true, true, true}; /* too deep to look */
+    if (block.level == LEVELS - 1)
+        return (Needs){.builders = 1, .fixed = true, .fails = true}; /* too deep to look */
     block.last = &block.first;
     for (int i = 0; lambda && i < lambda->nparams; i++) licm->levels[lambda->params[i]->id] = block.level;
     Node **at = slot;
@@ -236,6 +243,7 @@ static Needs walk_block(Licm *licm, Block *outer, Node **slot, Node *lambda, int
     needs_add(&needs, below);
     needs_add(&needs, block.moved);
     needs.levels &= ((uint64_t)1 << block.level) - 1;
+    needs.builders &= needs.levels;
     if (block.first)
         lay_out(&block, slot);
     else
