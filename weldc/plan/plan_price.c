@@ -164,6 +164,7 @@ static Abstract eval_other(Pricer *p, Node *node) {
     }
     bool open = node->kind == N_ToVec || node->kind == N_Serialize || node->kind == N_Deserialize ||
                 node->kind == N_Cudf;
+    open |= node->kind == N_Exchange && exchange_copies((ExchangeKind)node->bits);
     if (open) price_give_up(p, node, "how much this makes is not known");
     return abstract_unknown(node->type);
 }
