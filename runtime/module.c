@@ -93,14 +93,25 @@ Program *module_program(weld_module_t handle) {
     return module ? unit_typed(module->unit) : NULL;
 }
 
-bool module_price(weld_module_t handle, weld_context_t context, const void *args, PlanPrice *price) {
+bool module_price(weld_module_t handle, weld_context_t owner, const void *args, PlanPrice *price) {
     Module *module = handle_as(handle, HANDLE_MODULE);
+    Context *context = handle_as(owner, HANDLE_CONTEXT);
     Promise promise;
     Error error = {.code = E_None};
-    if (!module || !promise_make(module->unit, handle_as(context, HANDLE_CONTEXT), args, &promise, &error))
-        return false;
-    *price = promise.price;
-    return true;
+    ClusterRun cluster;
+    static const volatile int32_t never = 0;
+    Budget budget;
+    budget_init(&budget, 0);
+    Worker worker = {.cancel = &never, .region = region_new(&budget)};
+    bool ok = module && worker.region && cluster_begin(&cluster, &module->unit->options, &worker, &error);
+    if (ok) {
+        ok = promise_make(module->unit, context, &worker, cluster_ranks(&cluster), args, &promise, &error);
+        ErrorCode code = ok ? E_None : error.code ? error.code : E_OutOfMemory;
+        ok = cluster_end(&cluster, &worker, code) == E_None && ok;
+    }
+    if (worker.region) region_free(worker.region);
+    if (ok) *price = promise.price;
+    return ok;
 }
 
 Program *module_optimized(weld_module_t handle) {

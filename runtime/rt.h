@@ -533,6 +533,7 @@ typedef struct ClusterRun {
 } ClusterRun;
 /* Around a run: gives the worker its exchanger, if options ask for a cluster. False: error set. */
 bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Error *error);
+int cluster_ranks(const ClusterRun *run); /* 0: it runs alone */
 /* How the run ended, of which code says how it ended here. Sets the worker's error. */
 ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code);
 
@@ -564,8 +565,10 @@ typedef struct Promise {
     int64_t room; /* for what its gradients keep */
     PlanPrice price;
 } Promise;
-/* For these arguments. False: error set: a budget that cannot be met, or no memory. context: or NULL, for one thread. */
-bool promise_make(Unit *unit, const Context *context, const void *args, Promise *promise, Error *error);
+/* For these arguments. False: error set: a budget that cannot be met, or no memory. context: or NULL, for one thread. ranks: 0, it runs
+ * alone; else all of them do this together, in a run that the worker is of. */
+bool promise_make(Unit *unit, const Context *context, Worker *worker, int ranks, const void *args,
+                  Promise *promise, Error *error);
 
 /* ---- ahead.c: programs compiled ahead of time --------------------------------------------------------- */
 
@@ -582,6 +585,7 @@ Unit *ahead_load(const void *data, size_t size, weld_conf_t conf, Error *error, 
 weld_module_t module_compile(const char *name, const char *text, size_t length, const Type *want,
                              weld_conf_t conf, Error *error, Timings *timings);
 Program *module_program(weld_module_t module); /* as read and typed, not optimized; NULL: no memory */
+/* Of a program for a cluster all ranks do this together. */
 bool module_price(weld_module_t module, weld_context_t context, const void *args, PlanPrice *price);
 Program *module_optimized(weld_module_t module);   /* a new one, as code is made of; NULL: no memory */
 const char *module_tier(weld_module_t module);     /* "eval", "jit" or "cached" */

@@ -63,26 +63,31 @@ static ErrorCode measure(Unit *unit, Worker *worker, Context *context, const voi
     return status;
 }
 
+/* The form of the program that meets the budget, if there is one. */
+static ErrorCode choose_form(Unit **unit, Context *context, Worker *worker, int ranks, const void *args) {
+    Promise promise = {.unit = *unit};
+    Error error = {.code = E_None};
+    bool asked = (*unit)->options.memory_budget > 0 && (*unit)->program;
+    if (asked && !promise_make(*unit, context, worker, ranks, args, &promise, &error)) {
+        if (worker->error.code == E_None) worker->error = error;
+        return worker->error.code;
+    }
+    context->budget.apart = promise.unit != *unit; /* it keeps few of what it makes, also if that is small */
+    *unit = promise.unit;
+    worker->room = promise.room;
+    return E_None;
+}
+
 Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *error) {
     const void *args = run->args;
     if (!arguments_check(unit->signature, args, error) || !context_begin(context, error)) return NULL;
     if (run->never && __atomic_load_n(run->never, __ATOMIC_SEQ_CST)) weld_context_cancel(context);
-    Promise promise = {.unit = unit};
-    bool alone = strcmp(unit->options.cluster, "off") == 0; /* else ranks could choose different forms */
-    if (alone && unit->options.memory_budget > 0 && unit->program &&
-        !promise_make(unit, context, args, &promise, error)) {
-        context_end(context);
-        return NULL;
-    }
-    context->budget.apart = promise.unit != unit; /* it keeps few of what it makes, also if that is small */
-    unit = promise.unit;
     Stopwatch watch;
     Worker worker = {.cancel = run->cancel ? run->cancel : (const volatile int32_t *)&context->state,
                      .host = unit->options.foreign ? &foreign_host : &no_foreign,
                      .team = context->team,
                      .watch = unit->options.timings ? &watch : NULL,
-                     .grain = context->grain,
-                     .room = promise.room};
+                     .grain = context->grain};
     ClusterRun cluster;
     Checkpoint *checkpoint = NULL;
     if (!cluster_begin(&cluster, &unit->options, &worker, error)) {
@@ -93,16 +98,18 @@ Value *unit_execute(Unit *unit, Context *context, const Execution *run, Error *e
     ErrorCode code = E_OutOfMemory;
     if (value) {
         worker.region = value->region;
-        args = arguments_normal(&worker, unit->signature, args);
-        code = args || !unit->signature->argument->count
-                   ? checkpoint_begin(&checkpoint, unit, &cluster, &worker)
-                   : E_OutOfMemory;
+        code = choose_form(&unit, context, &worker, cluster_ranks(&cluster), args);
+        if (code == E_None) args = arguments_normal(&worker, unit->signature, args);
+        if (code == E_None)
+            code = args || !unit->signature->argument->count
+                       ? checkpoint_begin(&checkpoint, unit, &cluster, &worker)
+                       : E_OutOfMemory;
         if (code == E_None) code = measure(unit, &worker, context, args, value);
         checkpoint_end(checkpoint);
     }
     code = cluster_end(&cluster, &worker, code);
     if (code == E_None) {
-        value->in_blocks = !alone && strcmp(unit->options.cluster_result, "blocks") == 0;
+        value->in_blocks = cluster.engine && strcmp(unit->options.cluster_result, "blocks") == 0;
         value_finish(value);
     } else {
         object_drop(value);

@@ -228,11 +228,19 @@ typedef struct PlanAsk {
     const void *args; /* the struct of arguments */
     int64_t room;     /* what memory_room() gives */
     PlanTeam team;    /* who runs it */
+    /* Of a program for a cluster, of which the price is that of the rank that takes most: how many ranks there are, and the greatest
+     * length that a rank passes of each vector (plan_lengths); 0 and NULL: it runs alone. */
+    int ranks;
+    const int64_t *lengths;
     /* For plan_fit: */
     int64_t budget, fewest_bytes; /* fewest_bytes: smaller vectors stay as they are */
     double most_cost;             /* of what the program does, the share that may be done again; 0: any */
     const PassOptions *options;
 } PlanAsk;
+/* How many vectors a type has, and vectors of their elements, each kind counted once; and how long the longest are, of values of that
+ * type: lengths holds so many, which grow. */
+int plan_vectors(const Type *type);
+void plan_lengths(const Type *type, const void *value, int64_t *lengths);
 /* Changes `bytes`, `most` and `times` in the plan. False: no memory. */
 bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPrice *price);
 

@@ -110,6 +110,10 @@ bool cluster_begin(ClusterRun *run, const Options *options, Worker *worker, Erro
     return true;
 }
 
+int cluster_ranks(const ClusterRun *run) {
+    return run->engine ? run->engine->ranks : 0;
+}
+
 ErrorCode cluster_end(ClusterRun *run, Worker *worker, ErrorCode code) {
     const Engine *engine = run->engine;
     Error *error = &worker->error;

@@ -24,7 +24,9 @@ typedef struct Run {
     void *args;
     const Engine *cluster;     /* or NULL: it runs alone */
     EngineStats before, after; /* of all runs of the program */
-    double *run_ms;            /* of each repetition */
+    PlanPrice price;
+    int fragments;
+    double *run_ms; /* of each repetition */
 } Run;
 
 /* Compiles the program and loads its arguments; of ranks all do, or none. */
@@ -105,17 +107,16 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* How many fragments ran: of the optimized program, unless the interpreter ran it; and what compiled code promised to take.
- */
-static int count_fragments(Run *run, PlanPrice *price) {
+/* How many fragments ran: of the optimized program, unless the interpreter ran it; and what compiled code promised to take, on any
+ * rank, which all ranks find together. */
+static void count_fragments(Run *run) {
+    bool priced = module_price(run->module, run->context, run->args, &run->price);
     Program *optimized = NULL, *program = module_program(run->module);
     if (strcmp(module_tier(run->module), "eval") != 0) program = optimized = module_optimized(run->module);
     const Plan *plan = program ? plan_make(program) : NULL;
-    int count = plan ? plan_count(plan) : 0;
-    if (!optimized || !plan || !module_price(run->module, run->context, run->args, price))
-        *price = (PlanPrice){.why = "it was not compiled"};
+    run->fragments = plan ? plan_count(plan) : 0;
+    if (!optimized || !plan || !priced) run->price = (PlanPrice){.why = "it was not compiled"};
     program_free(optimized);
-    return count;
 }
 
 /* One line of JSON on standard error. */
@@ -125,8 +126,8 @@ static void print_stats(Run *run) {
     qsort(run->run_ms, (size_t)repeat, sizeof *run->run_ms, by_value);
     double median =
         repeat % 2 ? run->run_ms[repeat / 2] : (run->run_ms[repeat / 2 - 1] + run->run_ms[repeat / 2]) / 2;
-    PlanPrice price;
-    int fragments = count_fragments(run, &price);
+    PlanPrice price = run->price;
+    int fragments = run->fragments;
     Options options;
     Error error = {0};
     conf_options(run->request->conf, &options, &error);
@@ -229,6 +230,7 @@ int command_run(Request *request) {
     int status = joined && prepare(&run) && save_result(&run) ? EXIT_DONE : EXIT_FAULT;
     progress_stop(run.progress);
     if (status == EXIT_DONE) {
+        if (request->stats) count_fragments(&run);
         status = request->save || !first ? EXIT_DONE : print_result(&run);
         if (request->times && first) print_times(&run);
         if (request->stats && first) print_stats(&run);

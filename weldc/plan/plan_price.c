@@ -338,6 +338,7 @@ static Abstract eval_node(Pricer *p, Node *node) {
     case N_Result: return eval_result(p, node);
     case N_After: price_node(p, node->kids[1]); return price_node(p, node->kids[0]);
     case N_Checkpoint: return price_node(p, node->kids[0]);
+    case N_Exchange: return price_exchange(p, node);
     case N_Room:
         price_take(p, p->room);
         if (!p->dry) p->price.rooms++;
@@ -454,6 +455,7 @@ bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPric
                 .nfragments = last_number(plan) + 1,
                 .room = ask->room,
                 .team = ask->team,
+                .ranks = ask->ranks,
                 .at = -1,
                 .price.peak = -1};
     const Type *type = program_argument_type(program);
@@ -469,9 +471,12 @@ bool plan_price(Program *program, const Plan *plan, const PlanAsk *ask, PlanPric
         Walk walk = {program, find_room, NULL, &p};
         node_walk(&walk, &program->root);
         const Node *root = program->root;
-        for (int i = 0; i < root->nparams; i++)
-            p.names[root->params[i]->id] =
-                argument(&p, type->args[i], (const char *)ask->args + type->offsets[i], 0);
+        const int64_t *lengths = ask->lengths;
+        for (int i = 0; i < root->nparams; i++) {
+            const char *data = (const char *)ask->args + type->offsets[i];
+            p.names[root->params[i]->id] = ask->ranks ? price_agreed(&p, type->args[i], data, &lengths, true)
+                                                      : argument(&p, type->args[i], data, 0);
+        }
         ok = run_deep((size_t)node_depth(program->root) * 2, price_root, &p) && !p.arena.exhausted;
         p.price.planned = count_plus(count_plus(p.price.planned, budget_allowance(p.price.planned)), SMALL);
         *price = p.price;

@@ -1,4 +1,4 @@
-/* plan_price.h: what plan_price.c, plan_abstract.c, plan_loop.c and plan_iterate.c share: values of which a length or a number is known, and
+/* plan_price.h: what plan_price.c, plan_abstract.c, plan_loop.c, plan_exchange.c and plan_iterate.c share: values of which a length or a number is known, and
  * the pricing of a plan. Nobody else includes it. */
 #ifndef PLAN_PRICE_H
 #define PLAN_PRICE_H
@@ -19,6 +19,7 @@ struct Abstract {
     bool lent;    /* of a builder: a loop around takes its memory; n counts what an iteration appends */
     int64_t room; /* of an appender, or what one made: how many elements its block has room for, at most */
     const void *data; /* of a vector that is an argument, or NULL */
+    bool given;       /* of a vector on a rank: its memory is the caller's */
     Abstract *
         parts; /* of a struct: its fields; of a vector, or what builds one, of elements with vectors: one for all; or NULL */
     Abstract *each; /* of a vector as it is written, of elements with vectors: each of them; or NULL */
@@ -41,6 +42,7 @@ typedef struct Pricer {
     Merges merges;
     bool dry, saving;
     PlanTeam team;
+    int ranks; /* 0: it runs alone */
     int64_t
         needs;  /* what the threads of the loops need that were priced since a fragment was accounted for */
     bool given; /* a loop is given the builders that are made */
@@ -126,6 +128,12 @@ void price_pieces(Pricer *p, TeamLoop *team, const Abstract *all, int64_t each);
 void price_team(Pricer *p, TeamLoop *team);
 /* What threads need to sort so many elements. */
 int64_t price_sort_team(const Pricer *p, int64_t count);
+
+/* ---- plan_exchange.c ---- */
+
+Abstract price_exchange(Pricer *p, Node *node);
+/* An argument on any rank; *lengths, which moves behind its own: plan_lengths. */
+Abstract price_agreed(Pricer *p, const Type *type, const void *data, const int64_t **lengths, bool outer);
 
 /* ---- plan_price.c ---- */
 
