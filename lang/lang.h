@@ -330,6 +330,13 @@ typedef enum Lookups {
     LOOKUPS_SHUFFLE /* the same, and rows go to where their keys are, if they can */
 } Lookups;
 
+/* How ranks sum into a vector of which each needs its block. */
+typedef enum Sums {
+    SUMS_AUTO, /* whichever sends less */
+    SUMS_SUMS, /* each rank into the whole; the sums are sent */
+    SUMS_ROWS  /* each rank into its block; what is summed is sent there, where it can */
+} Sums;
+
 /* How a program for the ranks of a cluster gets its arguments and leaves its result. */
 typedef struct Distribution {
     bool together; /* it is for ranks; else the rest means nothing */
@@ -344,6 +351,7 @@ typedef struct Distribution {
         RESULT_BLOCKS /* each gets its block of them */
     } result;
     Lookups lookups;
+    Sums sums;
     bool overlap;               /* exchanges are launched, and waited for when they are needed */
     bool server;                /* trainings have a parameter server, where they can */
     int64_t servers, staleness; /* how many ranks are servers, 0: all; how many steps a worker may be ahead */

@@ -135,7 +135,8 @@ void conf_print(weld_conf_t conf, bool code, Buf *out) {
 
 PassOptions options_passes(const Options *options) {
     bool together = strcmp(options->cluster, "off") != 0;
-    const char *result = options->cluster_result, *lookups = options->cluster_lookups;
+    const char *result = options->cluster_result, *lookups = options->cluster_lookups,
+               *sums = options->cluster_sums;
     Distribution distribution = {.together = together,
                                  .blocks = options->cluster_blocks,
                                  .parts = options->cluster_parts,
@@ -147,6 +148,9 @@ PassOptions options_passes(const Options *options) {
                                             : strcmp(lookups, "fetch") == 0   ? LOOKUPS_FETCH
                                             : strcmp(lookups, "shuffle") == 0 ? LOOKUPS_SHUFFLE
                                                                               : LOOKUPS_AUTO,
+                                 .sums = strcmp(sums, "sums") == 0   ? SUMS_SUMS
+                                         : strcmp(sums, "rows") == 0 ? SUMS_ROWS
+                                                                     : SUMS_AUTO,
                                  .overlap = strcmp(options->cluster_overlap, "on") == 0,
                                  .server = strcmp(options->cluster_training, "server") == 0,
                                  .servers = options->cluster_servers,

@@ -133,6 +133,17 @@ weighed='|k: vec[i64], p: vec[f64], w: vec[i64]| let d = result(for(w, dictmerge
 "$weldc" run -e '|n: i64| result(for(rangeiter(0L, n, 1L), appender[f64], |b, i, x| merge(b, f64(x % 8L))))' 160000L --save "$dir/weights.npy"
 sends weighed $((40000 * 24 * 3 / 4 + 20000 * 16 * 3 / 4)) -e "$weighed" "@$dir/keys.npy" "@$dir/weights.npy" "@$dir/keys.npy"
 same weighed --set weld.cluster.lookups=shuffle -e "$weighed" "@$dir/keys.npy" "@$dir/weights.npy" "@$dir/keys.npy"
+# Of rows the indices go to the owners of the entries, of which rank 0 has three in ten itself. With sums a portion goes to each; so it does
+# where the keys are all of the first quarter, and one rank would get all.
+counts='|k: vec[i64], v: vec[f64]| let sums = result(for(k, vecmerger[f64,+](v), |b, i, x| merge(b, {x % 160000L, 1.0})));
+    result(for(sums, merger[f64,+], |b, i, x| merge(b, x * x)))'
+sends settles $((100000 * 8 * 7 / 10)) -e "$counts" "@$dir/distinct.npy" "@$dir/weights.npy"
+sends sums $((160000 * 8 * 3 / 4)) --set weld.cluster.sums=sums -e "$counts" "@$dir/distinct.npy" "@$dir/weights.npy"
+sends skewed $((160000 * 8 * 3 / 4)) -e "$counts" "@$dir/keys.npy" "@$dir/weights.npy"
+same counts -e "$counts" "@$dir/distinct.npy" "@$dir/weights.npy"
+"$weldc" explain --stage plan --set weld.cluster=mpi -e "$counts" >"$dir/plan"
+grep -q '(n - 1) / n \* (8 bytes \* len(#[0-9]*)), but what belongs to itself' "$dir/plan" ||
+    { echo "the plan does not show the bytes of rows that go to owners"; cat "$dir/plan"; exit 1; }
 # Of a dictionary by key, and of what is fetched of it or moves to it, each rank holds its part, with the spares of a run, a sixteenth of it.
 for lookups in fetch shuffle; do
     for ranks in 1 4; do

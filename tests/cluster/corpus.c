@@ -6,8 +6,8 @@
  * too long, the exchanges are the same when programs are interpreted.
  *
  * Every rank runs every case twice: with all ranks given the whole arguments; and given blocks of every vector, or blocks of
- * other lengths, or all on rank 0, by turns of the cases and numbers of ranks, and keys that are looked up fetched from their owners, or rows moved there; a chosen
- * case in all these ways. All must get the result that the corpus expects, or fail with the failure that it expects. Exit status: 0 all did.
+ * other lengths, or all on rank 0, by turns of the cases and numbers of ranks, and keys that are looked up fetched from their owners, or rows moved there, and to the owners of entries that are
+ * summed into; a chosen case in all these ways. All must get the result that the corpus expects, or fail with the failure that it expects. Exit status: 0 all did.
  */
 #include <mpi.h>
 
@@ -187,6 +187,7 @@ static void run_all(Bench *bench, const Corpus *corpus) {
                   bench->mode == WHOLE    ? "auto"
                   : bench->mode == BLOCKS ? "fetch"
                                           : "shuffle");
+    weld_conf_set(bench->conf, "weld.cluster.sums", bench->mode == WHOLE ? "auto" : "rows");
     weld_conf_set(bench->conf, "weld.transport", bench->transport);
     weld_conf_set(bench->conf, "weld.cluster.training", bench->mode == WHOLE ? "allreduce" : "server");
     weld_conf_set(bench->conf, "weld.cache", "off");

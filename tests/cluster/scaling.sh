@@ -62,9 +62,9 @@ scales sort $((100000 * 8 * 3 / 4 + 64 * 8 * 3)) 0 -e '|v: vec[i64]| result(for(
     "@$dir/distinct.npy"
 # Entries, and rows: a key each.
 scales join $((100000 * 16 * 3 / 4 + 100000 * 8 * 3 / 4)) 0 -e "$join" "@$dir/distinct.npy" "@$dir/distinct.npy"
-# In each round a portion of the sums, and the ranks; of zeros each rank has its block. Every rank needs the ranks and has sums of all nodes.
-scales pagerank $((10 * (100000 * 8 * 3 / 4 + 25000 * 8 * 3))) $((4 * 100000 * 8)) "$dir/pagerank.weld" \
-    "@$dir/keys.npy" "@$dir/keys.npy" 100000L
+# Once the edges, 16 bytes each, to the owners of what they point to; in each round the ranks. Two ranks send a portion of sums in each round
+# instead, and have first vectors and sums of all nodes as well; every rank has the ranks.
+scales pagerank $((100000 * 16 * 3 / 4 + 10 * 25000 * 8 * 3)) $((4 * 100000 * 8)) "$dir/pagerank.weld" "@$dir/keys.npy" "@$dir/keys.npy" 100000L
 # The first centers from rank 0 to all; in each round sums of 10 centers of 400, their counts with the error, the centers.
 scales kmeans $((4000 * 8 * 3 + 10 * (4000 * 8 * 3 / 4 + (10 * 8 + 16) * 3 + 1000 * 8 * 3))) 0 examples/kmeans.weld \
     "points=@$dir/x.npy" k=10L rounds=10L

@@ -5,7 +5,8 @@
  * All ranks generate program SEED + i (generate.c). Each interprets it alone: that is the answer. Then they run it together,
  * by turns with all given the whole arguments, blocks of them, blocks of other lengths, and all on rank 0 (cut.h); nearly all
  * by the interpreter, which makes the exchanges that compiled code makes, each COMPILED_EACH-th as machine code; each
- * FETCHING_EACH-th chooses how to look up in dictionaries, the others fetch keys or move rows to them; every other one trains with a parameter server
+ * FETCHING_EACH-th chooses how to look up in dictionaries, the others fetch keys or move rows to them; each
+ * SUMMING_EACH-th chooses how to sum into entries of a vector, the others move rows to their owners; every other one trains with a parameter server
  * where it can. Each must get the answer; all of a failing program must fail, unless the optimizer drops what fails and nobody
  * needs. Generated programs list dictionaries in key order only. Contexts must hold no memory afterwards.
  *
@@ -22,7 +23,7 @@
 #include "../cluster/cut.h"
 #include "differential.h"
 
-enum { MOST_REPORTS = 10, COMPILED_EACH = 16, FETCHING_EACH = 3, STUCK_SECONDS = 60 };
+enum { MOST_REPORTS = 10, COMPILED_EACH = 16, FETCHING_EACH = 3, SUMMING_EACH = 3, STUCK_SECONDS = 60 };
 
 typedef struct Fuzz {
     int rank, ranks;
@@ -33,7 +34,7 @@ typedef struct Trial {
     uint64_t seed;
     int size;
     Mode mode;
-    bool compiled, fetches;
+    bool compiled, fetches, settles;
     Buf text, args[GENERATE_ARGS], report; /* report: empty: this rank has nothing to complain of */
     int nargs;
     Tolerance tolerance;
@@ -70,6 +71,7 @@ static weld_module_t compile(Trial *t, bool together) {
     if (together) mode_settings(conf, t->mode);
     if (together && t->fetches)
         weld_conf_set(conf, "weld.cluster.lookups", t->seed % FETCHING_EACH == 1 ? "fetch" : "shuffle");
+    if (together && t->settles) weld_conf_set(conf, "weld.cluster.sums", "rows");
     if (together && t->seed % 2) weld_conf_set(conf, "weld.cluster.training", "server");
     weld_module_t module = module_compile("random", t->text.text, t->text.length, NULL, conf, &error, NULL);
     if (!module) complain(t, together ? "compiling for ranks" : "compiling", &error);
@@ -123,7 +125,8 @@ static int try(const Fuzz *fuzz, Trial *t, uint64_t seed, long number, int size)
                  .size = size,
                  .mode = (Mode)(number % MODES),
                  .compiled = number / MODES % COMPILED_EACH == 0,
-                 .fetches = number / MODES % FETCHING_EACH != 0};
+                 .fetches = number / MODES % FETCHING_EACH != 0,
+                 .settles = number % SUMMING_EACH != 0};
     at_seed = seed;
     alarm(STUCK_SECONDS);
     bool exact = generate_program(seed, size, &t->text, t->args, &t->nargs);

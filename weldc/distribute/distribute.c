@@ -88,7 +88,9 @@ Place *place_of(Distribute *d, const Symbol *symbol) {
 
 static Symbol *derive(Distribute *d, const Symbol *from, Type *type, const Layout *layout) {
     Symbol *symbol = symbol_new(d->program, from->name, type);
+    int varies = place_of(d, from)->varies;
     place_of(d, symbol)->layout = layout;
+    place_of(d, symbol)->varies = varies;
     return symbol;
 }
 
@@ -130,6 +132,8 @@ Node *bind_derived(Distribute *d, Symbol *symbol, Node *body) {
         Node *length = whole_length(d, node_ident(program, span, symbol), place->layout);
         body = node_let(program, span, place->length, length, body);
     }
+    if (place->start)
+        body = node_let(program, span, place->start, block_start(d, node_ident(program, span, symbol)), body);
     for (int i = 0; place->fields && i < symbol->type->count; i++) {
         Symbol *part = place->fields[i];
         if (!part) continue;
@@ -254,6 +258,7 @@ static const Layout *distribute_let(Distribute *d, Node *let) {
     Node **value = &let->kids[0];
     const Node *most = most_of(d, *value);
     const Layout *layout;
+    int varies = varies_in(d, *value);
     if ((*value)->kind == N_For)
         layout = distribute_for(d, value, only_ends(d, let->symbol));
     else if ((*value)->kind == N_Result)
@@ -270,6 +275,7 @@ static const Layout *distribute_let(Distribute *d, Node *let) {
         place->most = most;
     }
     place->layout = layout;
+    place->varies = varies;
     place->bound = true;
     layout = distribute(d, &let->kids[1]);
     let->kids[1] = bind_derived(d, let->symbol, let->kids[1]);
@@ -327,6 +333,18 @@ Node *likely_length(Distribute *d, const Node *vector, const Layout *layout) {
     Node *length = place && place->init ? length_at_start(d, place->init) : NULL;
     if (length) return length;
     return place && place->most ? node_clone(d->program, place->most) : whole_length(d, vector, layout);
+}
+
+Node *block_start(Distribute *d, const Node *vector) {
+    Program *program = d->program;
+    Type *number = type_scalar(&program->types, TY_i64);
+    Place *place = vector->kind == N_Ident ? place_of(d, vector->symbol) : NULL;
+    if (place && !place->closed) {
+        if (!place->start) place->start = derive(d, vector->symbol, number, &layout_whole);
+        return node_ident(program, vector->span, place->start);
+    }
+    Node *length = node_make(program, N_Len, vector->span, number, 1, node_clone(program, vector));
+    return exchange_node(d, EXCHANGE_start, OP_none, length, NULL);
 }
 
 static const Layout *distribute_len(Distribute *d, Node **slot) {
@@ -448,6 +466,7 @@ static bool inline_builder(Walk *walk, Node **slot) {
 static bool find_blocks(Walk *walk, Node **slot) {
     Node **reduced = walk->data;
     Node *node = *slot, *kid = node->count ? node->kids[0] : NULL;
+    while (node->kind == N_Let && kid->kind == N_Let) kid = kid->kids[1];
     bool sums = node->kind == N_Let && kid->kind == N_Exchange && kid->bits == EXCHANGE_reduce;
     if (sums && kid->type->kind == TY_vec && node->symbol->uses == 1) reduced[node->symbol->id] = kid;
     if (node->kind != N_Exchange || node->bits != EXCHANGE_block) return true;
@@ -485,6 +504,7 @@ bool pass_distribute(Program *program) {
     distribute_end(&d, &root->kids[0], distribute(&d, &root->kids[0]));
     for (int i = 0; i < root->nparams; i++) root->kids[0] = bind_derived(&d, root->params[i], root->kids[0]);
     reduce_to_blocks(&d, &root->kids[0]);
+    settle_portions(&d, &root->kids[0]);
     if (!d.gave_up) return true;
     return error_set(&program->error, E_OutOfMemory, (Span){0}, "the program is too large");
 }

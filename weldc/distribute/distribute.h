@@ -30,7 +30,7 @@ typedef struct Asked {
 /* What is known of a name. The names derived from it are made when they are needed first, and bound behind it. */
 typedef struct Place {
     const Layout *layout;
-    Symbol *whole, *block, *length, **fields;
+    Symbol *whole, *block, *length, *start, **fields;
     bool closed;                 /* nothing can be bound behind it any more */
     bool bound;                  /* the walk has come behind where it is bound */
     int uses, results, listings; /* as the program was: in all, below result, below tovec */
@@ -40,6 +40,7 @@ typedef struct Place {
     const Node *init; /* of an iterate's state, or a part of it: what it begins as; or NULL */
     int fetches;      /* of a dictionary, as the program was: lookups whose keys may be fetched */
     int steps;        /* iterates around the place where it is bound */
+    int varies; /* how many iterates are around the innermost step that changes it, with that one; 0: none does */
     Asked *asked;
     Symbol *spread; /* of a dictionary: {dictionary, is it whole on all ranks, do rows move to it}; or NULL */
     bool moves;     /* of a dictionary: there are loops whose rows may move to where their keys are */
@@ -56,6 +57,7 @@ typedef struct Distribute {
     int steps;       /* of how many iterates the step is looked at */
     bool serves;     /* a step is distributed for a parameter server: sums stay as they are */
     bool gave_up;    /* there was no memory */
+    struct Settled *settled;
 } Distribute;
 
 extern const Layout layout_whole, layout_splits, layout_keyed, layout_evenly;
@@ -89,6 +91,8 @@ void distribute_function(Distribute *d, Node *lambda);
 Node *whole_length(Distribute *d, const Node *vector, const Layout *layout);
 /* About as many, where that may be known earlier: before an iterate of whose state the vector is, or before a slice. */
 Node *likely_length(Distribute *d, const Node *vector, const Layout *layout);
+/* Which element of a vector in blocks is the first of this rank's. */
+Node *block_start(Distribute *d, const Node *vector);
 /* This rank's block of a vector that is cut evenly, or could be. */
 Node *own_block(Distribute *d, Node *vector, const Layout *layout);
 
@@ -97,6 +101,8 @@ bool loop_walks_all(const Node *iter);
 /* Numbers from 0 on, one after the other: they can be cut like a vector. */
 bool loop_counts_up(const Node *iter);
 bool uses_name(Program *program, Node *body, const Symbol *name);
+/* |b, i, x| body   =>   |b, j, x| let i = start + j; body, of a loop over blocks; start is bound around it. */
+void shift_index(Distribute *d, Node **slot, Node *loop, int leader);
 /* ends: what is done with its builder is nothing but to take the result. */
 const Layout *distribute_for(Distribute *d, Node **slot, bool ends);
 /* First values of a builder count on rank 0 only. */
@@ -118,7 +124,7 @@ typedef struct Range {
 } Range;
 typedef struct Finds Finds;
 /* Vectors in blocks that the loop's function only looks up or slices near its index become windows, bound around the loop; what is looked
- * up elsewhere is added to the finds. */
+ * up elsewhere is added to the finds, or, where they are NULL, gathered. */
 void distribute_windows(Distribute *d, Node **slot, const Range *range, Finds *finds);
 /* exchange[window](vector, {begin, end, scale, offset, size}) */
 Node *window_node(Distribute *d, Node *vector, Node *begin, Node *end, Node *scale, Node *offset, Node *size);
@@ -196,6 +202,20 @@ int64_t moved_row(Distribute *d, const Node *loop, const Symbol *dict);
 /* The loop, which walks this rank's share, as one over rows that have moved to where their keys of *dict are; or NULL. Before it is
  * rewritten itself. */
 Node *moved_loop(Distribute *d, Node **slot, Symbol **dict);
+
+/* A loop's function |b, i, x| body. */
+Node *function_of(Distribute *d, Symbol *builder, Symbol *index, Symbol *element, Node *body);
+
+/* ---- distribute_settle.c ---- */
+typedef struct Settled Settled;
+/* The innermost iterate around whose step changes the value, counted from the outermost one, 1; 0: none does. */
+int varies_in(Distribute *d, Node *node);
+/* The sums of a loop over blocks, by the owners of the entries; or NULL. fixed: no step changes what it walks. Before the loop is rewritten itself. */
+Settled *settled_loop(Distribute *d, Node **slot, int leader, bool fixed);
+/* *slot is the exchange of the result of that loop, behind names that are bound around it. */
+void settle_sums(Distribute *d, Node **slot, Settled *settled);
+/* Sums of which each rank needs its portion get the other way beside it. */
+void settle_portions(Distribute *d, Node **body);
 
 /* ---- distribute_keys.c ---- */
 /* Drops the lets below that nothing uses. */

@@ -85,6 +85,7 @@ static const Layout *distribute_step(Distribute *d, const Node *init, Node *lamb
     place_of(d, lambda->params[0])->init = init;
     place_of(d, lambda->params[0])->bound = true;
     d->steps++;
+    place_of(d, lambda->params[0])->varies = d->steps;
     const Layout *both = distribute(d, &lambda->kids[0]);
     Node **end = &lambda->kids[0];
     while ((*end)->kind == N_Let) end = &(*end)->kids[1];

@@ -6,7 +6,8 @@
  *     index     i is that of the block; where the loop uses it, the block's first index is added
  *     builder   new, for this loop alone. A first value counts once: exchange[seed,+](5L). Of a vector in blocks each rank's block
  *               does: exchange[place,+](v, {its start, the length of all})
- *     results   a merger, a vecmerger: reduce. An appender: blocks, cut like v if each iteration merges once. A
+ *     results   a merger, a vecmerger: reduce, or of a vecmerger of which each rank needs its block a portion, or the sums of its owners
+ *               (distribute_settle.c). An appender: blocks, cut like v if each iteration merges once. A
  *               dictionary: merged to a whole one, or left apart by key (shuffle) where it is only listed, or only looked up
  *               (distribute_fetch.c). Groups likewise
  *
@@ -149,8 +150,7 @@ bool uses_name(Program *program, Node *body, const Symbol *name) {
     return !name;
 }
 
-/* |b, i, x| body   =>   |b, j, x| let i = start + j; body */
-static void shift_index(Distribute *d, Node **slot, Node *loop, int leader) {
+void shift_index(Distribute *d, Node **slot, Node *loop, int leader) {
     Program *program = d->program;
     Node *lambda = loop->kids[loop->count - 1], *body = lambda->kids[0];
     Symbol *index = lambda->params[1];
@@ -175,11 +175,9 @@ static void shift_index(Distribute *d, Node **slot, Node *loop, int leader) {
 static Node *place_block(Distribute *d, Node *block, const Layout *layout, Op op) {
     Program *program = d->program;
     Type *number = type_scalar(&program->types, TY_i64), *two[] = {number, number};
-    Node *length = node_make(program, N_Len, block->span, number, 1, node_clone(program, block));
-    Node *start = exchange_node(d, EXCHANGE_start, OP_none, length, NULL);
     Node *at =
         node_make(program, N_Struct, block->span, type_make(&program->types, TY_struct, OP_none, 2, two), 2,
-                  start, whole_length(d, block, layout));
+                  block_start(d, block), whole_length(d, block, layout));
     return exchange_node(d, EXCHANGE_place, op, block, at);
 }
 
@@ -269,7 +267,8 @@ static const Layout *distribute_range(Distribute *d, Node **slot) {
     return layout;
 }
 
-const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
+/* settled: what may become of its sums, or NULL: nothing may. */
+static const Layout *loop_in_blocks(Distribute *d, Node **slot, bool ends, Settled **settled) {
     Node *loop = *slot, *builder = loop->kids[loop->count - 2], *lambda = loop->kids[loop->count - 1];
     int count = loop->count - 2;
     const Layout **layouts = arena_alloc(&d->program->arena, sizeof *layouts * (size_t)(count + 1));
@@ -292,7 +291,11 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
     }
     name_index(d, loop);
     Node *all = node_clone(d->program, loop->kids[leader]->kids[0]);
+    bool fixed = true;
+    for (int i = 0; i < count; i++) fixed &= !d->steps || varies_in(d, loop->kids[i]) < d->steps;
     int cut = cut_data(d, slot, layouts, leader);
+    while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
+    if (settled) *settled = settled_loop(d, slot, leader, fixed);
     while ((*slot)->kind == N_Let) slot = &(*slot)->kids[1];
     Symbol *dict;
     Node *moved = moved_loop(d, slot, &dict);
@@ -315,13 +318,18 @@ const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
     return layout;
 }
 
+const Layout *distribute_for(Distribute *d, Node **slot, bool ends) {
+    return loop_in_blocks(d, slot, ends, NULL);
+}
+
 /* ---- results ---- */
 
 const Layout *distribute_result(Distribute *d, Node **slot, Keys keys) {
     Node *result = *slot, **builder = &result->kids[0];
     const Type *type = (*builder)->type;
     bool loops = (*builder)->kind == N_For && type->kind != TY_struct;
-    const Layout *layout = loops ? distribute_for(d, builder, true) : distribute(d, builder);
+    Settled *settled = NULL;
+    const Layout *layout = loops ? loop_in_blocks(d, builder, true, &settled) : distribute(d, builder);
     if (layout->kind != LAYOUT_PARTIAL) {
         make_whole(d, builder, layout);
         return &layout_whole;
@@ -338,6 +346,7 @@ const Layout *distribute_result(Distribute *d, Node **slot, Keys keys) {
     }
     default:
         *slot = exchange_node(d, EXCHANGE_reduce, type->op, result, NULL);
+        if (settled) settle_sums(d, slot, settled);
         return type->kind == TY_vecmerger && !d->serves ? &layout_splits : &layout_whole;
     }
 }

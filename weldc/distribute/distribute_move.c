@@ -13,30 +13,7 @@
  *
  * With both sides by key this is the distributed hash join of Gamma (DeWitt et al., The Gamma database machine project, 1990).
  */
-#include "distribute.h"
-
-enum { MOST_COLUMNS = 16, CHEAP_KEY = 32, WHOLE_ELEMENT = -1 };
-
-/* What moves of a row: a let's value, or a field of the element, or all of it. */
-typedef struct Column {
-    Symbol *let; /* or NULL */
-    int field;
-    Type *type;
-} Column;
-
-typedef struct Move {
-    Distribute *d;
-    const Node *loop, *lambda;
-    const Symbol *dict;
-    const Node *rest; /* of the function, from where the dictionary is needed on */
-    Node *key;
-    unsigned char *bound; /* by symbol id: BEFORE the rest, or WITHIN it */
-    int symbols;
-    Column columns[MOST_COLUMNS]; /* behind the key's */
-    int count;
-    bool failed;
-} Move;
-enum { BEFORE = 1, WITHIN = 2 };
+#include "distribute_move.h"
 
 /* ---- where the rest begins ---- */
 
@@ -58,7 +35,7 @@ static bool needs_dict(const Move *m, Node *node) {
     return sought.found;
 }
 
-static bool is_own_builder(const Move *m, const Node *node) {
+bool is_own_builder(const Move *m, const Node *node) {
     return node->kind == N_Ident && node->symbol == m->lambda->params[0];
 }
 
@@ -68,23 +45,12 @@ static Node **lone_arm(const Move *m, Node *choice) {
     return is_own_builder(m, choice->kids[1]) ? &choice->kids[2] : NULL;
 }
 
-/* The next node of the path to the rest; NULL: the rest begins here. */
-static Node **step(const Move *m, Node *node) {
+Node **move_step(const Move *m, Node *node) {
     bool path = node->kind == N_Let || node->kind == N_If;
-    if (!path || needs_dict(m, node->kids[0])) return NULL;
+    if (!path || m->stays(m, node->kids[0])) return NULL;
     if (node->kind == N_If) return lone_arm(m, node);
     return node->symbol->type->builders ? NULL : &node->kids[1];
 }
-
-static void find_rest(Move *m) {
-    Node *node = m->lambda->kids[0];
-    for (Node **next; (next = step(m, node)); node = *next) {
-        if (node->kind == N_Let) m->bound[node->symbol->id] = BEFORE;
-    }
-    m->rest = node;
-}
-
-/* ---- what it needs ---- */
 
 static bool see_bound(Walk *walk, Node **slot) {
     Move *m = walk->data;
@@ -93,6 +59,25 @@ static bool see_bound(Walk *walk, Node **slot) {
     for (int i = 0; i < node->nparams; i++) m->bound[node->params[i]->id] = WITHIN;
     return true;
 }
+
+bool move_room(Move *m) {
+    m->symbols = m->d->program->symbols;
+    m->bound = arena_alloc(&m->d->program->arena, (size_t)m->symbols + 1);
+    m->d->gave_up |= !m->bound;
+    return m->bound;
+}
+
+void find_rest(Move *m) {
+    Node *node = m->lambda->kids[0];
+    for (Node **next; (next = move_step(m, node)); node = *next) {
+        if (node->kind == N_Let) m->bound[node->symbol->id] = BEFORE;
+    }
+    m->rest = node;
+    Walk bound = {m->d->program, see_bound, NULL, m};
+    node_walk(&bound, &node);
+}
+
+/* ---- what it needs ---- */
 
 static bool see_key(Walk *walk, Node **slot) {
     Move *m = walk->data;
@@ -107,11 +92,10 @@ static void add_column(Move *m, Symbol *let, int field, Type *type) {
         if (m->columns[i].let == let && (let || m->columns[i].field == field)) return;
     }
     m->failed |= m->count == MOST_COLUMNS || type->pointers || type->builders || type->kind == TY_simd;
-    if (!m->failed) m->columns[m->count++] = (Column){let, field, type};
+    if (!m->failed) m->columns[m->count++] = (Column){.let = let, .field = field, .type = type};
 }
 
-/* A use of the element, or of a field of it. */
-static bool is_element(const Move *m, const Node *node) {
+bool is_element(const Move *m, const Node *node) {
     const Node *name = node->kind == N_Field ? node->kids[0] : node;
     return name->kind == N_Ident && name->symbol == m->lambda->params[2];
 }
@@ -128,6 +112,12 @@ static bool see_column(Walk *walk, Node **slot) {
     if (node->kind == N_Ident && m->bound[node->symbol->id] == BEFORE)
         add_column(m, node->symbol, 0, node->type);
     return true;
+}
+
+void find_columns(Move *m) {
+    Walk columns = {m->d->program, see_column, NULL, m};
+    Node *rest = (Node *)m->rest;
+    node_walk(&columns, &rest);
 }
 
 /* Anything that keeps the loop where it is: calls that are counted, the index, vectors of which a rank has a block. */
@@ -158,28 +148,25 @@ static bool has_no_order(const Type *builder) {
 
 static bool find_move(Move *m, Distribute *d, const Node *loop, const Symbol *dict) {
     Program *program = d->program;
-    *m = (Move){.d = d, .loop = loop, .lambda = loop->kids[loop->count - 1], .dict = dict};
+    *m = (Move){
+        .d = d, .loop = loop, .lambda = loop->kids[loop->count - 1], .stays = needs_dict, .dict = dict};
     for (int i = 0; i < loop->count - 2; i++) {
         if (!loop_walks_all(loop->kids[i])) return false;
     }
     if (!has_no_order(loop->type) || dict->type->args[0]->pointers) return false;
-    m->symbols = program->symbols;
-    m->bound = arena_alloc(&program->arena, (size_t)program->symbols + 1);
-    if (!m->bound) return false;
-    Walk hindrances = {program, see_hindrance, NULL, m}, bound = {program, see_bound, NULL, m},
-         keys = {program, see_key, NULL, m}, inner = {program, see_inner, NULL, m},
-         columns = {program, see_column, NULL, m};
+    if (!move_room(m)) return false;
+    Walk hindrances = {program, see_hindrance, NULL, m}, keys = {program, see_key, NULL, m},
+         inner = {program, see_inner, NULL, m};
     Node *body = m->lambda->kids[0];
     node_walk(&hindrances, &body);
     find_rest(m);
     Node *rest = (Node *)m->rest;
-    node_walk(&bound, &rest);
     node_walk(&keys, &rest);
     int budget = CHEAP_KEY;
     if (m->failed || !m->key || !node_is_cheap(m->key, &budget))
         return false; /* may be computed where it is not needed */
     node_walk(&inner, &m->key);
-    node_walk(&columns, &rest);
+    find_columns(m);
     return !m->failed;
 }
 
@@ -201,20 +188,21 @@ static Node *field_of(Program *program, Span span, Symbol *name, int index) {
     return pair_field(program, span, name, index);
 }
 
-static Node *column_value(const Move *m, int column, Span span) {
+Node *column_value(const Move *m, int column, Span span) {
     Program *program = m->d->program;
     if (column == 0) return m->key;
     const Column *c = &m->columns[column - 1];
+    if (c->value) return c->value;
     if (c->let) return node_ident(program, span, c->let);
     if (c->field == WHOLE_ELEMENT) return node_ident(program, span, m->lambda->params[2]);
     return field_of(program, span, m->lambda->params[2], c->field);
 }
 
-static Type *column_type(const Move *m, int column) {
+Type *column_type(const Move *m, int column) {
     return column == 0 ? m->key->type : m->columns[column - 1].type;
 }
 
-static Type *struct_of(const Move *m, TypeKind kind) {
+Type *columns_type(const Move *m, TypeKind kind) {
     TypeTable *types = &m->d->program->types;
     Type *parts[MOST_COLUMNS + 1];
     for (int i = 0; i <= m->count; i++) {
@@ -226,8 +214,7 @@ static Type *struct_of(const Move *m, TypeKind kind) {
     return type_make(types, TY_struct, OP_none, m->count + 1, parts);
 }
 
-/* A loop's function |b, i, x| body. */
-static Node *function_of(Distribute *d, Symbol *builder, Symbol *index, Symbol *element, Node *body) {
+Node *function_of(Distribute *d, Symbol *builder, Symbol *index, Symbol *element, Node *body) {
     Program *program = d->program;
     Type *parts[4] = {builder->type, index->type, element->type, builder->type};
     Type *type = type_make(&program->types, TY_function, OP_none, 4, parts);
@@ -252,7 +239,7 @@ static Node *collecting_body(const Move *m, Symbol *builder) {
                                     field_of(program, span, builder, i), column_value(m, i, span));
     Node *body = NULL, **hole = &body;
     for (Node *node = m->lambda->kids[0]; node != m->rest;) {
-        Node **next = step(m, node);
+        Node **next = move_step(m, node);
         if (node->kind == N_Let) {
             *hole = node_let(program, node->span, node->symbol, node->kids[0], merged);
             hole = &(*hole)->kids[1];
@@ -267,12 +254,11 @@ static Node *collecting_body(const Move *m, Symbol *builder) {
     return body;
 }
 
-/* for(data of the loop, {appender, ..}, |c, i, x| ..{merge(c.$0, key), ..}..) */
-static Node *collecting_loop(const Move *m) {
+Node *collecting_loop(const Move *m) {
     Distribute *d = m->d;
     Program *program = d->program;
     Span span = m->loop->span;
-    Type *type = struct_of(m, TY_appender);
+    Type *type = columns_type(m, TY_appender);
     Node *fresh = node_new(program, N_Struct, span, type, type->count);
     for (int i = 0; i < fresh->count; i++)
         fresh->kids[i] = node_new(program, N_NewBuilder, span, type->args[i], 0);
@@ -312,22 +298,23 @@ static bool replace_use(Walk *walk, Node **slot) {
     }
     for (int i = 0; i < m->count; i++) {
         const Column *c = &m->columns[i];
+        bool value = c->value && node_equal(node, c->value);
         bool let = c->let && node->kind == N_Ident && node->symbol == c->let;
-        bool element = !c->let && is_element(m, node) &&
+        bool element = !c->let && !c->value && is_element(m, node) &&
                        c->field == (node->kind == N_Field ? node->index : WHOLE_ELEMENT);
-        if (!let && !element) continue;
+        if (!value && !let && !element) continue;
         *slot = arrived(r, i + 1, node->span);
         return false;
     }
     return true;
 }
 
-static Node *arrived_loop(const Move *m, Symbol *moved, Symbol *local) {
+Node *arrived_loop(const Move *m, Symbol *moved, Symbol *local) {
     Distribute *d = m->d;
     Program *program = d->program;
     Span span = m->loop->span;
     const Node *old = m->loop->kids[m->loop->count - 2];
-    Type *element = m->count ? struct_of(m, TY_struct) : m->key->type;
+    Type *element = m->count ? columns_type(m, TY_struct) : m->key->type;
     Replace replace = {m, symbol_new(program, "b", old->type), symbol_new(program, "y", element), local};
     Symbol *index = symbol_new(program, "i", m->lambda->params[1]->type);
     Node *body = node_clone(program, m->rest);
@@ -343,7 +330,7 @@ static Node *arrived_loop(const Move *m, Symbol *moved, Symbol *local) {
 }
 
 /* A loop that is done where it stands, with what it looks up in other dictionaries. */
-static void settle_loop(Distribute *d, Node **slot) {
+static void finish_loop(Distribute *d, Node **slot) {
     Fetches fetches;
     Node *loop = *slot;
     fetches_begin(d, loop, &fetches);
@@ -364,7 +351,7 @@ Node *moved_loop(Distribute *d, Node **slot, Symbol **dict) {
     Span span = loop->span;
     Node *rows = collecting_loop(&m);
     Symbol *made = symbol_new(program, "rows", rows->type);
-    Type *vectors = struct_of(&m, TY_vec);
+    Type *vectors = columns_type(&m, TY_vec);
     Node *columns = node_new(program, N_Struct, span, vectors, vectors->count);
     for (int i = 0; i < columns->count; i++)
         columns->kids[i] =
@@ -372,8 +359,8 @@ Node *moved_loop(Distribute *d, Node **slot, Symbol **dict) {
     Symbol *moved = symbol_new(program, "moved", vectors);
     Symbol *local = symbol_new(program, found->name, found->type);
     Node *arrived = arrived_loop(&m, moved, local);
-    settle_loop(d, &rows);
-    settle_loop(d, &arrived);
+    finish_loop(d, &rows);
+    finish_loop(d, &arrived);
     arrived = node_let(program, span, local, node_ident(program, span, (Symbol *)found), arrived);
     arrived =
         node_let(program, span, moved, exchange_node(d, EXCHANGE_route, OP_none, columns, NULL), arrived);

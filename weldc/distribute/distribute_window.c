@@ -310,7 +310,8 @@ void distribute_windows(Distribute *d, Node **slot, const Range *range, Finds *f
                              whole_length(d, node_ident(program, span, (Symbol *)window->vector),
                                           place_of(d, window->vector)->layout),
                              *slot);
-        if (window->spoiled && !window->whole) finds_add(finds, window->vector, window->uses, window->count);
+        if (finds && window->spoiled && !window->whole)
+            finds_add(finds, window->vector, window->uses, window->count);
         if (window->spoiled || !window->count) continue;
         take_from_window(&w, window);
         Node *begin, *end;

@@ -261,8 +261,9 @@ static void put_operand(Printer *p, const Buffer *buffer) {
 }
 
 static void put_operands(Printer *p, const Fragment *fragment) {
-    int count = 0;
-    for (int i = 0; i < fragment->ninputs; i++) {
+    int count = 0,
+        columns = fragment->node->kids[0]->type->count; /* what the second operand reads comes behind them */
+    for (int i = 0; i < fragment->ninputs && count < columns; i++) {
         const Type *type = fragment->inputs[i]->type;
         if (!type->pointers && !type->builders) continue; /* a number that the exchange goes by */
         put(p, count++ == 0 ? "(" : " + ");
