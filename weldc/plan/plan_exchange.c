@@ -8,8 +8,8 @@
  * may have. So all ranks, given the same lengths (plan_lengths, of which they agree on the greatest), come to the same price.
  *
  * An exchange takes what it gives, and what it works with, which stays as long: until the step of the iterate around ends. What is
- * launched takes both from the launch on. There is no promise for dictionaries, for vectors of vectors, which travel as texts, and for parameter
- * servers.
+ * launched takes both from the launch on. There is no promise for dictionaries, rows that go to others, elements that are found, vectors of
+ * vectors, which travel as texts, and parameter servers.
  */
 #include "plan_price.h"
 
@@ -196,7 +196,8 @@ static Abstract window_of(Pricer *p, const Type *type, const Abstract *vec, cons
 }
 
 static bool is_unpriced(ExchangeKind kind, const char **why) {
-    if (kind >= EXCHANGE_merge && kind <= EXCHANGE_route) *why = "how many keys there are is not known";
+    if (kind >= EXCHANGE_merge && kind <= EXCHANGE_settle) *why = "how many keys there are is not known";
+    if (kind == EXCHANGE_find) *why = "how many elements are looked up is not known";
     if (kind >= EXCHANGE_host && kind <= EXCHANGE_take) *why = "what a parameter server takes is not known";
     return *why != NULL;
 }
