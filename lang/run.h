@@ -67,8 +67,10 @@ typedef struct RegionMark {
     void *chunk, *block;
     char *next;
 } RegionMark;
-Region *region_new(Budget *budget);                /* NULL: no memory */
-void region_free(Region *region);                  /* with all that it holds; takes NULL */
+Region *region_new(Budget *budget); /* NULL: no memory */
+void region_free(Region *region);   /* with all that it holds; takes NULL */
+/* Do small things get blocks of their own, too: in this region from now on, and in those that are made of its budget later? */
+void region_set_apart(Region *region, bool apart);
 void *region_alloc(Region *region, int64_t bytes); /* NULL: no memory, or bytes out of range */
 RegionMark region_mark(const Region *region);
 void region_reset(Region *region, RegionMark mark); /* frees what was allocated since, builders excepted */

@@ -72,7 +72,8 @@ static ErrorCode choose_form(Unit **unit, Context *context, Worker *worker, int 
         if (worker->error.code == E_None) worker->error = error;
         return worker->error.code;
     }
-    context->budget.apart = promise.unit != *unit; /* it keeps few of what it makes, also if that is small */
+    /* Another form keeps few of what it makes, also if that is small. */
+    region_set_apart(worker->region, promise.unit != *unit);
     *unit = promise.unit;
     worker->room = promise.room;
     return E_None;

@@ -113,6 +113,11 @@ Region *region_new(Budget *budget) {
     return region;
 }
 
+void region_set_apart(Region *region, bool apart) {
+    region->budget->apart = apart;
+    region->large = apart ? LARGE_APART : LARGE;
+}
+
 void region_hold(Region *region) {
     region->held = true;
 }
