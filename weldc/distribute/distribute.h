@@ -114,6 +114,7 @@ const Layout *distribute_result(Distribute *d, Node **slot, Keys keys);
 bool merges_once(Distribute *d, const Node *lambda, int leaf);
 
 /* ---- distribute_window.c ---- */
+Node *number_node(Program *program, Span span, int64_t number); /* an i64 */
 Node *pair_field(Program *program, Span span, Symbol *pair, int index);
 /* a op b, of a's type. */
 Node *binary_node(Program *program, Op op, Node *a, Node *b);
@@ -218,6 +219,8 @@ void settle_sums(Distribute *d, Node **slot, Settled *settled);
 void settle_portions(Distribute *d, Node **body);
 
 /* ---- distribute_keys.c ---- */
+/* The lets that one begins, one after the other, once more around another body. */
+Node *same_lets(Program *program, const Node *let, Node *body);
 /* Drops the lets below that nothing uses. */
 void drop_unused_lets(Program *program, Node **slot);
 /* Is there anything below that must be done as often as it stands there? */

@@ -76,10 +76,6 @@ static unsigned marks_of(const Collect *c, Node *node) {
     return marked.marks | (node_is_cheap(node, &budget) ? 0 : COSTLY);
 }
 
-static Node *number_node(Program *program, Span span, int64_t number) {
-    return node_literal(program, span, type_scalar(&program->types, TY_i64), (uint64_t)number);
-}
-
 static Node *pair_node(Program *program, Span span, Node *a, Node *b) {
     Type *two[] = {a->type, b->type};
     return node_make(program, N_Struct, span, type_make(&program->types, TY_struct, OP_none, 2, two), 2, a,
@@ -125,14 +121,7 @@ static Node *collect_let(Collect *c, Node *let, Node *into, int *next) {
         c->marks[body->symbol->id] = (unsigned char)marks_of(c, body->kids[0]);
     }
     made = collect(c, body, made, next);
-    if (made == into) return into;
-    Node *first = NULL, **hole = &first;
-    for (; let->kind == N_Let; let = let->kids[1]) {
-        *hole = node_let(program, let->span, let->symbol, let->kids[0], made);
-        hole = &(*hole)->kids[1];
-    }
-    *hole = made;
-    return first;
+    return made == into ? into : same_lets(program, let, made);
 }
 
 /* if(condition, then, otherwise), of which an arm may be NULL: nothing is looked up there. Both arms note equally many places. */

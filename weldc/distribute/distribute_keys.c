@@ -70,6 +70,16 @@ static Node *collect_kids(Collect *c, Node *node, Node *into) {
     return into;
 }
 
+Node *same_lets(Program *program, const Node *let, Node *body) {
+    Node *first = NULL, **hole = &first;
+    for (; let->kind == N_Let; let = let->kids[1]) {
+        *hole = node_let(program, let->span, let->symbol, let->kids[0], body);
+        hole = &(*hole)->kids[1];
+    }
+    *hole = body;
+    return first;
+}
+
 static Node *collect_let(Collect *c, Node *let, Node *into) {
     Program *program = c->program;
     Node *body = let, *made = into;
@@ -78,14 +88,7 @@ static Node *collect_let(Collect *c, Node *let, Node *into) {
         c->marks[body->symbol->id] = (unsigned char)marks_of(c, body->kids[0]);
     }
     made = collect(c, body, made);
-    if (made == into) return into;
-    Node *first = NULL, **hole = &first;
-    for (; let->kind == N_Let; let = let->kids[1]) {
-        *hole = node_let(program, let->span, let->symbol, let->kids[0], made);
-        hole = &(*hole)->kids[1];
-    }
-    *hole = made;
-    return first;
+    return made == into ? into : same_lets(program, let, made);
 }
 
 /* if(condition, then, otherwise), of which an arm may be NULL: nothing is looked up there. */

@@ -256,10 +256,6 @@ static Node *columns_of(const Move *m, int leader) {
 
 /* ---- whether they do ---- */
 
-static Node *number_node(Program *program, Span span, int64_t number) {
-    return node_literal(program, span, type_scalar(&program->types, TY_i64), (uint64_t)number);
-}
-
 static Node *compare_node(Program *program, Node *a, Op op, Node *b) {
     Node *node = node_make(program, N_Compare, a->span, type_scalar(&program->types, TY_bool), 2, a, b);
     node->op = op;

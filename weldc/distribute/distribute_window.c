@@ -224,6 +224,10 @@ static bool find_uses(Walk *walk, Node **slot) {
 
 /* ---- the exchange ---- */
 
+Node *number_node(Program *program, Span span, int64_t number) {
+    return node_literal(program, span, type_scalar(&program->types, TY_i64), (uint64_t)number);
+}
+
 Node *binary_node(Program *program, Op op, Node *a, Node *b) {
     Node *node = node_make(program, N_Binary, a->span, a->type, 2, a, b);
     node->op = op;
